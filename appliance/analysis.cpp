@@ -1,0 +1,43 @@
+#include "appliance/analysis.h"
+
+namespace hoptap::appliance {
+
+Analysis::Analysis(const linker::PointTable& points, linker::JoinLimits limits)
+    : paths_(points), joiner_(limits, [this](linker::Group&& group) { keep(std::move(group)); }) {}
+
+void Analysis::keep(linker::Group&& group) {
+  if (!status_) return;
+  paths_.learn_points(group);
+  status_ = groups_.append(group);
+}
+
+base::Outcome<void> Analysis::each_trace(const std::function<void(const linker::Trace&)>& take) {
+  return groups_.for_each([&](linker::Group&& group) {
+    const linker::Path path = paths_.path_of(group);
+    take(linker::make_trace(std::move(group), path));
+  });
+}
+
+base::Outcome<linker::RunVerdict> Analysis::finish(const TakeTrace& take) {
+  joiner_.flush();
+  if (!status_) return tl::unexpected(status_.error());
+  const auto observed = groups_.for_each([this](linker::Group&& group) { paths_.observe(group); });
+  if (!observed) return tl::unexpected(observed.error());
+  paths_.solve();
+  const auto learned = each_trace([this](const linker::Trace& trace) { baseline_.add(trace); });
+  if (!learned) return tl::unexpected(learned.error());
+  linker::RunJudge run;
+  const auto judged = each([&](const linker::Trace& trace, const linker::Judgement& judgement) {
+    run.add(trace, judgement);
+    take(trace, judgement);
+  });
+  if (!judged) return tl::unexpected(judged.error());
+  return run.finish();
+}
+
+base::Outcome<void> Analysis::each(const TakeTrace& take) {
+  const linker::Judge judge(baseline_);
+  return each_trace([&](const linker::Trace& trace) { take(trace, judge.judge(trace)); });
+}
+
+}  // namespace hoptap::appliance

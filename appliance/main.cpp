@@ -1,0 +1,92 @@
+// The hoptap program: reads the command line and runs one command.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <exception>
+
+#include "appliance/exit_code.h"
+#include "appliance/options.h"
+
+namespace hoptap::appliance {
+namespace {
+
+constexpr const char* kAbout =
+    "hoptap tells in which segment of a network path requests lose their time, from packets alone.\n"
+    "\n"
+    "Give it one capture for each point of the path; it joins the hops of every request, takes the\n"
+    "response time apart without trusting any clock, and says where the time went and why.\n"
+    "\n"
+    "  hoptap path pod.pcap node-a.pcap tor.pcap node-b.pcap       where does the time go?\n"
+    "  hoptap path --json *.pcap | jq .verdict.text                the same, for programs\n"
+    "  hoptap records gateway.pcap                                 every exchange, one line each\n"
+    "\n"
+    "Exit codes: 0 analysed, whatever the verdict; 1 no request found; 2 wrong usage; 3 a capture\n"
+    "cannot be read; 4 output or temporary files cannot be written.";
+
+void add_capture_options(CLI::App& command, CaptureOptions& options) {
+  command.add_option("FILE", options.files, "pcap or pcapng, also gzip or zstd; - is standard input")->required();
+  command.add_option("-f,--filter", options.filter,
+                     "only packets that match this tcpdump expression, e.g. 'host 10.0.0.7';\nit sees outer headers: "
+                     "tunnelled traffic needs its own term ('or udp port 4789')");
+  command
+      .add_option("--vxlan-port", options.vxlan_ports, "another UDP port that carries VXLAN (4789 and 8472 always do)")
+      ->allow_extra_args(false);
+  command.add_option("--progress", options.progress, "show progress on standard error")
+      ->check(CLI::IsMember({"auto", "always", "never"}))
+      ->capture_default_str();
+}
+
+int run(int count, char** arguments) {
+  CLI::App app(kAbout, "hoptap");
+  app.set_version_flag("--version", "hoptap " HOPTAP_VERSION);
+  app.require_subcommand(1);
+
+  PathOptions path;
+  CLI::App* path_command = app.add_subcommand(
+      "path",
+      "join the hops of each request over several captures; print paths, times and a verdict\n"
+      "\n"
+      "Points are named after the files (04_switch-a.pcap is switch-a) and, in a pcapng with several, the\n"
+      "interfaces. No order, clock or NAT table is needed: all is learned from the packets.\n");
+  add_capture_options(*path_command, path.captures);
+  path_command
+      ->add_option("--point", path.points,
+                   "name a file's point: FILE=NAME:ROLE, ROLE is pod, node, host, switch, gateway or unknown;\n"
+                   "FILE=NAME:ROLE:ORDER also hints its place, lower is nearer the client")
+      ->allow_extra_args(false);
+  path_command->add_flag("--json", path.json, "one JSON object a line: traces, then the verdict, then a summary");
+  path_command->add_option("--trace", path.trace,
+                           "draw this trace (its id) instead of the one that shows the verdict best");
+  path_command->add_option("--color,--colour", path.colour, "colours: auto, always or never")
+      ->check(CLI::IsMember({"auto", "always", "never"}))
+      ->capture_default_str();
+  path_command->add_flag("--ascii", path.ascii, "draw without Unicode characters");
+  path_command
+      ->add_option("--pending-max", path.pending_records_max,
+                   "records that wait for their other hops; raise it when the summary says joins were given up")
+      ->check(CLI::Range(1, 1 << 30));
+
+  CaptureOptions records;
+  CLI::App* records_command = app.add_subcommand(
+      "records", "print what each capture holds: every exchange and connection as a JSON line, as they end");
+  add_capture_options(*records_command, records);
+
+  try {
+    app.parse(count, arguments);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kDone : kWrongUsage;
+  }
+  return path_command->parsed() ? run_path(path) : run_records(records);
+}
+
+}  // namespace
+}  // namespace hoptap::appliance
+
+int main(int count, char** arguments) {
+  try {
+    return hoptap::appliance::run(count, arguments);
+  } catch (const std::exception& error) {  // the command line's library and memory may throw; the engine does not
+    fmt::print(stderr, "hoptap: {}\n", error.what());
+    return hoptap::appliance::kCannotWrite;
+  }
+}

@@ -1,0 +1,24 @@
+#include "appliance/options.h"
+
+namespace hoptap::appliance {
+
+base::Outcome<void> CaptureOptions::check() const {
+  if (filter.empty()) return {};
+  const auto compiled = capture::PacketFilter::compile(filter);
+  if (!compiled) return tl::unexpected(compiled.error());
+  return {};
+}
+
+ReplayConfig CaptureOptions::replay_config() const {
+  ReplayConfig config;
+  config.filter = filter;
+  config.decode.vxlan_ports.insert(config.decode.vxlan_ports.end(), vxlan_ports.begin(), vxlan_ports.end());
+  return config;
+}
+
+Progress::When CaptureOptions::progress_when() const {
+  if (progress == "always") return Progress::When::kAlways;
+  return progress == "never" ? Progress::When::kNever : Progress::When::kAuto;
+}
+
+}  // namespace hoptap::appliance

@@ -1,0 +1,145 @@
+// hoptap path: captures of several points in; paths, times and a verdict out.
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+
+#include "appliance/analysis.h"
+#include "appliance/exit_code.h"
+#include "appliance/options.h"
+#include "appliance/points.h"
+#include "appliance/summary.h"
+#include "export/json.h"
+#include "export/text.h"
+
+namespace hoptap::appliance {
+namespace {
+
+int fail(int code, const std::string& what) {
+  fmt::print(stderr, "hoptap: {}\n", what);
+  return code;
+}
+
+using Hints = std::map<std::string, PointHint>;
+
+base::Outcome<Hints> read_hints(const PathOptions& options) {
+  Hints hints;
+  for (const std::string& text : options.points) {
+    auto hint = read_point_hint(text);
+    if (!hint) return tl::unexpected(hint.error());
+    const auto& files = options.captures.files;
+    if (std::find(files.begin(), files.end(), hint->first) == files.end())
+      return tl::unexpected(base::Failure{fmt::format(
+          "--point {}: {} is not among the captures; write the file as you do behind 'path'", text, hint->first)});
+    hints.insert(std::move(*hint));
+  }
+  return hints;
+}
+
+/// A point for each interface of each capture, known only when the captures have been read.
+void name_points(const Replay& replay, const Hints& hints, const std::vector<std::string>& files,
+                 linker::PointTable& points) {
+  const std::vector<std::string> names = names_of_files(files);
+  for (std::size_t i = 0; i < replay.feeds().size(); ++i) {
+    const Feed& feed = *replay.feeds()[i];
+    const auto hint = hints.find(feed.path());
+    const auto interfaces = feed.source().interfaces();
+    for (std::size_t n = 0; n < interfaces.size(); ++n) {
+      linker::Point point;
+      point.id = feed.point_base() + static_cast<std::uint32_t>(n);
+      point.name = hint == hints.end() ? names[i] : hint->second.name;
+      if (interfaces.size() > 1)
+        point.name += ":" + (interfaces[n].name.empty() ? std::to_string(n) : interfaces[n].name);
+      point.role = hint == hints.end() || hint->second.role.empty() ? role_of_name(point.name) : hint->second.role;
+      if (hint != hints.end()) point.order = hint->second.order;
+      points.add(std::move(point));
+    }
+  }
+}
+
+exporting::TextStyle style_of(const PathOptions& options) {
+  exporting::TextStyle style;
+  const bool terminal = isatty(STDOUT_FILENO) == 1;
+  winsize size{};
+  if (terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) style.columns = size.ws_col;
+  const auto variable = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::string_view(value == nullptr ? "" : value);
+  };
+  const bool plain = !variable("NO_COLOR").empty() || variable("TERM") == "dumb";  // https://no-color.org
+  style.colour = options.colour == "always" || (options.colour == "auto" && terminal && !plain);
+  style.unicode = !options.ascii && variable("LC_ALL") != "C" && variable("LC_ALL") != "POSIX";
+  return style;
+}
+
+/// Picks the traces to draw and prints all there is for a person.
+int print_text(const PathOptions& options, Analysis& analysis, const exporting::PathTable& table,
+               const linker::RunVerdict& verdict, std::uint64_t slowest, const exporting::Summary& summary) {
+  const exporting::TextStyle style = style_of(options);
+  const std::string evidence = exporting::id_text(verdict.evidence.empty() ? slowest : verdict.evidence.front());
+  const std::string wanted = options.trace.empty() ? evidence : options.trace;
+  bool drawn = false;
+  const auto each = analysis.each([&](const linker::Trace& trace, const linker::Judgement& judgement) {
+    if (drawn || exporting::id_text(trace.id) != wanted) return;
+    drawn = true;
+    fmt::print("{}\n", exporting::draw_trace(trace, judgement, style));
+  });
+  if (!each) return fail(kCannotWrite, each.error().what);
+  if (!drawn && !options.trace.empty())
+    return fail(kWrongUsage, fmt::format("no trace has the id {}; --json lists them", options.trace));
+  fmt::print("{}\n{}\n", exporting::draw_paths(table, style), exporting::draw_verdict(verdict, style));
+  for (const std::string& note : summary.notes) fmt::print("note: {}\n", note);
+  return kDone;
+}
+
+int analyse(const PathOptions& options, const Hints& hints) {
+  linker::PointTable points;
+  linker::JoinLimits limits;
+  if (options.pending_records_max > 0) limits.pending_records_max = options.pending_records_max;
+  Analysis analysis(points, limits);
+  auto replay = Replay::open(options.captures.files, options.captures.replay_config(), analysis);
+  if (!replay) return fail(kCannotRead, replay.error().what);
+  Progress progress(options.captures.progress_when());
+  while (analysis.status() && replay->step()) progress.update("reading", replay->progress());
+  progress.clear();
+  name_points(*replay, hints, options.captures.files, points);
+
+  exporting::PathTable table;
+  std::uint64_t slowest = 0;
+  std::int64_t slowest_ns = -1;
+  const auto verdict = analysis.finish([&](const linker::Trace& trace, const linker::Judgement& judgement) {
+    if (options.json) fmt::print("{}\n", exporting::trace_json(trace, judgement.verdict));
+    table.add(trace);
+    if (trace.response_time_ns <= slowest_ns) return;
+    slowest_ns = trace.response_time_ns;
+    slowest = trace.id;
+  });
+  if (!verdict) return fail(kCannotWrite, verdict.error().what);
+  const exporting::Summary summary = summarize(*replay, analysis, points);
+  int code = kDone;
+  if (options.json) {
+    fmt::print("{}\n{}\n", exporting::verdict_json(*verdict), exporting::summary_json(summary));
+  } else if (analysis.join_counters().groups > 0) {
+    code = print_text(options, analysis, table, *verdict, slowest, summary);
+  } else {
+    for (const std::string& note : summary.notes) fmt::print(stderr, "note: {}\n", note);
+  }
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
+    return fail(kCannotWrite, "standard output cannot be written");
+  if (analysis.join_counters().groups == 0)
+    return fail(kNothingFound, "no request in these captures (after the filter): nothing to say about a path");
+  return code;
+}
+
+}  // namespace
+
+int run_path(const PathOptions& options) {
+  if (const auto checked = options.captures.check(); !checked) return fail(kWrongUsage, checked.error().what);
+  const auto hints = read_hints(options);
+  return hints ? analyse(options, *hints) : fail(kWrongUsage, hints.error().what);
+}
+
+}  // namespace hoptap::appliance

@@ -1,0 +1,104 @@
+#include "appliance/replay.h"
+
+#include <algorithm>
+
+#include "capture/file_source.h"
+
+namespace hoptap::appliance {
+
+Feed::Feed(std::string path, std::uint32_t index, std::unique_ptr<capture::Source> source, const ReplayConfig& config,
+           flowtable::RecordSink& sink)
+    : path_(std::move(path)),
+      point_base_(index * kPointsPerFeed),
+      source_(std::move(source)),
+      decoder_(config.decode),
+      flows_(config.flows, point_base_, sink),
+      packets_(capture::kBatchPackets),
+      decoded_(capture::kBatchPackets) {}
+
+base::Outcome<std::unique_ptr<Feed>> Feed::open(const std::string& path, std::uint32_t index,
+                                                const ReplayConfig& config, flowtable::RecordSink& sink) {
+  auto source = capture::open_file(path);
+  if (!source) return tl::unexpected(source.error());
+  std::unique_ptr<Feed> feed(new Feed(path, index, std::move(*source), config, sink));
+  if (!config.filter.empty()) {
+    auto filter = capture::PacketFilter::compile(config.filter);
+    if (!filter) return tl::unexpected(filter.error());
+    feed->filter_ = std::move(*filter);
+  }
+  return feed;
+}
+
+bool Feed::step() {
+  if (ended_) return false;
+  const std::size_t count = source_->poll(packets_);
+  if (count == 0) {
+    flows_.finish();
+    ended_ = true;
+    return false;
+  }
+  take(count);
+  return true;
+}
+
+void Feed::take(std::size_t count) {
+  std::span<capture::Packet> batch = std::span(packets_).first(count);
+  if (first_ns_ == 0) first_ns_ = batch.front().time_ns;
+  now_ns_ = std::max(now_ns_, batch.back().time_ns);
+  if (filter_) batch = batch.first(filter_->apply(batch, source_->interfaces()));
+  const std::span<decode::Decoded> decoded = std::span(decoded_).first(batch.size());
+  decoder_.decode(batch, source_->interfaces(), decoded);
+  flows_.add(decoded);
+}
+
+std::string Feed::complaint() const {
+  const std::string of_source = source_->complaint();
+  const std::string of_filter = filter_ ? filter_->complaint() : "";
+  return of_source + (of_source.empty() || of_filter.empty() ? "" : "; ") + of_filter;
+}
+
+base::Outcome<Replay> Replay::open(const std::vector<std::string>& paths, const ReplayConfig& config,
+                                   flowtable::RecordSink& sink) {
+  Replay replay;
+  for (const std::string& path : paths) {
+    auto feed = Feed::open(path, static_cast<std::uint32_t>(replay.feeds_.size()), config, sink);
+    if (!feed) return tl::unexpected(feed.error());
+    replay.feeds_.push_back(std::move(*feed));
+  }
+  return replay;
+}
+
+std::uint64_t Replay::position(const Feed& feed) const { return feed.now_ns() - (relative_ ? feed.first_ns() : 0); }
+
+bool Replay::step() {
+  constexpr std::uint64_t kSharedTimeNs = 3'600'000'000'000;  // clocks farther apart than this are not set
+  Feed* behind = nullptr;
+  std::uint64_t earliest = UINT64_MAX;
+  std::uint64_t latest = 0;
+  for (const auto& feed : feeds_) {
+    if (feed->first_ns() != 0) {
+      earliest = std::min(earliest, feed->first_ns());
+      latest = std::max(latest, feed->first_ns());
+    }
+    if (!feed->ended() && (behind == nullptr || position(*feed) < position(*behind))) behind = feed.get();
+  }
+  relative_ = latest > earliest && latest - earliest > kSharedTimeNs;
+  if (behind == nullptr) return false;
+  behind->step();
+  return true;
+}
+
+capture::SourceProgress Replay::progress() const {
+  capture::SourceProgress sum;
+  bool known = true;
+  for (const auto& feed : feeds_) {
+    const capture::SourceProgress one = feed->source().progress();
+    sum.done_bytes += one.done_bytes;
+    sum.total_bytes += one.total_bytes;
+    known = known && one.total_bytes > 0;
+  }
+  if (!known) sum.total_bytes = 0;
+  return sum;
+}
+
+}  // namespace hoptap::appliance

@@ -1,0 +1,129 @@
+#include "appliance/summary.h"
+
+#include <fmt/format.h>
+
+namespace hoptap::appliance {
+namespace {
+
+using Counters = std::vector<std::pair<std::string, std::uint64_t>>;
+
+/// Sums of one counter over all feeds.
+template <class Read>
+std::uint64_t sum(const Replay& replay, Read read) {
+  std::uint64_t total = 0;
+  for (const auto& feed : replay.feeds()) total += read(*feed);
+  return total;
+}
+
+void add_capture_counters(const Replay& replay, Counters& counters) {
+  const auto add = [&](const char* name, auto field) {
+    counters.emplace_back(name, sum(replay, [&](const Feed& feed) { return feed.source().counters().*field; }));
+  };
+  add("packets", &capture::SourceCounters::packets);
+  add("packet_bytes", &capture::SourceCounters::bytes);
+  add("cut_records", &capture::SourceCounters::cut_records);
+  add("bad_records", &capture::SourceCounters::bad_records);
+  add("unknown_blocks", &capture::SourceCounters::unknown_blocks);
+  add("dropped_by_capture", &capture::SourceCounters::dropped_by_capture);
+  counters.emplace_back("filtered_packets", sum(replay, [](const Feed& feed) { return feed.filtered_packets(); }));
+  for (std::size_t i = 0; i < decode::kOutcomeCount; ++i)
+    counters.emplace_back("decoded_" + std::string(decode::outcome_name(static_cast<decode::Outcome>(i))),
+                          sum(replay, [i](const Feed& feed) { return feed.decoder().counters()[i]; }));
+}
+
+void add_flow_counters(const Replay& replay, Counters& counters) {
+  const auto add = [&](const char* name, auto field) {
+    counters.emplace_back(name, sum(replay, [&](const Feed& feed) { return feed.flow_counters().*field; }));
+  };
+  using Flow = flowtable::FlowCounters;
+  add("legs", &Flow::legs);
+  add("legs_evicted", &Flow::legs_evicted);
+  add("duplicates_removed", &Flow::duplicates);
+  add("virtual_points_split", &Flow::virtual_points);
+  add("held_refused_bytes", &Flow::held_refused_bytes);
+  add("gaps", &Flow::gaps);
+  add("gap_bytes", &Flow::gap_bytes);
+  add("resyncs", &Flow::resyncs);
+  add("unparsed_bytes", &Flow::unparsed_bytes);
+  add("orphan_responses", &Flow::orphan_responses);
+  add("exchanges", &Flow::exchanges);
+  add("exchanges_refused", &Flow::exchanges_refused);
+}
+
+void add_join_counters(const Analysis& analysis, Counters& counters) {
+  const linker::JoinCounters& join = analysis.join_counters();
+  counters.emplace_back("records", join.records);
+  counters.emplace_back("traces", join.groups);
+  counters.emplace_back("traces_joined", join.joined);
+  counters.emplace_back("records_without_key", join.keyless);
+  counters.emplace_back("join_conflicts", join.conflicts);
+  counters.emplace_back("joins_closed_early", join.closed_early);
+  counters.emplace_back("joins_oversized", join.oversized);
+  counters.emplace_back("late_records", join.late);
+  counters.emplace_back("spilled_bytes", analysis.spilled_bytes());
+}
+
+/// Why a capture with packets showed no request.
+void add_reason_for_nothing(const Feed& feed, std::vector<std::string>& notes) {
+  constexpr std::uint32_t kShortBytes = 512;
+  const std::uint64_t packets = feed.source().counters().packets;
+  if (packets == 0) {
+    notes.push_back(fmt::format("{}: no packets", feed.path()));
+  } else if (feed.filtered_packets() == packets) {
+    notes.push_back(
+        fmt::format("{}: the filter kept none of {} packets; it sees outer headers, so tunnelled traffic needs "
+                    "its own term, such as 'or udp port 4789'",
+                    feed.path(), packets));
+  } else {
+    notes.push_back(fmt::format("{}: no request in {} packets", feed.path(), packets));
+  }
+  for (const capture::Interface& interface : feed.source().interfaces())
+    if (interface.snap_bytes > 0 && interface.snap_bytes < kShortBytes)
+      notes.push_back(fmt::format("{}: packets are cut to {} bytes, too short for message heads; capture with -s 0",
+                                  feed.path(), interface.snap_bytes));
+}
+
+std::vector<std::string> notes_on(const Replay& replay, const Analysis& analysis) {
+  std::vector<std::string> notes;
+  for (const auto& feed : replay.feeds()) {
+    if (const std::string complaint = feed->complaint(); !complaint.empty())
+      notes.push_back(fmt::format("{}: {}", feed->path(), complaint));
+    if (const std::uint64_t dropped = feed->source().counters().dropped_by_capture; dropped > 0)
+      notes.push_back(fmt::format("{}: the capturing program lost {} packets", feed->path(), dropped));
+    const auto& flows = feed->flow_counters();
+    if (flows.legs_evicted > 0)
+      notes.push_back(
+          fmt::format("{}: {} connections were let go to stay within memory", feed->path(), flows.legs_evicted));
+    if (flows.exchanges == 0) add_reason_for_nothing(*feed, notes);
+  }
+  const linker::JoinCounters& join = analysis.join_counters();
+  if (join.late > 0)
+    notes.push_back(
+        fmt::format("{} hops came when their request had been closed; raise --pending-max to join them", join.late));
+  if (replay.feeds().size() > 1 && join.groups > 0 && join.joined == 0)
+    notes.push_back("no request was seen in more than one capture: do they show the same traffic, at the same time?");
+  if (const std::uint64_t refused = analysis.paths().counters().hops_refused; refused > 0)
+    notes.push_back(fmt::format("{} sightings beyond {} points of one request were left out", refused,
+                                linker::VoteMatrix::kNodesMax));
+  for (const linker::RouteSummary& route : analysis.paths().routes())
+    if (route.hint_disagrees)
+      notes.push_back(fmt::format("the order given with --point contradicts the packets on the path {}",
+                                  fmt::join(route.points, " - ")));
+  return notes;
+}
+
+}  // namespace
+
+exporting::Summary summarize(const Replay& replay, const Analysis& analysis, const linker::PointTable& points) {
+  exporting::Summary summary;
+  summary.version = HOPTAP_VERSION;
+  summary.points.assign(points.all().begin(), points.all().end());
+  summary.paths = analysis.paths().routes();
+  add_capture_counters(replay, summary.counters);
+  add_flow_counters(replay, summary.counters);
+  add_join_counters(analysis, summary.counters);
+  summary.notes = notes_on(replay, analysis);
+  return summary;
+}
+
+}  // namespace hoptap::appliance

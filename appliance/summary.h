@@ -1,0 +1,13 @@
+// Counters and notes of a finished run.
+#pragma once
+
+#include "appliance/analysis.h"
+#include "appliance/replay.h"
+#include "export/json.h"
+
+namespace hoptap::appliance {
+
+/// Everything that was read, found, and could not be used; notes are sentences on what deserves attention.
+exporting::Summary summarize(const Replay& replay, const Analysis& analysis, const linker::PointTable& points);
+
+}  // namespace hoptap::appliance

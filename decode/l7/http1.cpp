@@ -1,0 +1,401 @@
+// HTTP/1.0 and HTTP/1.1 (RFC 9110, RFC 9112): heads are read, bodies are passed over by their framing.
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <optional>
+
+#include "decode/l7/parser.h"
+
+namespace hoptap::decode::l7 {
+namespace {
+
+using base::as_bytes;
+using base::as_text;
+using base::Bytes;
+
+constexpr std::uint64_t kBodyBytesMax = 1ULL << 60;  // beyond: not a length but garbage
+constexpr std::size_t kChunkLineBytesMax = 4096;     // size and extensions; more means we lost our place
+
+/// What a request says about the framing of its response (RFC 9112 section 6.3).
+enum Hint : std::uint8_t { kPlain = 0, kHead = 1, kConnect = 2, kUpgrade = 3 };
+
+/// Where one direction is inside the open message.
+enum Place : std::uint8_t { kAtHead = 0, kInChunks = 1, kInTrailers = 2, kAwaitingUpgrade = 3 };
+
+std::uint8_t& place_of(ParserState& state, Direction direction) { return state.bytes[index_of(direction)]; }
+
+/// How many bytes of a head that is not whole were searched already: one that comes byte by byte is
+/// not read again and again.
+std::uint32_t searched_of(const ParserState& state, Direction direction) {
+  std::uint32_t searched = 0;
+  std::memcpy(&searched, state.bytes.data() + 4 + 4 * index_of(direction), sizeof searched);
+  return searched;
+}
+
+void set_searched(ParserState& state, Direction direction, std::size_t bytes) {
+  const auto searched = static_cast<std::uint32_t>(bytes);
+  std::memcpy(state.bytes.data() + 4 + 4 * index_of(direction), &searched, sizeof searched);
+}
+
+constexpr std::array<std::string_view, 9> kMethods{"GET",     "POST",    "PUT",   "HEAD", "DELETE",
+                                                   "OPTIONS", "CONNECT", "TRACE", "PATCH"};
+
+bool is_token_char(std::uint8_t c) {  // RFC 9110 section 5.6.2
+  constexpr std::string_view kOthers = "!#$%&'*+-.^_`|~";
+  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+         kOthers.find(static_cast<char>(c)) != std::string_view::npos;
+}
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+
+bool equal_ignoring_case(std::string_view a, std::string_view b) {
+  return a.size() == b.size() &&
+         std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
+}
+
+std::string_view trimmed(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+/// Is `item` a member of the comma-separated list (RFC 9110 section 5.6.1)?
+bool list_contains(std::string_view list, std::string_view item) {
+  while (!list.empty()) {
+    const std::size_t comma = std::min(list.find(','), list.size());
+    if (equal_ignoring_case(trimmed(list.substr(0, comma)), item)) return true;
+    list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+  return false;
+}
+
+/// Takes lines off a stream; a line ends with LF, a CR before it is dropped (RFC 9112 section 2.2).
+class Lines {
+ public:
+  explicit Lines(Bytes stream) : stream_(as_text(stream)) {}
+
+  /// The next line without its end, or nothing when no whole line is there.
+  std::optional<std::string_view> next() {
+    const std::size_t end = stream_.find('\n', at_);
+    if (end == std::string_view::npos) return std::nullopt;
+    std::string_view line = stream_.substr(at_, end - at_);
+    at_ = end + 1;
+    if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+    return line;
+  }
+  std::size_t consumed() const { return at_; }
+
+ private:
+  std::string_view stream_;
+  std::size_t at_ = 0;
+};
+
+/// The framing and identity headers of one head.
+struct Fields {
+  std::string_view host;
+  std::optional<std::uint64_t> content_length;
+  bool bad_length = false;
+  bool chunked = false;
+  bool transfer_encoded = false;
+  bool upgrade = false;
+};
+
+void read_content_length(std::string_view value, Fields& fields) {
+  while (!value.empty()) {  // a list of equal values counts as one (RFC 9110 section 8.6)
+    const std::size_t comma = std::min(value.find(','), value.size());
+    const std::string_view item = trimmed(value.substr(0, comma));
+    std::uint64_t length = 0;
+    bool good = !item.empty();
+    for (const char c : item) {
+      good = good && c >= '0' && c <= '9' && length < kBodyBytesMax;
+      if (good) length = length * 10 + static_cast<std::uint64_t>(c - '0');
+    }
+    if (!good || (fields.content_length && *fields.content_length != length)) fields.bad_length = true;
+    fields.content_length = length;
+    value.remove_prefix(std::min(comma + 1, value.size()));
+  }
+}
+
+std::optional<base::IdKind> id_kind(std::string_view name) {
+  struct Known {
+    std::string_view name;
+    base::IdKind kind;
+  };
+  static constexpr std::array kKnown = {
+      Known{"x-request-id", base::IdKind::kRequestId},
+      Known{"traceparent", base::IdKind::kTraceParent},
+      Known{"b3", base::IdKind::kB3},
+      Known{"x-b3-traceid", base::IdKind::kB3},
+      Known{"sw8", base::IdKind::kSw8},
+      Known{"uber-trace-id", base::IdKind::kUberTraceId},
+      Known{"pinpoint-traceid", base::IdKind::kPinpoint},
+  };
+  for (const Known& known : kKnown)
+    if (equal_ignoring_case(name, known.name)) return known.kind;
+  return std::nullopt;
+}
+
+void read_field(std::string_view name, std::string_view value, Fields& fields, Message& out) {
+  switch (lower(name.front())) {
+    case 'h':
+      if (equal_ignoring_case(name, "host") && fields.host.empty()) fields.host = value;
+      break;
+    case 'c':
+      if (equal_ignoring_case(name, "content-length")) read_content_length(value, fields);
+      break;
+    case 't':
+      if (equal_ignoring_case(name, "transfer-encoding")) {
+        fields.transfer_encoded = true;
+        fields.chunked = list_contains(value, "chunked");
+      }
+      break;
+    case 'u':
+      if (equal_ignoring_case(name, "upgrade")) fields.upgrade = true;
+      break;
+    default: break;
+  }
+  const auto kind = id_kind(name);
+  if (kind && out.id_count < Message::kIdsMax && !value.empty()) out.ids[out.id_count++] = {*kind, as_bytes(value)};
+}
+
+/// Reads header fields up to the empty line. @return false when the head is not whole yet.
+bool read_fields(Lines& lines, Fields& fields, Message& out) {
+  while (const auto line = lines.next()) {
+    if (line->empty()) return true;
+    const std::size_t colon = line->find(':');
+    if (colon == std::string_view::npos || colon == 0) continue;  // tolerated, as servers do
+    read_field(line->substr(0, colon), trimmed(line->substr(colon + 1)), fields, out);
+  }
+  return false;
+}
+
+/// Where " HTTP/1.x" begins that ends a request line; npos when something else ends it.
+std::size_t version_at(std::string_view line) {
+  constexpr std::string_view kVersion = " HTTP/1.";
+  line = trimmed(line);
+  if (line.size() <= kVersion.size() || line.back() < '0' || line.back() > '9') return std::string_view::npos;
+  const std::size_t at = line.size() - 1 - kVersion.size();
+  return line.substr(at).starts_with(kVersion) ? at : std::string_view::npos;
+}
+
+/// Splits "METHOD target HTTP/1.x". A missing version (HTTP/0.9) or target is not accepted.
+bool read_request_line(std::string_view line, Message& out) {
+  const std::size_t first = line.find(' ');
+  const std::size_t last = version_at(line);
+  if (first == std::string_view::npos || first == 0 || last == std::string_view::npos || last <= first) return false;
+  const std::string_view method = line.substr(0, first);
+  if (!std::all_of(method.begin(), method.end(), [](char c) { return is_token_char(static_cast<std::uint8_t>(c)); }))
+    return false;
+  out.method = as_bytes(method);
+  out.resource = as_bytes(trimmed(line.substr(first + 1, last - first - 1)));
+  return true;
+}
+
+/// Reads "HTTP/1.x NNN reason" (the reason may be missing). @return the code, 0 when it is no status line.
+std::uint32_t read_status_line(std::string_view line) {
+  constexpr std::string_view kVersion = "HTTP/1.";
+  constexpr std::size_t kCodeAt = 9;
+  if (!line.starts_with(kVersion) || line.size() < kCodeAt + 3 || line[kCodeAt - 1] != ' ') return 0;
+  std::uint32_t code = 0;
+  for (const char c : line.substr(kCodeAt, 3)) {
+    if (c < '0' || c > '9') return 0;
+    code = code * 10 + static_cast<std::uint32_t>(c - '0');
+  }
+  return line.size() > kCodeAt + 3 && line[kCodeAt + 3] != ' ' ? 0 : code;
+}
+
+/// A head that was read whole, with `body_bytes` behind it.
+ParseStep whole(const Lines& lines, std::uint64_t body_bytes, Message& out) {
+  out.head_bytes = lines.consumed();
+  return {Step::kMessage, body_bytes == kToTheEnd ? kToTheEnd : lines.consumed() + body_bytes};
+}
+
+ParseStep begin_chunks(const Lines& lines, ParserState& state, Direction direction, Message& out) {
+  place_of(state, direction) = kInChunks;
+  out.more = true;
+  return whole(lines, 0, out);
+}
+
+std::uint8_t hint_of(std::string_view method, const Fields& fields) {
+  if (method == "HEAD") return kHead;
+  if (method == "CONNECT") return kConnect;
+  return fields.upgrade ? kUpgrade : kPlain;
+}
+
+ParseStep parse_request(Bytes stream, ParserState& state, Message& out) {
+  Lines lines(stream);
+  const auto line = lines.next();
+  if (!line)
+    return {!stream.empty() && !is_token_char(stream[0]) && stream[0] > ' ' ? Step::kInvalid : Step::kNeedMore};
+  if (!read_request_line(*line, out)) return {Step::kInvalid};
+  Fields fields;
+  if (!read_fields(lines, fields, out)) return {Step::kNeedMore};
+  out.kind = Kind::kRequest;
+  out.endpoint = as_bytes(fields.host);
+  out.hint = hint_of(as_text(out.method), fields);
+  if (out.hint == kConnect || out.hint == kUpgrade) place_of(state, Direction::kToServer) = kAwaitingUpgrade;
+  if (fields.chunked) return begin_chunks(lines, state, Direction::kToServer, out);
+  if (fields.bad_length) return whole(lines, kToTheEnd, out);  // nobody can tell where it ends (RFC 9112 section 6.3)
+  return whole(lines, fields.content_length.value_or(0), out);
+}
+
+ParseStep parse_response(Bytes stream, ParserState& state, Message& out) {
+  constexpr std::uint32_t kSwitchingProtocols = 101, kNoContent = 204, kNotModified = 304;
+  Lines lines(stream);
+  const auto line = lines.next();
+  if (!line) return {Step::kNeedMore};
+  out.status = read_status_line(*line);
+  if (out.status == 0) return {Step::kInvalid};
+  Fields fields;
+  if (!read_fields(lines, fields, out)) return {Step::kNeedMore};
+  out.has_status = true;
+  out.kind = Kind::kResponse;
+  const bool tunnel = state.hint == kConnect && out.status / 100 == 2;
+  out.upgrades = out.status == kSwitchingProtocols || tunnel;
+  if (out.upgrades) return whole(lines, 0, out);
+  if (out.status / 100 == 1) {
+    out.kind = Kind::kInterim;
+    return whole(lines, 0, out);
+  }
+  if (place_of(state, Direction::kToServer) == kAwaitingUpgrade) place_of(state, Direction::kToServer) = kAtHead;
+  if (state.hint == kHead || out.status == kNoContent || out.status == kNotModified) return whole(lines, 0, out);
+  if (fields.chunked) return begin_chunks(lines, state, Direction::kToClient, out);
+  if (fields.transfer_encoded) return whole(lines, kToTheEnd, out);
+  if (fields.bad_length) return whole(lines, kToTheEnd, out);
+  return whole(lines, fields.content_length.value_or(kToTheEnd), out);
+}
+
+/// "1a;ext=1": the size in hex. Nothing when it is not one.
+std::optional<std::uint64_t> chunk_size(std::string_view line) {
+  std::uint64_t size = 0;
+  std::size_t digits = 0;
+  for (; digits < line.size(); ++digits) {
+    const char c = lower(line[digits]);
+    const bool decimal = c >= '0' && c <= '9';
+    if (!decimal && (c < 'a' || c > 'f')) break;
+    size = size << 4 | static_cast<std::uint64_t>(decimal ? c - '0' : c - 'a' + 10);
+    if (size > kBodyBytesMax) return std::nullopt;
+  }
+  const std::string_view rest = trimmed(line.substr(digits));
+  if (digits == 0 || (!rest.empty() && rest.front() != ';')) return std::nullopt;
+  return size;
+}
+
+/// Inside a chunked body (RFC 9112 section 7.1).
+ParseStep parse_chunk(Bytes stream, std::uint8_t& place) {
+  constexpr std::uint64_t kLineEndBytes = 2;
+  Lines lines(stream);
+  if (place == kInChunks) {
+    const auto line = lines.next();
+    if (!line) return {stream.size() > kChunkLineBytesMax ? Step::kInvalid : Step::kNeedMore};
+    const auto size = chunk_size(*line);
+    if (!size) return {Step::kInvalid};
+    if (*size > 0) return {Step::kPart, lines.consumed() + *size + kLineEndBytes};
+    place = kInTrailers;
+    return {Step::kPart, lines.consumed()};
+  }
+  const auto line = lines.next();
+  if (!line) return {Step::kNeedMore};
+  if (!line->empty()) return {Step::kPart, lines.consumed()};
+  place = kAtHead;
+  return {Step::kEnd, lines.consumed()};
+}
+
+/// Could more be said of a head than when it was searched last? Only once its first line or an empty line has ended.
+bool head_has_grown(std::string_view head, std::size_t searched) {
+  if (searched == 0 || searched > head.size()) return true;
+  for (std::size_t end = head.find('\n', searched); end != std::string_view::npos; end = head.find('\n', end + 1)) {
+    const std::size_t before = head[end - 1] == '\r' && end > 1 ? end - 2 : end - 1;
+    if (head[before] == '\n' || head.find('\n') == end) return true;
+  }
+  return false;
+}
+
+/// Empty lines before a message (RFC 9112 section 2.2): how many bytes.
+std::size_t empty_lines(Bytes stream) {
+  Lines lines(stream);
+  std::size_t empty = 0;
+  for (auto line = lines.next(); line && line->empty(); line = lines.next()) empty = lines.consumed();
+  return empty;
+}
+
+ParseStep parse_head(Bytes stream, Direction direction, ParserState& state, Message& out) {
+  if (!head_has_grown(as_text(stream), searched_of(state, direction))) {
+    set_searched(state, direction, stream.size());
+    return {Step::kNeedMore};
+  }
+  if (const std::size_t empty = empty_lines(stream)) return {Step::kSkip, empty};
+  const ParseStep step =
+      direction == Direction::kToServer ? parse_request(stream, state, out) : parse_response(stream, state, out);
+  set_searched(state, direction, step.step == Step::kNeedMore ? stream.size() : 0);
+  return step;
+}
+
+ParseStep parse(Bytes stream, Direction direction, ParserState& state, Message& out) {
+  std::uint8_t& place = place_of(state, direction);
+  switch (place) {
+    case kInChunks:
+    case kInTrailers: {
+      const ParseStep step = parse_chunk(stream, place);
+      if (step.step == Step::kInvalid) place = kAtHead;
+      return step;
+    }
+    case kAwaitingUpgrade: return {Step::kNeedMore};
+    default: return parse_head(stream, direction, state, out);
+  }
+}
+
+/// Does the stream begin with "METHOD target HTTP/1."? kMaybe while the first line is not whole.
+Probe probe_request(std::string_view text) {
+  constexpr std::size_t kMethodBytesMax = 24;
+  const std::size_t line_end = text.find('\n');
+  std::string_view line = text.substr(0, line_end);
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  const std::size_t space = line.find(' ');
+  const std::string_view method = line.substr(0, space);
+  if (method.size() > kMethodBytesMax || method.empty() || method.front() < 'A' || method.front() > 'Z')
+    return Probe::kNo;
+  if (!std::all_of(method.begin(), method.end(), [](char c) { return is_token_char(static_cast<std::uint8_t>(c)); }))
+    return Probe::kNo;
+  const bool known = std::find(kMethods.begin(), kMethods.end(), method) != kMethods.end();
+  const std::size_t version = version_at(line);
+  if (version != std::string_view::npos && version > space) return Probe::kYes;
+  if (line_end != std::string_view::npos) return Probe::kNo;
+  return known || space == std::string_view::npos || text.size() < 64 ? Probe::kMaybe : Probe::kNo;
+}
+
+Probe probe(Bytes first, Direction direction, std::uint16_t) {
+  constexpr std::string_view kVersion = "HTTP/1.";
+  constexpr std::size_t kStatusBytes = 12;  // "HTTP/1.1 200"
+  std::string_view text = as_text(first);
+  while (!text.empty() && (text.front() == '\r' || text.front() == '\n')) text.remove_prefix(1);
+  if (text.empty()) return Probe::kMaybe;
+  if (direction == Direction::kToServer) return probe_request(text);
+  if (text.size() < kStatusBytes)
+    return kVersion.starts_with(text.substr(0, kVersion.size())) ? Probe::kMaybe : Probe::kNo;
+  return read_status_line(text.substr(0, kStatusBytes)) != 0 ? Probe::kYes : Probe::kNo;
+}
+
+/// Could a request or status line begin at `text`? For resync: strict, known methods only.
+bool may_begin(std::string_view text, Direction direction) {
+  const auto matches = [text](std::string_view start) { return text.starts_with(start) || start.starts_with(text); };
+  if (direction == Direction::kToClient) return matches("HTTP/1.1 ") || matches("HTTP/1.0 ");
+  return std::any_of(kMethods.begin(), kMethods.end(), [&](std::string_view method) {
+    return matches(method) && (text.size() <= method.size() || text[method.size()] == ' ');
+  });
+}
+
+std::size_t resync(Bytes stream, Direction direction, ParserState& state) {
+  place_of(state, direction) = kAtHead;
+  set_searched(state, direction, 0);
+  const std::string_view text = as_text(stream);
+  for (std::size_t at = 0; at < text.size(); ++at)
+    if (may_begin(text.substr(at), direction)) return at;
+  return stream.size();
+}
+
+}  // namespace
+
+extern constinit const Parser kHttp1Parser{"http", Pairing::kOrder, false, probe, parse, resync};
+
+}  // namespace hoptap::decode::l7

@@ -1,0 +1,186 @@
+#include "export/json.h"
+
+#include <fmt/format.h>
+
+#include "export/json_value.h"
+
+namespace hoptap::exporting {
+namespace {
+
+namespace json = boost::json;
+using linker::Hop;
+using linker::Part;
+using linker::PartKind;
+using linker::Trace;
+
+json::object hop(const Hop& hop) {
+  const flowtable::HopRecord& record = hop.record;
+  const bool tcp = record.transport == 6;
+  json::object out{{"point", utf8(hop.point)}, {"role", utf8(hop.role)}, {"resource", utf8(record.resource)}};
+  out["source"] = record.client.text();
+  out["target"] = record.server.text();
+  out["tunnels"] = tunnels(record.vantage.tunnels);
+  out["ttl"] = record.request.ttl;
+  out["request_first_ns"] = record.request.first_ns;
+  out["request_last_ns"] = record.request.last_ns;
+  out["response_first_ns"] = record.response.first_ns;
+  out["response_last_ns"] = record.response.last_ns;
+  out["request_copies"] = record.request.seen() ? record.request.copies + 1 : 0;
+  out["response_copies"] = record.response.seen() ? record.response.copies + 1 : 0;
+  if (tcp) {
+    out["request_sequence"] = record.request.sequence;
+    out["request_end"] = record.request.end_sequence;
+    out["response_sequence"] = record.response.sequence;
+    out["response_end"] = record.response.end_sequence;
+  }
+  out["flags"] = flag_names(record.flags);
+  return out;
+}
+
+double share_of(std::int64_t part, std::int64_t whole) {
+  return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+json::object part(const Trace& trace, const Part& part) {
+  json::object out{{"kind", linker::part_name(part.kind)}};
+  const std::string from = utf8(trace.hops[part.from].point);
+  const std::string to = utf8(trace.hops[part.to].point);
+  if (part.kind == PartKind::kSegment) {
+    out["from"] = from;
+    out["to"] = to;
+  } else {
+    out["at"] = to;
+    if (part.kind == PartKind::kDelayedAck) out["sender"] = from;
+  }
+  out["time_ns"] = part.time_ns;
+  out["share"] = share_of(part.time_ns, trace.response_time_ns);
+  if (part.kind == PartKind::kSegment) {
+    out["request_copies_lost"] = part.request_copies_lost;
+    out["response_copies_lost"] = part.response_copies_lost;
+  }
+  return out;
+}
+
+json::array trace_flags(std::uint32_t flags) {
+  json::array names;
+  if ((flags & linker::trace_flag::kUnordered) != 0) names.emplace_back("unordered");
+  if ((flags & linker::trace_flag::kAckOnResponse) != 0) names.emplace_back("ack_on_response");
+  if ((flags & linker::trace_flag::kAckDelayed) != 0) names.emplace_back("ack_delayed");
+  if ((flags & linker::trace_flag::kEarlyResponse) != 0) names.emplace_back("early_response");
+  if ((flags & linker::trace_flag::kNegativeSegment) != 0) names.emplace_back("negative_segment");
+  if ((flags & linker::trace_flag::kUnanswered) != 0) names.emplace_back("unanswered");
+  return names;
+}
+
+void put_verdict(const linker::Verdict& verdict, json::object& out) {
+  out["kind"] = linker::verdict_name(verdict.kind);
+  if (verdict.kind == linker::VerdictKind::kDelayedAck) {
+    out["at"] = utf8(verdict.to);
+    out["sender"] = utf8(verdict.from);
+  } else if (!verdict.from.empty()) {
+    out["from"] = utf8(verdict.from);
+    out["to"] = utf8(verdict.to);
+  } else if (!verdict.at.empty()) {
+    out["at"] = utf8(verdict.at);
+  }
+  out["excess_ns"] = verdict.excess_ns;
+  out["baseline_ns"] = verdict.baseline_ns;
+  out["contribution"] = verdict.contribution;
+}
+
+json::array missing_points(const Trace& trace) {
+  json::array missing;
+  for (const linker::MissingPoint& point : trace.missing) missing.emplace_back(utf8(point.point));
+  return missing;
+}
+
+json::array names(const std::vector<std::string>& texts) {
+  json::array list;
+  for (const std::string& text : texts) list.emplace_back(utf8(text));
+  return list;
+}
+
+}  // namespace
+
+std::string id_text(std::uint64_t id) { return fmt::format("{:016x}", id); }
+
+std::string trace_json(const Trace& trace, const linker::Verdict& verdict) {
+  json::object out{{"type", "trace"}, {"id", id_text(trace.id)}};
+  if (!trace.hops.empty()) {
+    const Hop& first = trace.parts.empty() ? trace.hops.front() : trace.client_end();
+    const Hop& last = trace.parts.empty() ? trace.hops.back() : trace.server_end();
+    out["protocol"] = first.record.protocol;
+    out["method"] = utf8(first.record.method);
+    out["resource"] = utf8(first.record.resource);
+    out["endpoint"] = utf8(first.record.endpoint);
+    out["status"] = first.record.has_status ? json::value(first.record.status) : json::value(nullptr);
+    out["client"] = first.record.client.text();
+    out["server"] = last.record.server.text();
+    out["request_ns"] = first.record.request.first_ns;
+  }
+  out["response_time_ns"] = trace.response_time_ns;
+  out["flags"] = trace_flags(trace.flags);
+  json::array hops, parts;
+  for (const Hop& one : trace.hops) hops.push_back(hop(one));
+  for (const Part& one : trace.parts) parts.push_back(part(trace, one));
+  out["hops"] = std::move(hops);
+  out["parts"] = std::move(parts);
+  out["missing"] = missing_points(trace);
+  json::object judged;
+  put_verdict(verdict, judged);
+  judged["text"] = utf8(verdict.text);
+  out["verdict"] = std::move(judged);
+  return line_of(out);
+}
+
+std::string verdict_json(const linker::RunVerdict& verdict) {
+  json::object out{{"type", "verdict"}, {"scope", "run"}};
+  put_verdict(verdict, out);
+  out["excess_p95_ns"] = verdict.excess_p95_ns;
+  out["share_of_excess"] = verdict.share_of_excess;
+  out["slow"] = verdict.slow;
+  out["requests"] = verdict.requests;
+  out["unanswered"] = verdict.unanswered;
+  out["confidence"] = verdict.confidence;
+  out["response_p50_ns"] = verdict.response_p50_ns;
+  out["response_p95_ns"] = verdict.response_p95_ns;
+  out["server_ns"] = verdict.server_ns;
+  out["server_usual_ns"] = verdict.server_usual_ns;
+  json::array evidence, missing;
+  for (const std::uint64_t id : verdict.evidence) evidence.emplace_back(id_text(id));
+  for (const linker::RunVerdict::Missing& point : verdict.missing) {
+    missing.push_back({{"point", utf8(point.point)}, {"share", point.share}});
+  }
+  out["evidence"] = std::move(evidence);
+  out["copies_lost"] = {{"request", verdict.lost_here.request},
+                        {"response", verdict.lost_here.response},
+                        {"elsewhere_request", verdict.lost_elsewhere.request},
+                        {"elsewhere_response", verdict.lost_elsewhere.response}};
+  out["missing"] = std::move(missing);
+  if (!verdict.because.empty()) out["because"] = utf8(verdict.because);
+  out["text"] = utf8(verdict.text);
+  return line_of(out);
+}
+
+std::string summary_json(const Summary& summary) {
+  json::object out{{"type", "summary"}, {"schema", kPathJsonSchema}, {"version", summary.version}};
+  json::array points, paths;
+  for (const linker::Point& point : summary.points) {
+    points.push_back({{"name", utf8(point.name)}, {"role", utf8(point.role)}});
+  }
+  for (const linker::RouteSummary& path : summary.paths) {
+    paths.push_back({{"points", names(path.points)},
+                     {"requests", path.requests},
+                     {"unordered", path.unordered},
+                     {"hint_disagrees", path.hint_disagrees}});
+  }
+  out["points"] = std::move(points);
+  out["paths"] = std::move(paths);
+  json::object counters;
+  for (const auto& [name, value] : summary.counters) counters[name] = value;
+  out["counters"] = std::move(counters);
+  out["notes"] = names(summary.notes);
+  return line_of(out);
+}
+
+}  // namespace hoptap::exporting

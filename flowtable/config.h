@@ -1,0 +1,41 @@
+// Limits of a flow table, and the counters of what they refused.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace hoptap::flowtable {
+
+/// Every limit of the flow stage. A leg with one exchange takes about 2 KiB, so the defaults stay below 1 GiB.
+struct FlowTableConfig {
+  std::size_t flows_max = 200'000;                   ///< live legs; over it the longest idle one is closed
+  std::size_t held_bytes_flow_max = 1u << 20;        ///< out-of-order and unparsed bytes kept per leg
+  std::size_t held_bytes_max = 128u << 20;           ///< and over all legs
+  std::size_t head_bytes_max = 64u << 10;            ///< longest message head that is waited for
+  std::size_t exchanges_flow_max = 1024;             ///< exchanges in flight per leg
+  std::uint64_t gap_grace_ns = 2'000'000;            ///< an acknowledged hole may still be filled so long
+  std::uint64_t settle_ns = 1'000'000'000;           ///< idle time after which finished exchanges are given out
+  std::uint64_t idle_timeout_ns = 300'000'000'000;   ///< idle time after which a leg is closed
+  std::uint64_t duplicate_ns = 200'000'000;          ///< the same packet within this is one packet captured twice
+  std::uint64_t duplicate_uncertain_ns = 5'000'000;  ///< the same, for packets without IP-ID and timestamps
+};
+
+/// What happened to packets, bytes and exchanges. Monotonic; owned by the table's thread.
+struct FlowCounters {
+  std::uint64_t tcp_packets = 0;
+  std::uint64_t udp_packets = 0;
+  std::uint64_t legs = 0;
+  std::uint64_t legs_evicted = 0;        ///< by flows_max
+  std::uint64_t duplicates = 0;          ///< packets captured twice, removed
+  std::uint64_t virtual_points = 0;      ///< legs split off because one feed shows both sides of a router
+  std::uint64_t held_refused_bytes = 0;  ///< by held_bytes_*; treated as not captured
+  std::uint64_t gaps = 0;                ///< holes in a stream given up
+  std::uint64_t gap_bytes = 0;
+  std::uint64_t resyncs = 0;           ///< a parser had to look for the next message
+  std::uint64_t unparsed_bytes = 0;    ///< passed over while looking
+  std::uint64_t orphan_responses = 0;  ///< that no captured request fits
+  std::uint64_t exchanges = 0;
+  std::uint64_t exchanges_refused = 0;  ///< by exchanges_flow_max: given out before they were answered
+};
+
+}  // namespace hoptap::flowtable

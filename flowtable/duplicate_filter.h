@@ -1,0 +1,46 @@
+// Finds packets that one feed shows twice: a mirror that copies on entry and on exit, two sessions on
+// one port, or a router both of whose sides are mirrored.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+namespace hoptap::flowtable {
+
+/// A direct-mapped table of the packets seen last. Fixed size; a collision forgets the older packet.
+/// One per flow table, used by its thread.
+class DuplicateFilter {
+ public:
+  enum class Verdict : std::uint8_t {
+    kNew,        ///< not seen lately
+    kDuplicate,  ///< the same packet on the same wire
+    kElsewhere,  ///< the same packet on another wire: other TTL, MAC, VLAN or tunnel id
+  };
+
+  /// @param signature  hash of what stays equal along the path (addresses, sequence, IP-ID, payload)
+  /// @param wire       hash of what routers and switches change; not 0
+  Verdict check(std::uint64_t signature, std::uint64_t wire, std::uint64_t time_ns, std::uint64_t window_ns) {
+    Slot& slot = slots_[signature % kSlots];
+    if (slot.signature != signature || time_ns - slot.time_ns > window_ns) slot = {signature, time_ns, {}};
+    for (std::uint64_t& seen : slot.wires) {
+      if (seen == wire) return Verdict::kDuplicate;
+      if (seen != 0) continue;
+      seen = wire;
+      return &seen == &slot.wires.front() ? Verdict::kNew : Verdict::kElsewhere;
+    }
+    return Verdict::kElsewhere;
+  }
+
+  static constexpr std::size_t kWiresMax = 8;  ///< one feed that shows one packet on more is a loop
+
+ private:
+  static constexpr std::size_t kSlots = 8192;
+  struct Slot {
+    std::uint64_t signature = 0, time_ns = 0;
+    std::array<std::uint64_t, kWiresMax> wires{};  ///< 0: free
+  };
+  std::vector<Slot> slots_ = std::vector<Slot>(kSlots);
+};
+
+}  // namespace hoptap::flowtable

@@ -1,0 +1,38 @@
+// One exchange while its leg is alive.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "decode/l7/parser.h"
+#include "flowtable/record.h"
+#include "flowtable/stamp.h"
+
+namespace hoptap::flowtable {
+
+using decode::l7::Direction;
+using decode::l7::index_of;
+using decode::l7::opposite;
+
+struct Exchange {
+  HopRecord record;
+  std::uint8_t hint = 0;            ///< decode::l7::Message::hint of the request
+  std::uint8_t closing_before = 0;  ///< closing bits of the leg when it began
+  bool request_done = false;
+  bool response_done = false;
+  bool given_out = false;
+  bool pairable = true;             ///< false: a gap makes it unknown which response answers it
+  bool after_lost_request = false;  ///< asked while requests before it may have been lost
+  bool request_has_ack = false;
+  std::uint32_t request_ack = 0;   ///< acknowledgment number of the request's first segment
+  bool reversed = false;           ///< asked by the leg's server: peers with equal roles (UDP)
+  std::uint32_t response_ack = 0;  ///< acknowledgment number of the response's first segment
+  std::array<DirectionHealth, 2> health_before{};
+
+  MessageRecord& message(Direction d) { return asks(d) ? record.request : record.response; }
+  bool& done(Direction d) { return asks(d) ? request_done : response_done; }
+  bool asks(Direction d) const { return (d == Direction::kToServer) != reversed; }
+  bool answered() const { return record.response.seen(); }
+};
+
+}  // namespace hoptap::flowtable

@@ -1,0 +1,400 @@
+#include "flowtable/exchange_queue.h"
+
+#include <algorithm>
+
+#include "base/hash.h"
+
+namespace hoptap::flowtable {
+namespace {
+
+constexpr std::uint8_t kTcp = 6;
+constexpr std::uint64_t kRetryNs = 30'000'000'000;  // resolvers give up sooner; later, the same question is asked anew
+
+using decode::l7::Kind;
+using decode::l7::Message;
+using decode::l7::Pairing;
+using decode::l7::Parser;
+
+void add_copy(MessageRecord& message, const Stamp& stamp) {
+  if (message.copies < MessageRecord::kCopiesMax)
+    message.copy[message.copies] = {stamp.time_ns - message.first_ns, stamp.tsval, stamp.ip_id};
+  if (message.copies < UINT8_MAX) ++message.copies;
+  message.last_copy_ns = stamp.time_ns;
+}
+
+void fill_message(MessageRecord& record, const MessageStart& start) {
+  record.first_ns = record.last_ns = start.stamp.time_ns;
+  record.sequence = record.end_sequence = start.sequence;
+  record.tsval = start.stamp.tsval;
+  record.tsecr = start.stamp.tsecr;
+  record.ip_id = start.stamp.ip_id;
+  record.ttl = start.stamp.ttl;
+  record.head_hash = start.head_hash;
+}
+
+std::uint64_t canonical_hash(const Message& message) {
+  return base::hash_values(base::hash_bytes(message.method), base::hash_bytes(message.resource),
+                           base::hash_bytes(message.endpoint));
+}
+
+std::string text_of(base::Bytes bytes) { return std::string(base::as_text(bytes)); }
+
+void fill_application(HopRecord& record, const Parser& parser, const Message& message) {
+  record.protocol = parser.name;
+  record.method = text_of(message.method);
+  record.resource = text_of(message.resource);
+  record.endpoint = text_of(message.endpoint);
+  record.key = message.key;
+  record.canonical_hash = canonical_hash(message);
+}
+
+/// What a message of either direction adds to the record.
+void note_message(HopRecord& record, const Message& message, bool is_response) {
+  if (message.encrypted) record.flags |= record_flag::kEncrypted;
+  if (message.upgrades) record.flags |= record_flag::kUpgraded;
+  if (message.has_status) {
+    record.status = message.status;
+    record.has_status = true;
+  }
+  for (std::size_t i = 0; i < message.id_count; ++i)
+    record.ids.push_back({message.ids[i].kind, is_response, text_of(message.ids[i].value)});
+}
+
+/// Health of one direction while the exchange lasted.
+void fill_health(MessageRecord& record, const DirectionHealth& before, const DirectionHealth& now) {
+  record.retransmissions = now.retransmissions - before.retransmissions;
+  record.out_of_order = now.out_of_order - before.out_of_order;
+  record.duplicate_acks = now.duplicate_acks - before.duplicate_acks;
+  record.sack_blocks = now.sack_blocks - before.sack_blocks;
+  record.unseen_bytes = now.unseen_bytes - before.unseen_bytes;
+  record.zero_window_ns = now.zero_window_ns - before.zero_window_ns;
+}
+
+}  // namespace
+
+Exchange* ExchangeQueue::begin(const Parser& parser, const Message& message, const MessageStart& start) {
+  if (message.kind == Kind::kInterim) {
+    if (Exchange* exchange = find_in_order(start)) exchange->record.flags |= record_flag::kInterim;
+    return nullptr;
+  }
+  const bool is_response = message.kind == Kind::kResponse;
+  Exchange* exchange = is_response ? begin_response(parser, message, start) : begin_request(parser, message, start);
+  if (exchange == nullptr) return nullptr;
+  note_message(exchange->record, message, is_response);
+  last_turn_ = start.direction;
+  has_turn_ = true;
+  return exchange;
+}
+
+Exchange* ExchangeQueue::begin_request(const Parser& parser, const Message& message, const MessageStart& start) {
+  if (parser.pairing == Pairing::kTurn && has_turn_ && last_turn_ == Direction::kToServer && !exchanges_.empty()) {
+    Exchange& turn = exchanges_.back();
+    if (!misses_turn(turn.request_ack, start, response_place_lost_)) {  // the client goes on talking
+      if (!message.handshake) turn.record.flags &= ~record_flag::kHandshake;
+      turn.request_done = false;
+      return &turn;
+    }
+    turn.pairable = false;
+  }
+  if (parser.datagram) {
+    Exchange* earlier = find_by_key(message.key, start.direction == Direction::kToClient, false);
+    const bool same = earlier != nullptr && earlier->record.canonical_hash == canonical_hash(message);
+    if (same && start.stamp.time_ns - earlier->record.request.first_ns <= kRetryNs) {
+      add_copy(earlier->record.request, start.stamp);
+      return nullptr;
+    }
+  }
+  if (parser.pairing != Pairing::kKey) quiesce(start);
+  Exchange* orphan = parser.pairing == Pairing::kOrder ? orphan_after(start) : nullptr;
+  if (orphan != nullptr && !request_place_lost_ && orphan->record.response.sequence == start.stamp.ack) {
+    adopt(*orphan, parser, message, start);
+    return orphan;
+  }
+  Exchange* exchange = add(parser, message);
+  if (exchange == nullptr) return nullptr;
+  exchange->reversed = start.direction == Direction::kToClient;
+  exchange->pairable = parser.pairing != Pairing::kOrder || (!request_place_lost_ && orphan == nullptr);
+  exchange->after_lost_request = request_place_lost_;
+  exchange->request_ack = start.stamp.ack;
+  exchange->request_has_ack = start.stamp.has_ack;
+  if (message.handshake) exchange->record.flags |= record_flag::kHandshake;
+  fill_message(exchange->record.request, start);
+  return exchange;
+}
+
+Exchange* ExchangeQueue::begin_response(const Parser& parser, const Message& message, const MessageStart& start) {
+  const bool reversed = start.direction == Direction::kToServer;
+  Exchange* exchange = nullptr;
+  switch (parser.pairing) {
+    case Pairing::kTurn: exchange = find_by_turn(start); break;
+    case Pairing::kKey: exchange = find_by_key(message.key, reversed, false); break;
+    case Pairing::kOrder: exchange = find_in_order(start); break;
+  }
+  if (exchange != nullptr && exchange->answered()) {  // only a turn finds an answered exchange
+    exchange->response_done = false;
+    return exchange;
+  }
+  if (exchange == nullptr && parser.datagram) {
+    if (Exchange* answered = find_by_key(message.key, reversed, true)) {
+      add_copy(answered->record.response, start.stamp);
+      return nullptr;
+    }
+  }
+  if (exchange == nullptr) {
+    ++context_.counters.orphan_responses;
+    exchange = add(parser, message);
+    if (exchange == nullptr) return nullptr;
+    exchange->reversed = reversed;
+    exchange->record.flags |= record_flag::kRequestMissing;
+    exchange->request_done = true;
+    exchange->pairable = false;
+  }
+  exchange->response_ack = start.stamp.ack;
+  fill_message(exchange->record.response, start);
+  return exchange;
+}
+
+/// Did the other side take a turn that was not seen? Then the sender has received of it, since its own turn began with
+/// an acknowledgment of `ack_before`, what was lost here (`place_lost`) or has not come yet. One byte may be a FIN.
+bool ExchangeQueue::misses_turn(std::uint32_t ack_before, const MessageStart& start, bool place_lost) {
+  const std::uint32_t ack = start.stamp.ack;
+  return start.stamp.has_ack && sequence_distance(ack, ack_before) > 1 &&
+         (place_lost || sequence_distance(ack, start.answered_to) > 1);
+}
+
+/// The turn that this response answers or goes on with; null when turns of both sides may have been lost since.
+Exchange* ExchangeQueue::find_by_turn(const MessageStart& response) {
+  if (!has_turn_ || exchanges_.empty()) return nullptr;
+  Exchange& turn = exchanges_.back();
+  if (last_turn_ == Direction::kToClient)
+    return misses_turn(turn.response_ack, response, request_place_lost_) ? nullptr : &turn;
+  if (!response_place_lost_ || !misses_turn(turn.record.request.sequence, response, request_place_lost_)) return &turn;
+  turn.pairable = false;
+  return nullptr;
+}
+
+/// A response that was captured before its request: sent when the server had received this request, and
+/// when the client, sending it, had received nothing of the response.
+Exchange* ExchangeQueue::orphan_after(const MessageStart& request) {
+  const auto found = std::find_if(exchanges_.begin(), exchanges_.end(), [&](const Exchange& e) {
+    return !e.given_out && (e.record.flags & record_flag::kRequestMissing) != 0 && request.stamp.has_ack &&
+           sequence_distance(e.response_ack, request.sequence) > 0 &&
+           sequence_distance(e.record.response.sequence, request.stamp.ack) >= 0;
+  });
+  return found == exchanges_.end() ? nullptr : &*found;
+}
+
+/// The orphan's request has come after all.
+void ExchangeQueue::adopt(Exchange& orphan, const Parser& parser, const Message& message, const MessageStart& start) {
+  --context_.counters.orphan_responses;
+  orphan.record.flags &= ~record_flag::kRequestMissing;
+  orphan.request_done = false;
+  fill_application(orphan.record, parser, message);
+  fill_message(orphan.record.request, start);
+}
+
+/// The latest exchange with this key.
+Exchange* ExchangeQueue::find_by_key(std::uint64_t key, bool reversed, bool answered) {
+  const auto found = std::find_if(exchanges_.rbegin(), exchanges_.rend(), [=](const Exchange& e) {
+    return e.record.key == key && e.reversed == reversed && e.answered() == answered && e.record.request.seen();
+  });
+  return found == exchanges_.rend() ? nullptr : &*found;
+}
+
+/// Could this response answer that request? The server had received the request's first byte, and the
+/// client, sending it, had not yet received the response.
+bool may_answer(const MessageStart& response, const Exchange& exchange) {
+  const bool received =
+      !response.stamp.has_ack || sequence_distance(response.stamp.ack, exchange.record.request.sequence) > 0;
+  const bool behind = !exchange.request_has_ack || sequence_distance(response.sequence, exchange.request_ack) >= 0;
+  return received && behind;
+}
+
+/// The unanswered request that this response answers, when that is certain: the oldest. When messages
+/// were lost it must be the first thing the client received after it had sent the request.
+Exchange* ExchangeQueue::find_in_order(const MessageStart& response) {
+  Exchange* exact = nullptr;
+  for (Exchange& exchange : exchanges_) {
+    if (exchange.answered() || !exchange.pairable) continue;
+    if (!may_answer(response, exchange)) break;
+    if (!response_place_lost_) return &exchange;
+    if (!exchange.request_has_ack || exchange.request_ack != response.sequence) continue;
+    if (exact != nullptr) return nullptr;  // pipelined: either may be meant
+    exact = &exchange;
+  }
+  if (pipelined_ || exact == nullptr) return nullptr;
+  for (Exchange& exchange : exchanges_) {  // what was asked before was answered in the gap
+    if (&exchange == exact) break;
+    if (!exchange.answered()) exchange.pairable = false;
+  }
+  response_place_lost_ = false;
+  return exact;
+}
+
+std::uint8_t ExchangeQueue::next_hint(const MessageStart& response) {
+  const Exchange* exchange = find_in_order(response);
+  return exchange == nullptr ? std::uint8_t{0} : exchange->hint;
+}
+
+/// A client that had received all we know of when it sent this request ends every doubt that a gap left.
+void ExchangeQueue::quiesce(const MessageStart& request) {
+  if (!request.stamp.has_ack || !request.answered_known) return;
+  const bool caught_up = sequence_distance(request.stamp.ack, request.answered_to) >= 0;
+  const bool outstanding =
+      std::any_of(exchanges_.begin(), exchanges_.end(), [](const Exchange& e) { return !e.answered() && e.pairable; });
+  if (!request_place_lost_ && !response_place_lost_) {
+    if (outstanding && request.stamp.ack == request.answered_to) pipelined_ = true;
+    return;
+  }
+  if (!caught_up) return;
+  if (request_place_lost_) {
+    // Requests that we did not see may be owed answers: the client must have received something since,
+    // and have sent nothing else meanwhile.
+    const bool answered_since = sequence_distance(request.stamp.ack, owed_from_) > 0;
+    const bool sent_since = std::any_of(exchanges_.begin(), exchanges_.end(),
+                                        [](const Exchange& e) { return !e.answered() && e.after_lost_request; });
+    if (!answered_since || sent_since) return;
+  }
+  for (Exchange& exchange : exchanges_)
+    if (!exchange.answered()) exchange.pairable = false;
+  request_place_lost_ = response_place_lost_ = false;
+}
+
+/// A response that is still to come has lost its request: which of those in flight it is cannot be told.
+void ExchangeQueue::doubt_all() {
+  for (Exchange& exchange : exchanges_)
+    if (!exchange.answered()) exchange.pairable = false;
+  request_place_lost_ = true;
+}
+
+/// A new exchange at the end of the queue; null when the limit is reached and nothing can go.
+Exchange* ExchangeQueue::add(const Parser& parser, const Message& message) {
+  if (exchanges_.size() >= context_.config.exchanges_flow_max) {
+    ++context_.counters.exchanges_refused;
+    Exchange& oldest = exchanges_.front();
+    const bool open =
+        (oldest.record.request.seen() && !oldest.request_done) || (oldest.answered() && !oldest.response_done);
+    if (open) {
+      request_place_lost_ = true;
+      return nullptr;
+    }
+    if (!oldest.answered() && oldest.pairable && parser.pairing == Pairing::kOrder) doubt_all();
+    if (!oldest.given_out) give_out(oldest);
+    exchanges_.pop_front();
+  }
+  in_order_ = parser.pairing != Pairing::kKey;
+  turns_ = parser.pairing == Pairing::kTurn;
+  Exchange& exchange = exchanges_.emplace_back();
+  exchange.hint = message.hint;
+  exchange.health_before = leg_.health;
+  exchange.closing_before = leg_.record.closing;
+  fill_application(exchange.record, parser, message);
+  return &exchange;
+}
+
+void ExchangeQueue::end(Exchange& exchange, Direction direction, std::uint64_t time_ns, std::uint32_t end_sequence) {
+  MessageRecord& message = exchange.message(direction);
+  message.last_ns = std::max(message.first_ns, time_ns);
+  const std::uint32_t further = end_sequence - message.end_sequence;
+  if (further > 0) message.ack_ns = 0;
+  message.bytes += further;
+  message.end_sequence = end_sequence;
+  exchange.done(direction) = true;
+}
+
+void ExchangeQueue::lost_place(Direction direction, std::uint32_t answered_to) {
+  if (direction == Direction::kToClient) {
+    response_place_lost_ = true;
+    return;
+  }
+  if (!request_place_lost_) owed_from_ = answered_to;
+  request_place_lost_ = true;
+}
+
+void ExchangeQueue::restart() {
+  has_turn_ = false;
+  for (Exchange& exchange : exchanges_)
+    if (!exchange.answered()) exchange.pairable = false;
+  response_place_lost_ = true;
+}
+
+void ExchangeQueue::copied(Direction direction, std::uint32_t sequence, std::uint32_t end, const Stamp& stamp) {
+  for (Exchange& exchange : exchanges_) {
+    MessageRecord& message = exchange.message(direction);
+    if (!message.seen() || sequence_distance(message.sequence, end) >= 0) continue;
+    if (sequence_distance(sequence, message.sequence) <= 0) {
+      add_copy(message, stamp);
+    } else if (!exchange.done(direction) || sequence_distance(sequence, message.end_sequence) < 0) {
+      message.last_copy_ns = stamp.time_ns;
+    }
+  }
+}
+
+void ExchangeQueue::acknowledged(Direction direction, std::uint32_t ack, std::uint64_t time_ns) {
+  for (Exchange& exchange : exchanges_) {
+    MessageRecord& message = exchange.message(direction);
+    if (!message.seen() || message.ack_ns != 0 || !exchange.done(direction)) continue;
+    if (sequence_distance(ack, message.end_sequence) < 0) break;
+    message.ack_ns = time_ns;
+  }
+}
+
+void ExchangeQueue::give_out(Exchange& exchange) {
+  exchange.given_out = true;
+  HopRecord& record = exchange.record;
+  LegRecord& leg = leg_.record;
+  ++leg.exchanges;
+  record.point = leg.point;
+  record.leg_id = leg.leg_id;
+  record.record_id = context_.next_record_id++;
+  record.transport = leg.transport;
+  record.client = leg.client;
+  record.server = leg.server;
+  record.vantage = leg.vantage;
+  if (exchange.reversed) {
+    std::swap(record.client, record.server);
+    std::swap(record.vantage.link.source, record.vantage.link.target);
+  }
+  record.client_isn = leg.client_isn;
+  record.server_isn = leg.server_isn;
+  record.closing = static_cast<std::uint8_t>(leg.closing & ~exchange.closing_before);
+  record.flags |= leg.flags;
+  if (!record.response.seen() && !exchange.response_done) record.flags |= record_flag::kResponseMissing;
+  if ((record.request.seen() && !exchange.request_done) || (record.response.seen() && !exchange.response_done))
+    record.flags |= record_flag::kIncomplete;
+  fill_health(record.request, exchange.health_before[0], leg_.health[0]);
+  fill_health(record.response, exchange.health_before[1], leg_.health[1]);
+  ++context_.counters.exchanges;
+  context_.sink.hop(std::move(record));
+}
+
+/// Nothing more is expected of it: both messages have passed and the response has been acknowledged.
+bool ExchangeQueue::finished(const Exchange& exchange) const {
+  constexpr std::size_t kAwaitingAckMax = 64;
+  if (!exchange.request_done) return false;
+  if (!exchange.answered()) return exchange.response_done || !exchange.pairable;
+  const bool acked = leg_.record.transport != kTcp || exchange.record.response.ack_ns != 0;
+  return exchange.response_done && (acked || exchanges_.size() > kAwaitingAckMax);
+}
+
+void ExchangeQueue::take_finished(bool settled) {
+  // The newest waits for late copies; in a protocol of turns it may go on whenever it likes.
+  const std::size_t waiting = settled && !turns_ ? 0 : 1;
+  for (std::size_t i = 0; i + waiting < exchanges_.size(); ++i) {
+    Exchange& exchange = exchanges_[i];
+    if (finished(exchange) || (settled && exchange.request_done && exchange.response_done)) {
+      if (!exchange.given_out) give_out(exchange);
+    } else if (in_order_) {
+      break;
+    }
+  }
+  while (!exchanges_.empty() && exchanges_.front().given_out) exchanges_.pop_front();
+}
+
+void ExchangeQueue::close() {
+  for (Exchange& exchange : exchanges_)
+    if (!exchange.given_out) give_out(exchange);
+  exchanges_.clear();
+}
+
+}  // namespace hoptap::flowtable

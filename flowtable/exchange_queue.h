@@ -1,0 +1,90 @@
+// Pairs the requests and responses of one leg and gives them out as hop records.
+#pragma once
+
+#include <deque>
+
+#include "decode/l7/parser.h"
+#include "flowtable/exchange.h"
+#include "flowtable/leg.h"
+
+namespace hoptap::flowtable {
+
+/// Where and when a message begins.
+struct MessageStart {
+  Direction direction{};
+  std::uint32_t sequence = 0;
+  std::uint32_t answered_to = 0;  ///< sequence number up to which the other direction was seen
+  bool answered_known = true;     ///< false: nothing of the other direction was seen
+  std::uint64_t head_hash = 0;
+  Stamp stamp;
+};
+
+/// The exchanges in flight of one leg, oldest first. An Exchange* stays valid until take_finished()
+/// or close() gives it out, which happens to no exchange that has an open message.
+class ExchangeQueue {
+ public:
+  ExchangeQueue(Leg& leg, TableContext& context) : leg_(leg), context_(context) {}
+
+  /// A message begins. @return the exchange it belongs to; null for interim responses, copies, and
+  /// over the limit.
+  Exchange* begin(const decode::l7::Parser& parser, const decode::l7::Message& message, const MessageStart& start);
+
+  /// The message has passed up to `end_sequence`. May be called again when a turn goes on.
+  void end(Exchange& exchange, Direction direction, std::uint64_t time_ns, std::uint32_t end_sequence);
+
+  /// Bytes were lost in this direction and messages may have been among them; the other direction was
+  /// seen up to `answered_to`.
+  void lost_place(Direction direction, std::uint32_t answered_to);
+
+  /// The leg goes on in another protocol, or was picked up in the middle: what is in flight gets no answer.
+  void restart();
+
+  /// Message::hint of the request that the next response answers.
+  std::uint8_t next_hint(const MessageStart& response);
+
+  /// [sequence, end) passed again.
+  void copied(Direction direction, std::uint32_t sequence, std::uint32_t end, const Stamp& stamp);
+
+  /// The receiver of `direction` acknowledged everything before `ack`.
+  void acknowledged(Direction direction, std::uint32_t ack, std::uint64_t time_ns);
+
+  /// Gives out what is finished; with `settled` also the newest, else that waits for late copies.
+  void take_finished(bool settled);
+
+  /// The leg has ended: gives out everything.
+  void close();
+
+  bool empty() const { return exchanges_.empty(); }
+
+ private:
+  using Message = decode::l7::Message;
+  using Parser = decode::l7::Parser;
+
+  Exchange* begin_request(const Parser& parser, const Message& message, const MessageStart& start);
+  Exchange* begin_response(const Parser& parser, const Message& message, const MessageStart& start);
+  static bool misses_turn(std::uint32_t ack_before, const MessageStart& start, bool place_lost);
+  Exchange* find_by_turn(const MessageStart& response);
+  Exchange* find_by_key(std::uint64_t key, bool reversed, bool answered);
+  Exchange* find_in_order(const MessageStart& response);
+  Exchange* add(const Parser& parser, const Message& message);
+  Exchange* orphan_after(const MessageStart& request);
+  void adopt(Exchange& orphan, const Parser& parser, const Message& message, const MessageStart& start);
+  void quiesce(const MessageStart& request);
+  void doubt_all();
+  void give_out(Exchange& exchange);
+  bool finished(const Exchange& exchange) const;
+
+  Leg& leg_;
+  TableContext& context_;
+  std::deque<Exchange> exchanges_;
+  Direction last_turn_ = Direction::kToServer;
+  bool has_turn_ = false;
+  bool turns_ = false;    ///< messages end only when the other side speaks
+  bool in_order_ = true;  ///< exchanges finish in the order they began
+  bool request_place_lost_ = false;
+  bool response_place_lost_ = false;
+  std::uint32_t owed_from_ = 0;  ///< answers to lost requests come from this sequence number on
+  bool pipelined_ = false;       ///< the client was seen to send a request before the last one was answered
+};
+
+}  // namespace hoptap::flowtable

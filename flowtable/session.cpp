@@ -1,0 +1,437 @@
+#include "flowtable/session.h"
+
+#include <algorithm>
+
+#include "base/hash.h"
+
+namespace hoptap::flowtable {
+
+using base::Bytes;
+using decode::l7::kToTheEnd;
+using decode::l7::Message;
+using decode::l7::opaque_parser;
+using decode::l7::Pairing;
+using decode::l7::Parser;
+using decode::l7::parsers;
+using decode::l7::ParserState;
+using decode::l7::ParseStep;
+using decode::l7::Probe;
+using decode::l7::Step;
+
+namespace {
+constexpr std::size_t kProbeBytesMax = 4096;  // a protocol that cannot be told from so many is opaque
+constexpr std::uint8_t kTurnsProbedMax = 64;  // turns of an opaque leg at which detection is tried again
+constexpr std::size_t kHashedHeadBytes = 256;
+constexpr std::size_t kMarksMax = 1024;  // segments that one message head may come in
+
+/// The protocol that recognises these first bytes; `maybe` tells that more bytes might decide it.
+const Parser* probe_all(Bytes first, Direction direction, std::uint16_t server_port, bool datagram, bool& maybe) {
+  maybe = false;
+  for (const Parser* parser : parsers()) {
+    if (parser->datagram != datagram) continue;
+    const Probe answer = parser->probe(first, direction, server_port);
+    if (answer == Probe::kYes) return parser;
+    maybe = maybe || answer == Probe::kMaybe;
+  }
+  return nullptr;
+}
+}  // namespace
+
+Session::Session(Leg& leg, TableContext& context) : leg_(leg), context_(context), exchanges_(leg, context) {
+  if (!handshake_seen()) exchanges_.restart();  // what was asked before is unknown
+}
+
+Session::~Session() {
+  for (Side& side : sides_) release_held(side, side.held.size());
+}
+
+std::optional<Direction> Session::spoken_direction(Bytes first, std::uint16_t source_port, std::uint16_t target_port) {
+  bool maybe = false;
+  const bool as_client = probe_all(first, Direction::kToServer, target_port, false, maybe) != nullptr;
+  const bool as_server = probe_all(first, Direction::kToClient, source_port, false, maybe) != nullptr;
+  if (as_client == as_server) return std::nullopt;
+  return as_client ? Direction::kToServer : Direction::kToClient;
+}
+
+void Session::deliver(Direction direction, Bytes bytes, std::uint32_t sequence, const Stamp& stamp) {
+  Side& side = this->side(direction);
+  const Direction other = opposite(direction);
+  if (parser_ == &opaque_parser()) settle_turn(other, stamp.time_ns);
+  side.seen = true;
+  note_data(side, stamp.time_ns);
+  side.latest_ns = std::max(side.latest_ns, stamp.time_ns);
+  if (side.held.empty()) {
+    side.sequence = sequence;
+    side.marks.assign(1, {sequence, stamp, side.latest_ns});
+    bytes = bytes.subspan(skip(direction, bytes.size()));
+    if (bytes.empty()) return;
+    const std::size_t used = parse(direction, bytes);
+    hold(side, bytes.subspan(used));
+  } else {
+    const auto current = [&](const Mark& mark) { return sequence_distance(mark.sequence, side.sequence) > 0; };
+    const auto next = std::find_if(side.marks.begin() + 1, side.marks.end(), current);
+    side.marks.erase(side.marks.begin(), next - 1);
+    side.marks.push_back({sequence, stamp, side.latest_ns});
+    hold(side, bytes);
+    pump(direction);
+  }
+  if (!this->side(other).held.empty()) pump(other);  // it may have waited for this side
+  exchanges_.take_finished(false);
+}
+
+/// Gives the held bytes to the parser once more.
+void Session::pump(Direction direction) {
+  Side& side = this->side(direction);
+  if (side.pumping || side.held.empty()) return;
+  side.pumping = true;
+  const std::size_t used = parse(direction, side.held);
+  side.pumping = false;
+  release_held(side, used);
+}
+
+void Session::hold(Side& side, Bytes bytes) {
+  if (bytes.empty()) return;
+  const std::size_t limit = std::min(context_.config.head_bytes_max, context_.config.held_bytes_flow_max);
+  const bool fits = side.held.size() + bytes.size() <= limit && side.marks.size() <= kMarksMax &&
+                    context_.held_bytes + bytes.size() <= context_.config.held_bytes_max;
+  if (!fits) {  // longer than any message head we wait for
+    context_.counters.held_refused_bytes += bytes.size();
+    drop_held(side, side.held.size());
+    advance(side, bytes.size());
+    lose_place(&side == &sides_[0] ? Direction::kToServer : Direction::kToClient);
+    return;
+  }
+  side.held.insert(side.held.end(), bytes.begin(), bytes.end());
+  context_.held_bytes += bytes.size();
+}
+
+/// Forgets held bytes that were never parsed.
+void Session::drop_held(Side& side, std::size_t count) {
+  context_.counters.unparsed_bytes += count;
+  advance(side, count);
+  release_held(side, count);
+}
+
+void Session::release_held(Side& side, std::size_t count) {
+  side.held.erase(side.held.begin(), side.held.begin() + static_cast<std::ptrdiff_t>(count));
+  context_.held_bytes -= count;
+  if (side.held.empty()) side.held.shrink_to_fit();
+}
+
+/// Passes over bytes of the open message. @return how many of the available ones
+std::size_t Session::skip(Direction direction, std::size_t available) {
+  Side& side = this->side(direction);
+  if (side.to_skip == 0) return 0;
+  const std::size_t count = static_cast<std::size_t>(std::min<std::uint64_t>(side.to_skip, available));
+  advance(side, count);
+  if (side.to_skip == kToTheEnd) return count;
+  side.to_skip -= count;
+  if (side.to_skip == 0 && !side.more) finish(direction);
+  return count;
+}
+
+/// Parses as far as the bytes allow. @return how many were taken
+std::size_t Session::parse(Direction direction, Bytes bytes) {
+  Side& side = this->side(direction);
+  std::size_t used = 0;
+  while (used < bytes.size()) {
+    used += skip(direction, bytes.size() - used);
+    const Bytes rest = bytes.subspan(used);
+    if (rest.empty()) break;
+    if (parser_ == nullptr && !detect(direction, rest)) break;
+    if (!redetect_turn(direction, rest)) break;
+    if (!side.placed) {
+      used += find_place(direction, rest);
+      if (!side.placed) break;
+      continue;
+    }
+    Message message;
+    state_.hint = 0;
+    if (direction == Direction::kToClient && parser_->pairing == Pairing::kOrder && !side.in_message)
+      state_.hint = exchanges_.next_hint(
+          {.direction = direction, .sequence = side.sequence, .stamp = stamp_at(side, side.sequence)});
+    const ParseStep step = parser_->parse(rest, direction, state_, message);
+    if (step.step == Step::kNeedMore) break;
+    if (step.step == Step::kInvalid || step.consumed == 0) {
+      if (messages_ == 0) {
+        use(opaque_parser());
+        turns_probed_ = kTurnsProbedMax;  // what looked like a protocol and was none will look like it again
+        settle_turn(opposite(direction), stamp_at(side, side.sequence).time_ns);
+      } else {
+        ++context_.counters.resyncs;
+        abandon(direction);
+        ++context_.counters.unparsed_bytes;
+        advance(side, 1);
+        ++used;
+        lose_place(direction);
+      }
+      continue;
+    }
+    if (step.step == Step::kMessage) begin(direction, message, rest.first(std::min(rest.size(), message.head_bytes)));
+    part(direction, step);
+  }
+  return used;
+}
+
+/// Looks for the next message start. @return bytes passed over
+std::size_t Session::find_place(Direction direction, Bytes bytes) {
+  Side& side = this->side(direction);
+  const std::size_t offset = std::min(parser_->resync(bytes, direction, state_), bytes.size());
+  context_.counters.unparsed_bytes += offset;
+  advance(side, offset);
+  side.placed = offset < bytes.size();
+  return offset;
+}
+
+/// Chooses the protocol. @return false when more bytes are needed
+bool Session::detect(Direction direction, Bytes first) {
+  bool maybe = false;
+  const Parser* found = probe_all(first, direction, leg_.record.server.port, false, maybe);
+  if (found == nullptr && maybe && first.size() < kProbeBytesMax && !undetectable_) return false;
+  use(found != nullptr ? *found : opaque_parser());
+  if (found == nullptr) settle_turn(opposite(direction), stamp_at(side(direction), side(direction).sequence).time_ns);
+  return true;
+}
+
+/// An opaque leg picked up in the middle, or one that changed its protocol, may become known when a turn
+/// begins. @return false when more bytes of the turn might tell
+bool Session::redetect_turn(Direction direction, Bytes first) {
+  if (parser_ != &opaque_parser() || settling_) return true;
+  if (messages_ == 0 || turn_ != direction) {
+    turn_ = direction;
+    turn_settled_ = turns_probed_ >= kTurnsProbedMax;
+    if (!turn_settled_) ++turns_probed_;
+  }
+  if (turn_settled_) return true;
+  bool maybe = false;
+  const Parser* found = probe_all(first, direction, leg_.record.server.port, false, maybe);
+  if (found == nullptr && maybe && first.size() < kProbeBytesMax && !undetectable_) return false;
+  turn_settled_ = true;
+  if (found == nullptr) return true;
+  use(*found);
+  exchanges_.restart();
+  for (Side& side : sides_) side.placed = true;
+  return true;
+}
+
+/// Bytes of an opaque turn that waited for more and came before `time_ns`: the turn is over, they are a message.
+void Session::settle_turn(Direction direction, std::uint64_t time_ns) {
+  const Side& side = this->side(direction);
+  if (side.held.empty() || stamp_at(side, side.sequence).time_ns > time_ns) return;
+  settling_ = true;
+  pump(direction);
+  settling_ = false;
+}
+
+/// Sequence number up to which a direction was received, parsed or not.
+std::uint32_t Session::received(Direction direction) const {
+  const Side& side = sides_[index_of(direction)];
+  if (side.seen) return side.sequence + static_cast<std::uint32_t>(side.held.size());
+  const LegRecord& leg = leg_.record;
+  return (direction == Direction::kToServer ? leg.client_isn : leg.server_isn) + 1;
+}
+
+void Session::use(const Parser& parser) {
+  parser_ = &parser;
+  state_ = ParserState{};
+  messages_ = 0;
+  leg_.record.protocol = parser.name;
+}
+
+void Session::begin(Direction direction, const Message& message, Bytes head) {
+  Side& side = this->side(direction);
+  ++messages_;
+  const Direction other = opposite(direction);
+  MessageStart start{.direction = direction,
+                     .sequence = side.sequence,
+                     .answered_to = received(other),
+                     .answered_known = this->side(other).seen || handshake_seen(),
+                     .head_hash = 0,
+                     .stamp = stamp_at(side, side.sequence)};
+  const Bytes hashed = head.first(std::min(head.size(), kHashedHeadBytes));
+  if (hashed.size() == std::min(message.head_bytes, kHashedHeadBytes)) start.head_hash = base::hash_bytes(hashed);
+  side.open = exchanges_.begin(*parser_, message, start);
+  side.in_message = true;
+  side.more = message.more;
+  side.upgrades = message.upgrades;
+}
+
+/// Takes what a step consumed, as far as it is not beyond the bytes at hand; the rest is skipped.
+void Session::part(Direction direction, const ParseStep& step) {
+  Side& side = this->side(direction);
+  side.to_skip = step.consumed;
+  if (step.step == Step::kEnd) side.more = false;
+}
+
+/// The open message has ended at side.sequence.
+void Session::finish(Direction direction) {
+  Side& side = this->side(direction);
+  side.to_skip = 0;
+  side.more = false;
+  if (!side.in_message) return;
+  side.in_message = false;
+  if (Exchange* exchange = side.open) {
+    exchanges_.end(*exchange, direction, passed_ns(side), side.sequence);
+    MessageRecord& message = exchange->message(direction);
+    if (side.wait.longest_ns > message.ack_wait_ns) {
+      message.ack_wait_ns = side.wait.longest_ns;
+      message.ack_release_ns = side.wait.release_ns;
+    }
+    // A message that lasts to the close may have been acknowledged before it was known to have ended.
+    if (side.acked_ns != 0 && message.ack_ns == 0 && sequence_distance(side.acked, side.sequence) >= 0)
+      message.ack_ns = std::max(side.acked_ns, message.last_ns);
+  }
+  side.open = nullptr;
+  side.wait = {side.wait.last_data_ns};
+  if (side.upgrades) upgrade();
+}
+
+/// The open message is given up where it is.
+void Session::abandon(Direction direction) {
+  Side& side = this->side(direction);
+  if (Exchange* exchange = side.open) {
+    exchanges_.end(*exchange, direction, passed_ns(side), side.sequence);
+    exchange->record.flags |= record_flag::kIncomplete;
+  }
+  side.open = nullptr;
+  side.in_message = side.more = side.upgrades = false;
+  side.to_skip = 0;
+}
+
+void Session::lose_place(Direction direction) {
+  side(direction).placed = false;
+  exchanges_.lost_place(direction, received(opposite(direction)));
+}
+
+/// Both directions speak another protocol from here on.
+void Session::upgrade() {
+  parser_ = nullptr;
+  exchanges_.restart();
+  for (Side& side : sides_) {
+    side.upgrades = false;
+    side.placed = true;
+  }
+}
+
+std::uint32_t Session::gap_flag(Direction direction) const {
+  return direction == Direction::kToServer ? record_flag::kRequestGap : record_flag::kResponseGap;
+}
+
+void Session::gap(Direction direction, std::uint32_t sequence, std::uint64_t count) {
+  Side& side = this->side(direction);
+  if (!side.held.empty()) {
+    drop_held(side, side.held.size());
+    lose_place(direction);
+  }
+  side.sequence = sequence;
+  side.seen = true;
+  if (count == 0) return;
+  if (side.open != nullptr) side.open->record.flags |= gap_flag(direction);
+  const std::size_t skipped = skip(direction, count);
+  if (skipped == count) return;
+  abandon(direction);  // the hole reaches beyond what we know of the message
+  advance(side, count - skipped);
+  lose_place(direction);
+  if (parser_ == nullptr) side.placed = true;  // nothing is known of message starts yet
+  // An answer that the other direction waits for may have been lost.
+  if (parser_ != nullptr && direction == Direction::kToClient) parser_->resync({}, Direction::kToServer, state_);
+}
+
+void Session::datagram(Direction direction, Bytes payload, const Stamp& stamp) {
+  if (undetectable_) return;
+  if (parser_ == nullptr) {
+    bool maybe = false;
+    const std::uint16_t port = std::min(leg_.record.server.port, leg_.record.client.port);
+    const Parser* found = probe_all(payload, direction, port, true, maybe);
+    if (found == nullptr) found = probe_all(payload, direction, leg_.record.server.port, true, maybe);
+    if (found == nullptr) return;
+    use(*found);
+  }
+  Message message;
+  if (parser_->parse(payload, direction, state_, message).step != Step::kMessage) {
+    context_.counters.unparsed_bytes += payload.size();
+    return;
+  }
+  const std::uint64_t hash = base::hash_bytes(payload.first(std::min(payload.size(), kHashedHeadBytes)));
+  const MessageStart start{.direction = direction, .head_hash = hash, .stamp = stamp};
+  if (Exchange* exchange = exchanges_.begin(*parser_, message, start)) {
+    exchanges_.end(*exchange, direction, stamp.time_ns, static_cast<std::uint32_t>(payload.size()));
+    exchange->message(direction).end_sequence = 0;
+  }
+  exchanges_.take_finished(false);
+}
+
+void Session::copied(Direction direction, std::uint32_t sequence, std::uint32_t end, const Stamp& stamp) {
+  exchanges_.copied(direction, sequence, end, stamp);
+}
+
+/// Data: closes the wait that an ACK has begun.
+void Session::note_data(Side& side, std::uint64_t time_ns) {
+  AckWait& wait = side.wait;
+  const bool inside = side.in_message || !side.held.empty();
+  if (inside && wait.ack_ns != 0 && wait.ack_ns - wait.last_data_ns > wait.longest_ns) {
+    wait.longest_ns = wait.ack_ns - wait.last_data_ns;
+    wait.release_ns = time_ns - wait.ack_ns;
+  }
+  wait.ack_ns = 0;
+  wait.last_data_ns = time_ns;
+}
+
+void Session::acknowledged(Direction direction, std::uint32_t ack, std::uint64_t time_ns, bool pure) {
+  Side& side = this->side(direction);
+  exchanges_.acknowledged(direction, ack, time_ns);
+  if (side.acked_ns == 0 || sequence_distance(ack, side.acked) > 0) {
+    side.acked = ack;
+    side.acked_ns = time_ns;
+  }
+  const bool inside = side.in_message || !side.held.empty();
+  const std::uint32_t sent = side.sequence + static_cast<std::uint32_t>(side.held.size());
+  if (pure && inside && side.wait.ack_ns == 0 && ack == sent && time_ns >= side.wait.last_data_ns)
+    side.wait.ack_ns = time_ns;
+}
+
+void Session::end_of_stream(Direction direction) {
+  Side& side = this->side(direction);
+  if (parser_ == nullptr && !side.held.empty()) {
+    undetectable_ = true;
+    pump(direction);
+  }
+  if (side.to_skip == kToTheEnd) finish(direction);
+}
+
+void Session::close() {
+  undetectable_ = true;
+  const bool server_first = !sides_[1].marks.empty() && !sides_[0].marks.empty() &&
+                            sides_[1].marks.front().stamp.time_ns < sides_[0].marks.front().stamp.time_ns;
+  pump(server_first ? Direction::kToClient : Direction::kToServer);
+  pump(server_first ? Direction::kToServer : Direction::kToClient);
+  for (const Direction direction : {Direction::kToServer, Direction::kToClient}) {
+    Side& side = this->side(direction);
+    drop_held(side, side.held.size());
+    if (side.open == nullptr) continue;
+    // What has not ended is given out as far as it came.
+    exchanges_.end(*side.open, direction, passed_ns(side), side.sequence);
+    side.open->done(direction) = false;
+    side.open = nullptr;
+  }
+  exchanges_.close();
+}
+
+/// When everything before side.sequence had passed.
+std::uint64_t Session::passed_ns(const Side& side) {
+  const auto before = [&](const Mark& mark) { return sequence_distance(mark.sequence, side.sequence) < 0; };
+  const auto last = std::find_if(side.marks.rbegin(), side.marks.rend(), before);
+  return last == side.marks.rend() ? side.latest_ns : last->passed_ns;
+}
+
+/// The segment that first carried the byte at `sequence`.
+const Stamp& Session::stamp_at(const Side& side, std::uint32_t sequence) const {
+  const Mark* found = &side.marks.front();
+  for (const Mark& mark : side.marks) {
+    if (sequence_distance(mark.sequence, sequence) > 0) break;
+    found = &mark;
+  }
+  return found->stamp;
+}
+
+}  // namespace hoptap::flowtable

@@ -1,0 +1,124 @@
+// The bytes of one leg, in order, become messages: detection, parsing, bodies passed over, gaps.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "decode/l7/parser.h"
+#include "flowtable/exchange_queue.h"
+
+namespace hoptap::flowtable {
+
+/// The application side of one leg. Owned by its flow; used by the table's thread.
+class Session {
+ public:
+  Session(Leg& leg, TableContext& context);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  /// The next bytes of the stream, in order. Borrows them only while it runs.
+  void deliver(Direction direction, base::Bytes bytes, std::uint32_t sequence, const Stamp& stamp);
+
+  /// The next `count` bytes of the stream were not captured.
+  void gap(Direction direction, std::uint32_t sequence, std::uint64_t count);
+
+  /// One UDP payload.
+  void datagram(Direction direction, base::Bytes payload, const Stamp& stamp);
+
+  /// [sequence, end) passed again.
+  void copied(Direction direction, std::uint32_t sequence, std::uint32_t end, const Stamp& stamp);
+
+  /// The receiver of `direction` acknowledged all before `ack`; `pure`: in a segment without data.
+  void acknowledged(Direction direction, std::uint32_t ack, std::uint64_t time_ns, bool pure);
+
+  /// The sender has closed: a message that lasts to the end has ended.
+  void end_of_stream(Direction direction);
+
+  /// Nothing has come for a while: finished exchanges are given out.
+  void settle() { exchanges_.take_finished(true); }
+
+  /// The leg has ended: everything is given out.
+  void close();
+
+  /// Which way do the first bytes of a leg go, if a protocol can tell by them?
+  static std::optional<Direction> spoken_direction(base::Bytes first, std::uint16_t source_port,
+                                                   std::uint16_t target_port);
+
+ private:
+  /// From here on, bytes of one direction came in this segment.
+  struct Mark {
+    std::uint32_t sequence = 0;
+    Stamp stamp;
+    std::uint64_t passed_ns = 0;  ///< when all bytes up to the segment's end had passed
+  };
+
+  /// A wait of the sender for the acknowledgment of all it had sent, inside a message.
+  struct AckWait {
+    std::uint64_t last_data_ns = 0;
+    std::uint64_t ack_ns = 0;      ///< 0: none since the last data
+    std::uint64_t longest_ns = 0;  ///< data to ACK
+    std::uint64_t release_ns = 0;  ///< that ACK to the next data
+  };
+
+  struct Side {
+    std::vector<std::uint8_t> held;  ///< bytes that the parser has not taken yet
+    std::vector<Mark> marks;         ///< which segments carried what is being parsed
+    std::uint64_t to_skip = 0;       ///< bytes of the open message still to pass over
+    std::uint64_t latest_ns = 0;     ///< when all bytes so far had passed
+    std::uint32_t sequence = 0;      ///< of the first byte not taken
+    Exchange* open = nullptr;        ///< whose message has not ended
+    bool in_message = false;         ///< also when the message has no exchange (interim)
+    bool more = false;               ///< further parts follow what is skipped
+    bool upgrades = false;           ///< when it ends, another protocol begins
+    bool placed = true;              ///< at a message start; else it has to be looked for
+    bool pumping = false;
+    bool seen = false;           ///< any byte, or a hole
+    std::uint32_t acked = 0;     ///< highest acknowledgment of this direction
+    std::uint64_t acked_ns = 0;  ///< when it first passed; 0: none yet
+    AckWait wait;
+  };
+
+  Side& side(Direction direction) { return sides_[index_of(direction)]; }
+  void hold(Side& side, base::Bytes bytes);
+  void drop_held(Side& side, std::size_t count);
+  void release_held(Side& side, std::size_t count);
+  std::size_t skip(Direction direction, std::size_t available);
+  void advance(Side& side, std::size_t count) { side.sequence += static_cast<std::uint32_t>(count); }
+  std::size_t parse(Direction direction, base::Bytes bytes);
+  void pump(Direction direction);
+  bool detect(Direction direction, base::Bytes first);
+  bool redetect_turn(Direction direction, base::Bytes first);
+  void settle_turn(Direction direction, std::uint64_t time_ns);
+  std::uint32_t received(Direction direction) const;
+  bool handshake_seen() const { return (leg_.record.flags & record_flag::kHandshakeSeen) != 0; }
+  void use(const decode::l7::Parser& parser);
+  std::size_t find_place(Direction direction, base::Bytes bytes);
+  void begin(Direction direction, const decode::l7::Message& message, base::Bytes head);
+  void part(Direction direction, const decode::l7::ParseStep& step);
+  void finish(Direction direction);
+  void abandon(Direction direction);
+  void lose_place(Direction direction);
+  void upgrade();
+  void note_data(Side& side, std::uint64_t time_ns);
+  const Stamp& stamp_at(const Side& side, std::uint32_t sequence) const;
+  static std::uint64_t passed_ns(const Side& side);
+  std::uint32_t gap_flag(Direction direction) const;
+
+  Leg& leg_;
+  TableContext& context_;
+  ExchangeQueue exchanges_;
+  const decode::l7::Parser* parser_ = nullptr;
+  decode::l7::ParserState state_;
+  std::array<Side, 2> sides_;
+  std::uint32_t messages_ = 0;  ///< parsed since the protocol was detected
+  Direction turn_ = Direction::kToServer;
+  std::uint8_t turns_probed_ = 0;
+  bool turn_settled_ = false;  ///< the turn is known to be opaque
+  bool settling_ = false;      ///< detection waits for no more bytes
+  bool undetectable_ = false;
+};
+
+}  // namespace hoptap::flowtable

@@ -1,0 +1,107 @@
+#include "linker/baseline.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "base/hash.h"
+
+namespace hoptap::linker {
+namespace {
+
+constexpr std::int64_t kSpreadMinNs = 10'000;
+
+bool is_sending(PartKind kind) { return kind == PartKind::kClientSend || kind == PartKind::kServerSend; }
+
+bool is_serving(PartKind kind) { return kind == PartKind::kServerKernel || kind == PartKind::kServerProcess; }
+
+/// 1 + floor(log2(bytes)): messages within a factor of two are alike.
+std::uint64_t size_class(std::uint64_t bytes) { return static_cast<std::uint64_t>(std::bit_width(bytes)) + 1; }
+
+/// Protocols, and handshakes apart from data, ask different things of a server.
+std::uint64_t service_class(const flowtable::HopRecord& record) {
+  const std::uint32_t handshake = record.flags & flowtable::record_flag::kHandshake;
+  return base::hash_values(base::hash_bytes(base::as_bytes(record.protocol)), handshake) | 1;
+}
+
+Usual usual_of(const Sketch& sketch) {
+  const std::int64_t low = sketch.quantile_ns(0.05);
+  const std::int64_t usual = sketch.quantile_ns(0.20);
+  return {usual, std::max(usual - low, kSpreadMinNs), true};
+}
+
+}  // namespace
+
+Baseline::Key Baseline::exact_key(const Trace& trace, const Part& part) {
+  Key key{trace.path, part.kind, trace.hops[part.from].node, trace.hops[part.to].node, 0};
+  const flowtable::HopRecord& record = trace.hops[part.from].record;
+  if (part.kind == PartKind::kClientSend) key.sort = size_class(record.request.bytes);
+  if (part.kind == PartKind::kServerSend) key.sort = size_class(record.response.bytes);
+  if (is_serving(part.kind)) key.sort = service_class(record);
+  return key;
+}
+
+Baseline::Key Baseline::loose_key(const Trace& trace, const Part& part) {
+  Key key = exact_key(trace, part);
+  key.path = 0;
+  if (is_serving(part.kind)) key.sort = 0;
+  return key;
+}
+
+void Baseline::learn(const Key& key, std::int64_t value_ns) {
+  auto known = sketches_.find(key);
+  if (known == sketches_.end()) {
+    if (sketches_.size() >= kSketchesMax) {
+      ++refused_;
+      return;
+    }
+    known = sketches_.emplace(key, Sketch{}).first;
+  }
+  known->second.add(value_ns);
+}
+
+void Baseline::add(const Trace& trace) {
+  for (const Part& part : trace.parts) {
+    if (part.kind == PartKind::kDelayedAck) continue;
+    learn(exact_key(trace, part), part.time_ns);
+    learn(loose_key(trace, part), part.time_ns);
+  }
+}
+
+void Baseline::merge(const Baseline& other) {
+  refused_ += other.refused_;
+  for (const auto& [key, sketch] : other.sketches_) {
+    if (sketches_.size() >= kSketchesMax && sketches_.count(key) == 0) {
+      refused_ += sketch.count();
+      continue;
+    }
+    sketches_[key].merge(sketch);
+  }
+}
+
+const Sketch* Baseline::find(const Key& key) const {
+  const auto known = sketches_.find(key);
+  return known != sketches_.end() && known->second.count() >= kRequestsMin ? &known->second : nullptr;
+}
+
+/// Rarely sent sizes take after the next smaller size that is sent often enough, in proportion.
+Usual Baseline::scaled_from_smaller(Key key) const {
+  for (std::int64_t scale = 2; key.sort > 1 && scale <= 1 << 20; scale *= 2) {
+    --key.sort;
+    const Sketch* sketch = find(key);
+    if (sketch == nullptr) continue;
+    const Usual usual = usual_of(*sketch);
+    return {usual.time_ns * scale, std::max(usual.time_ns, usual.spread_ns) * scale, true};
+  }
+  return {};
+}
+
+Usual Baseline::usual(const Trace& trace, const Part& part) const {
+  if (part.kind == PartKind::kDelayedAck) return {0, kSpreadMinNs, true};
+  const Key exact = exact_key(trace, part);
+  if (const Sketch* sketch = find(exact)) return usual_of(*sketch);
+  const Key loose = loose_key(trace, part);
+  if (const Sketch* sketch = find(loose)) return usual_of(*sketch);
+  return is_sending(part.kind) ? scaled_from_smaller(loose) : Usual{};
+}
+
+}  // namespace hoptap::linker

@@ -1,0 +1,167 @@
+#include "linker/trace.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "base/hash.h"
+#include "linker/copies.h"
+
+namespace hoptap::linker {
+namespace {
+
+using flowtable::HopRecord;
+using flowtable::MessageRecord;
+
+// A receiver holds an ACK back for 40 ms (Linux) to 500 ms (RFC 9293 section 3.8.6.3) to let it ride on data.
+constexpr std::int64_t kAckTimerMinNs = 30'000'000;
+constexpr std::int64_t kHeldDataMinNs = 10'000'000;  // a wait for an ACK shorter than this is a round trip
+constexpr std::int64_t kReleaseMaxNs = 5'000'000;    // data released by an ACK follows it this soon
+
+/// The end of the request as far as the response waited for it: an early response does not.
+std::uint64_t request_end(const HopRecord& record) { return std::min(record.request.last_ns, record.response.last_ns); }
+
+/// From the end of the request to the end of the response.
+std::int64_t rest_ns(const HopRecord& record) { return difference_ns(record.response.last_ns, request_end(record)); }
+
+/// Times compare only between sightings of the same bytes: where boundaries differ, the most common ones count.
+void mark_timed(std::vector<Hop>& hops) {
+  using Extent = std::pair<std::uint64_t, std::uint64_t>;
+  std::map<Extent, std::size_t> seen;
+  const auto extent = [](const Hop& hop) { return Extent(hop.record.request.bytes, hop.record.response.bytes); };
+  for (const Hop& hop : hops) {
+    if (complete(hop.record)) ++seen[extent(hop)];
+  }
+  if (seen.empty()) return;
+  const auto common = std::max_element(seen.begin(), seen.end(),
+                                       [](const auto& left, const auto& right) { return left.second < right.second; });
+  for (Hop& hop : hops) hop.timed = complete(hop.record) && extent(hop) == common->first;
+}
+
+std::vector<std::size_t> timed_hops(const Trace& trace) {
+  std::vector<std::size_t> timed;
+  for (std::size_t at = 0; at < trace.hops.size(); ++at) {
+    if (trace.hops[at].timed) timed.push_back(at);
+  }
+  return timed;
+}
+
+/// Time that the sender of `sent` sat on a small piece until an ACK came that the receiver delayed, ns; 0: none.
+/// The receiver's own point sees the pure delay, the sender's point sees that data followed at once.
+std::int64_t held_back_ns(const MessageRecord& sent, const MessageRecord& received, std::int64_t sending_ns) {
+  const auto wait = static_cast<std::int64_t>(received.ack_wait_ns);
+  const auto release = static_cast<std::int64_t>(sent.ack_release_ns);
+  if (sent.copies > 0 || sent.retransmissions > 0) return 0;  // waited for a repeat, then
+  if (wait < kHeldDataMinNs || release > kReleaseMaxNs || sending_ns < kHeldDataMinNs) return 0;
+  return std::min(wait, sending_ns);
+}
+
+void add_client_parts(Trace& trace, std::size_t first, std::size_t last) {
+  const MessageRecord& request = trace.hops[first].record.request;
+  std::int64_t sending = difference_ns(request_end(trace.hops[first].record), request.first_ns);
+  const std::int64_t held = held_back_ns(request, trace.hops[last].record.request, sending);
+  trace.parts.push_back({PartKind::kClientSend, first, first, sending - held});
+  if (held > 0) trace.parts.push_back({PartKind::kDelayedAck, first, last, held});
+}
+
+void add_segments(Trace& trace, const std::vector<std::size_t>& timed) {
+  std::vector<const MessageRecord*> requests, responses;
+  for (const std::size_t at : timed) requests.push_back(&trace.hops[at].record.request);
+  for (auto at = timed.rbegin(); at != timed.rend(); ++at) responses.push_back(&trace.hops[*at].record.response);
+  const std::vector<std::uint32_t> requests_lost = copies_lost(requests);
+  const std::vector<std::uint32_t> responses_lost = copies_lost(responses);
+  for (std::size_t at = 0; at + 1 < timed.size(); ++at) {
+    const HopRecord& near = trace.hops[timed[at]].record;
+    const HopRecord& far = trace.hops[timed[at + 1]].record;
+    const std::int64_t time = rest_ns(near) - rest_ns(far);
+    if (time < 0) trace.flags |= trace_flag::kNegativeSegment;
+    trace.parts.push_back(
+        {PartKind::kSegment, timed[at], timed[at + 1], time, requests_lost[at], responses_lost[timed.size() - 2 - at]});
+  }
+}
+
+void add_server_parts(Trace& trace, std::size_t first, std::size_t last) {
+  const HopRecord& record = trace.hops[last].record;
+  const MessageRecord& request = record.request;
+  const MessageRecord& response = record.response;
+  const std::uint64_t asked = request_end(record);
+  const std::uint64_t answered = std::min(std::max(response.first_ns, asked), response.last_ns);
+  if (response.first_ns < request.last_ns) trace.flags |= trace_flag::kEarlyResponse;
+
+  std::int64_t kernel = 0;
+  if (request.ack_ns < asked || request.ack_ns >= answered) {
+    trace.flags |= trace_flag::kAckOnResponse;
+  } else if (difference_ns(request.ack_ns, asked) >= kAckTimerMinNs) {
+    trace.flags |= trace_flag::kAckDelayed;
+  } else {
+    kernel = difference_ns(request.ack_ns, asked);
+  }
+  const std::int64_t sending = difference_ns(response.last_ns, answered);
+  const std::int64_t held = held_back_ns(response, trace.hops[first].record.response, sending);
+  trace.parts.push_back({PartKind::kServerKernel, last, last, kernel});
+  trace.parts.push_back({PartKind::kServerProcess, last, last, difference_ns(answered, asked) - kernel});
+  if (held > 0) trace.parts.push_back({PartKind::kDelayedAck, last, first, held});
+  trace.parts.push_back({PartKind::kServerSend, last, last, sending - held});
+}
+
+/// Hosts send with a TTL of 32, 64, 128 or 255; routers make it anything else.
+bool is_initial_ttl(std::uint8_t ttl) { return ttl == 32 || ttl == 64 || ttl == 128 || ttl == 255; }
+
+FarEnd far_end_of(const Trace& trace, std::size_t timed_count) {
+  const Hop& last = trace.server_end();
+  const std::uint8_t response_ttl = last.record.response.ttl;
+  if (response_ttl != 0 && !is_initial_ttl(response_ttl)) return FarEnd::kBeyond;
+  const bool at_host = last.role == "pod" || last.role == "host";
+  if (!at_host) return FarEnd::kUnknown;
+  // A lone point may just as well be at the client; then its requests have not been routed yet.
+  const std::uint8_t request_ttl = last.record.request.ttl;
+  const bool requests_routed = request_ttl != 0 && !is_initial_ttl(request_ttl);
+  return timed_count > 1 || requests_routed ? FarEnd::kServer : FarEnd::kUnknown;
+}
+
+std::uint64_t trace_id(const HopRecord& first) {
+  return base::hash_values(first.transport, first.request.sequence, first.response.sequence, first.key,
+                           base::hash_bytes(first.client.address.bytes), first.client.port,
+                           base::hash_bytes(first.server.address.bytes), first.server.port, start_ns(first));
+}
+
+}  // namespace
+
+Trace make_trace(Group&& group, const Path& path) {
+  Trace trace;
+  trace.path = path.signature;
+  trace.missing = path.missing;
+  if (path.unordered) trace.flags |= trace_flag::kUnordered;
+  for (const PathHop& hop : path.hops) {
+    trace.hops.push_back(
+        {std::move(group.records[hop.record]), hop.node, hop.point, hop.role, hop.detail, hop.tier, false});
+  }
+  if (!trace.hops.empty()) trace.id = trace_id(trace.hops.front().record);
+  mark_timed(trace.hops);
+  const std::vector<std::size_t> timed = timed_hops(trace);
+  if (timed.empty()) {
+    trace.flags |= trace_flag::kUnanswered;
+    return trace;
+  }
+  const HopRecord& first = trace.hops[timed.front()].record;
+  trace.response_time_ns = difference_ns(first.response.last_ns, first.request.first_ns);
+  add_client_parts(trace, timed.front(), timed.back());
+  add_segments(trace, timed);
+  add_server_parts(trace, timed.front(), timed.back());
+  trace.far_end = far_end_of(trace, timed.size());
+  return trace;
+}
+
+const char* part_name(PartKind kind) {
+  switch (kind) {
+    case PartKind::kClientSend: return "client_send";
+    case PartKind::kSegment: return "segment";
+    case PartKind::kServerKernel: return "server_kernel";
+    case PartKind::kServerProcess: return "server_process";
+    case PartKind::kServerSend: return "server_send";
+    case PartKind::kDelayedAck: return "delayed_ack";
+  }
+  return "unknown";
+}
+
+}  // namespace hoptap::linker

@@ -1,0 +1,73 @@
+// A trace: one request's hops in order, and its response time split into parts that add up exactly. No clock of one
+// point is ever compared with another's. Plain values that own what they hold.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "linker/group.h"
+#include "linker/path_model.h"
+
+namespace hoptap::linker {
+
+struct Hop {
+  flowtable::HopRecord record;
+  NodeId node;
+  std::string point;
+  std::string role;
+  std::string detail;      ///< of a virtual point, see PathHop
+  std::uint32_t tier = 0;  ///< equal for hops whose order is not known
+  bool timed = false;      ///< both messages seen whole, and the same ones as at the other hops
+};
+
+/// What a stretch of the response time was spent on. A segment's is a round trip: there and back.
+enum class PartKind : std::uint8_t { kClientSend, kSegment, kServerKernel, kServerProcess, kServerSend, kDelayedAck };
+
+struct Part {
+  PartKind kind{};
+  std::size_t from = 0;                    ///< hop; of kDelayedAck: the sender that held data back
+  std::size_t to = 0;                      ///< hop; of kDelayedAck: the receiver whose acknowledgment it waited for
+  std::int64_t time_ns = 0;                ///< may be slightly negative for a segment: noise of the stamps
+  std::uint32_t request_copies_lost = 0;   ///< packets of the request that were seen at `from`, not beyond
+  std::uint32_t response_copies_lost = 0;  ///< packets of the response that were seen at `to`, not towards the client
+};
+
+/// What is known of the far end of a trace.
+enum class FarEnd : std::uint8_t {
+  kServer,   ///< the last point is at the server
+  kUnknown,  ///< it may be
+  kBeyond,   ///< it is not: routers follow
+};
+
+namespace trace_flag {
+inline constexpr std::uint32_t kUnordered = 1u << 0;        ///< two hops have no known order
+inline constexpr std::uint32_t kAckOnResponse = 1u << 1;    ///< no ACK before the response: kernel time unknown
+inline constexpr std::uint32_t kAckDelayed = 1u << 2;       ///< the ACK waited for its timer: kernel time unknown
+inline constexpr std::uint32_t kEarlyResponse = 1u << 3;    ///< the response began before the request had ended
+inline constexpr std::uint32_t kNegativeSegment = 1u << 4;  ///< stamping noise exceeds a segment's time
+inline constexpr std::uint32_t kUnanswered = 1u << 5;       ///< no point saw both messages whole: there are no parts
+}  // namespace trace_flag
+
+struct Trace {
+  std::uint64_t id = 0;    ///< of the request's position in its stream and its time at the first hop
+  std::uint64_t path = 0;  ///< signature of the ordered points
+  std::vector<Hop> hops;   ///< client first
+  std::vector<Part> parts;
+  std::int64_t response_time_ns = 0;  ///< first request byte to last response byte at the first timed hop
+  std::uint32_t flags = 0;            ///< trace_flag
+  FarEnd far_end = FarEnd::kUnknown;
+  std::vector<MissingPoint> missing;
+
+  /// The timed hops nearest the client and the server; need at least one part.
+  const Hop& client_end() const { return hops[parts.front().from]; }
+  const Hop& server_end() const { return hops[parts.back().to]; }
+};
+
+/// Takes the group's records into a trace along `path` (of the same group).
+Trace make_trace(Group&& group, const Path& path);
+
+/// "client_send", "segment", "server_kernel", "server_process", "server_send", "delayed_ack".
+const char* part_name(PartKind kind);
+
+}  // namespace hoptap::linker

@@ -1,0 +1,249 @@
+#include "linker/verdict.h"
+
+#include <algorithm>
+
+#include "linker/verdict_text.h"
+
+namespace hoptap::linker {
+namespace {
+
+constexpr std::int64_t kMaterialNs = 1'000'000;  // less is below what scheduling does to any request
+constexpr std::int64_t kNoiseNs = 200'000;       // of a part: interrupts, a cold cache
+constexpr std::int64_t kTransferMinNs = 5'000'000;
+constexpr std::int64_t kServerDominantNs = 5'000'000;
+constexpr std::uint64_t kFlightsMin = 16;            // 1 MB in slow start, with room for short windows
+constexpr std::uint64_t kSmallWindowBytes = 65'536;  // a receiver without window scaling
+constexpr std::uint64_t kOneFlightBytes = 14'600;    // ten segments: the initial window (RFC 6928)
+
+bool is_sending(PartKind kind) { return kind == PartKind::kClientSend || kind == PartKind::kServerSend; }
+
+const flowtable::MessageRecord& message_of(const Trace& trace, const Part& part) {
+  const flowtable::HopRecord& record = trace.hops[part.from].record;
+  return part.kind == PartKind::kClientSend ? record.request : record.response;
+}
+
+/// A receiver that closes its window makes the sender wait.
+bool receiver_closed_window(const flowtable::MessageRecord& message, std::int64_t excess_ns) {
+  return excess_ns > 0 && static_cast<std::int64_t>(message.zero_window_ns) >= excess_ns / 2;
+}
+
+Place place_of(const Trace& trace, const Part& part, std::int64_t excess_ns) {
+  const std::string& from = trace.hops[part.from].point;
+  const std::string& to = trace.hops[part.to].point;
+  const std::string& client = trace.client_end().point;
+  const std::string& server = trace.server_end().point;
+  switch (part.kind) {
+    case PartKind::kSegment: return {VerdictKind::kSlowSegment, from, to};
+    case PartKind::kDelayedAck: return {VerdictKind::kDelayedAck, from, to};
+    case PartKind::kServerKernel: return {VerdictKind::kServerKernel, from, from};
+    case PartKind::kServerProcess: return {VerdictKind::kServerSlow, from, from};
+    case PartKind::kClientSend:
+    case PartKind::kServerSend: break;
+  }
+  const bool by_client = part.kind == PartKind::kClientSend;
+  const flowtable::MessageRecord& message = message_of(trace, part);
+  const Place client_slow{VerdictKind::kClientSlow, client, client};
+  const Place server_slow{VerdictKind::kServerSlow, server, server};
+  if (receiver_closed_window(message, excess_ns)) return by_client ? server_slow : client_slow;
+  if (message.bytes > kOneFlightBytes) return {VerdictKind::kTransfer, from, from};
+  return by_client ? client_slow : server_slow;
+}
+
+bool spans_missing(const Trace& trace, const Part& part) {
+  return std::any_of(trace.missing.begin(), trace.missing.end(), [&](const MissingPoint& missing) {
+    return missing.after == trace.hops[part.from].point && missing.before == trace.hops[part.to].point;
+  });
+}
+
+/// The segment that sending in this trace waited for: the one that lost packets, else the one that is slower than
+/// usual, provided that sending took round trips. Null when sending is to be judged on its own.
+Blame* pacing_segment(const Trace& trace, std::size_t sending, std::vector<Blame>& blames) {
+  Blame* lossy = nullptr;
+  Blame* slow = nullptr;
+  std::int64_t slower_by = 0;
+  for (std::size_t at = 0; at < blames.size(); ++at) {
+    if (trace.parts[at].kind != PartKind::kSegment) continue;
+    Blame& blame = blames[at];
+    slower_by += blame.excess_ns;
+    if (blame.copies_lost() > (lossy != nullptr ? lossy->copies_lost() : 0)) lossy = &blame;
+    if (blame.excess_ns < std::max(3 * blame.spread_ns, kNoiseNs)) continue;
+    if (slow == nullptr || blame.excess_ns > slow->excess_ns) slow = &blame;
+  }
+  if (lossy != nullptr) return lossy;
+  const std::uint64_t bytes = message_of(trace, trace.parts[sending]).bytes;
+  const std::int64_t excess = blames[sending].excess_ns;
+  const bool one_round_trip = excess <= slower_by + slower_by / 2 + kMaterialNs;
+  if (bytes <= kOneFlightBytes) return one_round_trip ? slow : nullptr;
+  const auto flights = static_cast<std::int64_t>(std::max(kFlightsMin, bytes / kSmallWindowBytes));
+  return excess <= flights * slower_by ? slow : nullptr;
+}
+
+void move_sending_to_segments(const Trace& trace, std::vector<Blame>& blames) {
+  for (std::size_t at = 0; at < blames.size(); ++at) {
+    if (!is_sending(trace.parts[at].kind) || blames[at].excess_ns == 0) continue;
+    if (receiver_closed_window(message_of(trace, trace.parts[at]), blames[at].excess_ns)) continue;
+    Blame* segment = pacing_segment(trace, at, blames);
+    if (segment == nullptr) continue;
+    segment->excess_ns += blames[at].excess_ns;
+    segment->paced_ns += blames[at].excess_ns;
+    segment->time_ns += blames[at].excess_ns;
+    blames[at].time_ns -= blames[at].excess_ns;
+    blames[at].excess_ns = 0;
+  }
+}
+
+/// Worth naming: well above the part's own spread, not just its size again.
+bool stands_out(const Blame& blame) {
+  const bool segment = blame.place.is_segment();
+  std::int64_t floor = std::max({3 * blame.spread_ns, kNoiseNs, blame.baseline_ns / (segment ? 4 : 2)});
+  if (blame.place.kind == VerdictKind::kTransfer) floor = std::max({floor, blame.baseline_ns, kTransferMinNs});
+  return blame.known && blame.excess_ns >= floor;
+}
+
+Verdict verdict_on(const Place& place) {
+  Verdict verdict;
+  verdict.kind = place.kind;
+  if (place.is_segment() || place.kind == VerdictKind::kDelayedAck) {
+    verdict.from = place.from;
+    verdict.to = place.to;
+  } else {
+    verdict.at = place.from;
+  }
+  return verdict;
+}
+
+double share_of(std::int64_t part_ns, std::int64_t whole_ns) {
+  return whole_ns <= 0 ? 0 : std::clamp(static_cast<double>(part_ns) / static_cast<double>(whole_ns), 0.0, 1.0);
+}
+
+void find_main_segment(const Trace& trace, Judgement& judgement) {
+  judgement.main_segment = judgement.blames.size();
+  std::int64_t longest = 0;
+  for (std::size_t at = 0; at < trace.parts.size(); ++at) {
+    if (trace.parts[at].kind != PartKind::kSegment || trace.parts[at].time_ns <= longest) continue;
+    longest = trace.parts[at].time_ns;
+    judgement.main_segment = at;
+  }
+  for (const Part& part : trace.parts) {
+    if (is_sending(part.kind) && longest >= kMaterialNs && part.time_ns >= longest - longest / 8) {
+      judgement.paced_ns += part.time_ns;
+    }
+  }
+}
+
+/// With nothing to compare with, one place may still hold most of the time.
+bool find_dominant(const Trace& trace, const Judgement& judgement, Verdict& verdict) {
+  std::int64_t others = 0;
+  for (std::size_t at = 0; at < trace.parts.size(); ++at) {
+    if (trace.parts[at].kind == PartKind::kSegment && at != judgement.main_segment) {
+      others += std::max<std::int64_t>(trace.parts[at].time_ns, 0);
+    }
+  }
+  const std::int64_t whole = trace.response_time_ns;
+  if (judgement.main_segment < trace.parts.size()) {
+    const Blame& blame = judgement.blames[judgement.main_segment];
+    const std::int64_t round_trip = trace.parts[judgement.main_segment].time_ns;
+    const std::int64_t owned = round_trip + judgement.paced_ns;
+    if (round_trip >= kMaterialNs && round_trip >= 5 * others && owned * 2 >= whole) {
+      verdict = verdict_on(blame.place);
+      verdict.contribution = share_of(owned, whole);
+      verdict.baseline_ns = round_trip;
+      verdict.kind = blame.unordered ? VerdictKind::kCannotTell : VerdictKind::kDominant;
+      return true;
+    }
+  }
+  if (judgement.server_ns < kServerDominantNs || judgement.server_ns * 2 < whole) return false;
+  verdict = {};
+  verdict.kind = server_is_hidden(trace) ? VerdictKind::kCannotTell : VerdictKind::kDominant;
+  verdict.at = trace.server_end().point;
+  verdict.contribution = share_of(judgement.server_ns, whole);
+  verdict.baseline_ns = judgement.server_ns;
+  return true;
+}
+
+Verdict name_culprit(const Trace& trace, const Judgement& judgement) {
+  const Blame& blame = judgement.blames[judgement.culprit];
+  Place place = blame.place;
+  if (place.is_segment() && blame.copies_lost() > 0) place.kind = VerdictKind::kLoss;
+  Verdict verdict = verdict_on(place);
+  verdict.excess_ns = blame.excess_ns;
+  verdict.baseline_ns = blame.baseline_ns;
+  verdict.contribution = share_of(blame.time_ns, trace.response_time_ns);
+  const bool place_unknown = blame.unordered || blame.spans_missing || (place.is_server() && server_is_hidden(trace));
+  if (place_unknown) verdict.kind = VerdictKind::kCannotTell;
+  return verdict;
+}
+
+}  // namespace
+
+const char* verdict_name(VerdictKind kind) {
+  switch (kind) {
+    case VerdictKind::kNone: return "none";
+    case VerdictKind::kSlowSegment: return "slow_segment";
+    case VerdictKind::kLoss: return "loss";
+    case VerdictKind::kServerSlow: return "server_slow";
+    case VerdictKind::kServerKernel: return "server_kernel";
+    case VerdictKind::kDelayedAck: return "delayed_ack";
+    case VerdictKind::kClientSlow: return "client_slow";
+    case VerdictKind::kTransfer: return "transfer";
+    case VerdictKind::kDominant: return "dominant";
+    case VerdictKind::kCannotTell: return "cannot_tell";
+  }
+  return "unknown";
+}
+
+bool server_is_hidden(const Trace& trace) {
+  const bool one_point = trace.parts.front().from == trace.parts.back().to;
+  return trace.far_end == FarEnd::kBeyond || (one_point && trace.far_end != FarEnd::kServer);
+}
+
+Blame Judge::blame_of(const Trace& trace, const Part& part) const {
+  const Usual usual = baseline_.usual(trace, part);
+  Blame blame;
+  blame.known = usual.known;
+  blame.baseline_ns = usual.time_ns;
+  blame.spread_ns = usual.spread_ns;
+  blame.time_ns = part.time_ns;
+  blame.excess_ns = usual.known ? std::max<std::int64_t>(part.time_ns - usual.time_ns, 0) : 0;
+  blame.request_copies_lost = part.request_copies_lost;
+  blame.response_copies_lost = part.response_copies_lost;
+  blame.place = place_of(trace, part, blame.excess_ns);
+  if (part.kind == PartKind::kSegment) {
+    blame.spans_missing = spans_missing(trace, part);
+    blame.unordered = trace.hops[part.from].tier == trace.hops[part.to].tier;
+  }
+  return blame;
+}
+
+Judgement Judge::judge(const Trace& trace) const {
+  Judgement judgement;
+  if (trace.parts.empty()) {
+    judgement.verdict.kind = VerdictKind::kCannotTell;
+    judgement.verdict.text = trace_text(trace, judgement);
+    return judgement;
+  }
+  for (const Part& part : trace.parts) {
+    judgement.blames.push_back(blame_of(trace, part));
+    const bool serving = part.kind == PartKind::kServerKernel || part.kind == PartKind::kServerProcess;
+    if (serving) judgement.server_ns += part.time_ns;
+  }
+  move_sending_to_segments(trace, judgement.blames);
+  for (std::size_t at = 0; at < judgement.blames.size(); ++at) {
+    const Blame& blame = judgement.blames[at];
+    judgement.excess_ns += blame.excess_ns;
+    if (blame.excess_ns > judgement.blames[judgement.culprit].excess_ns) judgement.culprit = at;
+  }
+  find_main_segment(trace, judgement);
+  const Blame& culprit = judgement.blames[judgement.culprit];
+  const bool material = judgement.excess_ns >= kMaterialNs && stands_out(culprit);
+  judgement.slow = material && culprit.excess_ns * 2 >= judgement.excess_ns;
+  if (judgement.slow) {
+    judgement.verdict = name_culprit(trace, judgement);
+  } else if (!material) {
+    find_dominant(trace, judgement, judgement.verdict);
+  }
+  judgement.verdict.text = trace_text(trace, judgement);
+  return judgement;
+}
+
+}  // namespace hoptap::linker

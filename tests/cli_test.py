@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+"""The command line as a person meets it: help, errors, exit codes, sources, stability.
+
+usage: cli_test.py HOPTAP PCAPS
+"""
+import gzip
+import json
+import pathlib
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+HOPTAP, PCAPS = sys.argv[1], pathlib.Path(sys.argv[2])
+DEMO = sorted(str(path) for path in (PCAPS / "lab/demo/captures").glob("*.pcap"))
+
+
+def hoptap(*words, **more):
+    return subprocess.run((HOPTAP, *map(str, words)), capture_output=True, check=False, **more)
+
+
+def rows(done):
+    return [json.loads(line) for line in done.stdout.decode().splitlines()]
+
+
+class CommandLine(unittest.TestCase):
+    def setUp(self):
+        self.scratch = pathlib.Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.scratch)
+
+    def test_help_teaches(self):
+        for words in (["--help"], ["path", "--help"], ["records", "--help"]):
+            done = hoptap(*words)
+            self.assertEqual(done.returncode, 0)
+            self.assertIn(b"FILE" if len(words) > 1 else b"hoptap path", done.stdout)
+
+    def test_wrong_usage_is_2(self):
+        for words in ([], ["path"], ["path", "--nonsense", DEMO[0]], ["nonsense"],
+                      ["path", "--point", "x", DEMO[0]], ["path", "--point", "other.pcap=a:node", DEMO[0]],
+                      ["path", "--point", DEMO[0] + "=a:nonsense", DEMO[0]]):
+            done = hoptap(*words)
+            self.assertEqual(done.returncode, 2, words)
+            self.assertTrue(done.stderr or done.stdout, words)
+
+    def test_what_is_no_capture_is_3_and_named(self):
+        elf = self.scratch / "program"
+        shutil.copyfile(HOPTAP, elf)
+        text = self.scratch / "text.pcap"
+        text.write_text("hello, this is no capture\n" * 10)
+        empty = self.scratch / "empty.pcap"
+        empty.touch()
+        for path, word in ((elf, b"ELF"), (text, b"text"), (empty, b"empty"), (self.scratch, b"directory"),
+                           (self.scratch / "absent", b"No such file")):
+            done = hoptap("path", path)
+            self.assertEqual(done.returncode, 3, path)
+            self.assertIn(word, done.stderr)
+            self.assertEqual(done.stderr.count(b"\n"), 1, done.stderr)
+            self.assertIn(str(path).encode(), done.stderr)
+
+    def test_nothing_found_is_1(self):
+        done = hoptap("path", "-f", "port 9", *DEMO)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"no request", done.stderr)
+
+    def test_bad_filter_is_said(self):
+        done = hoptap("path", "-f", "prt 80", DEMO[0])
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(b"syntax error", done.stderr)
+
+    def test_filter_keeps_only_what_matches(self):
+        done = hoptap("path", "--json", "-f", "udp port 53 or udp port 8472", *DEMO)
+        self.assertTrue(rows(done))
+        plain = hoptap("records", "-f", "udp port 53", DEMO[0])
+        self.assertEqual({row["protocol"] for row in rows(plain)}, {"dns"})
+
+    def test_order_of_files_does_not_change_the_answer(self):
+        forth, back = (rows(hoptap("path", "--json", *files)) for files in (DEMO, DEMO[::-1]))
+        self.assertEqual(sorted(row["id"] for row in forth if row["type"] == "trace"),
+                         sorted(row["id"] for row in back if row["type"] == "trace"))
+        paths = [{row["id"]: [hop["point"] for hop in row["hops"]] for row in each if row["type"] == "trace"}
+                 for each in (forth, back)]
+        self.assertEqual(*paths)
+
+    def test_two_runs_are_byte_identical(self):
+        for words in (["path", "--json", *DEMO], ["path", *DEMO], ["records", *DEMO]):
+            self.assertEqual(hoptap(*words).stdout, hoptap(*words).stdout)
+
+    def test_every_container_gives_the_same_records(self):
+        plain = pathlib.Path(DEMO[0])
+        packed = self.scratch / "packed.pcap.gz"
+        packed.write_bytes(gzip.compress(plain.read_bytes()))
+        swapped = self.scratch / "swapped.pcap"
+        swapped.write_bytes(swap_byte_order(plain.read_bytes()))
+        expected = hoptap("records", plain).stdout
+        self.assertEqual(hoptap("records", packed).stdout, expected)
+        self.assertEqual(hoptap("records", swapped).stdout, expected)
+        self.assertEqual(hoptap("records", "-", input=plain.read_bytes()).stdout, expected)
+        if shutil.which("zstd"):
+            subprocess.run(("zstd", "-q", str(plain), "-o", str(self.scratch / "packed.zst")), check=True)
+            self.assertEqual(hoptap("records", self.scratch / "packed.zst").stdout, expected)
+
+    def test_cut_off_capture_is_said_and_used(self):
+        cut = self.scratch / "cut.pcap"
+        cut.write_bytes(pathlib.Path(DEMO[0]).read_bytes()[:-7])
+        done = hoptap("path", cut)
+        self.assertEqual(done.returncode, 0)
+        self.assertIn(b"cut", done.stdout)
+
+    def test_points_are_named_and_hinted(self):
+        done = hoptap("path", "--json", "--point", f"{DEMO[0]}=client:host", *DEMO)
+        trace = next(row for row in rows(done) if row["type"] == "trace")
+        self.assertEqual((trace["hops"][0]["point"], trace["hops"][0]["role"]), ("client", "host"))
+
+    def test_parts_add_up(self):
+        for row in rows(hoptap("path", "--json", *DEMO)):
+            if row["type"] == "trace" and row["parts"]:
+                self.assertEqual(sum(part["time_ns"] for part in row["parts"]), row["response_time_ns"], row["id"])
+
+    def test_a_closed_pipe_and_a_full_disk(self):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run((HOPTAP, "path", *DEMO), stdout=full, stderr=subprocess.PIPE, check=False)
+        self.assertEqual(done.returncode, 4)
+
+
+def swap_byte_order(pcap: bytes) -> bytes:
+    """A little-endian pcap file as a big-endian machine would have written it."""
+    out = [struct.pack(">IHHiIII", *struct.unpack_from("<IHHiIII", pcap))]
+    at = 24
+    while at < len(pcap):
+        header = struct.unpack_from("<IIII", pcap, at)
+        out += [struct.pack(">IIII", *header), pcap[at + 16:at + 16 + header[2]]]
+        at += 16 + header[2]
+    return b"".join(out)
+
+
+unittest.main(argv=sys.argv[:1], verbosity=1)

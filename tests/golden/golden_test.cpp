@@ -1,0 +1,130 @@
+// Every capture of tests/pcaps, four ways: as it is, cut into other segments, with a segment dropped, and
+// with two swapped. HOPTAP_GOLDEN=update rewrites the golden files.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+#include <tuple>
+
+#include "tests/golden/trial.h"
+
+namespace hoptap::tests {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<std::string> captures() {
+  std::vector<std::string> found;
+  for (const auto& entry : fs::recursive_directory_iterator(HOPTAP_PCAPS)) {
+    const std::string name = entry.path().filename().string();
+    if (name.ends_with(".pcap") || name.ends_with(".pcapng")) found.push_back(fs::relative(entry.path(), HOPTAP_PCAPS));
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+std::string path_of(const std::string& name) { return (fs::path(HOPTAP_PCAPS) / name).string(); }
+
+std::string contents(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::stringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+/// What pairs a request with a response, for protocols whose message boundaries do not depend on
+/// which segments came through.
+using Pair = std::tuple<base::Endpoint, base::Endpoint, std::uint32_t, std::uint32_t, std::uint64_t, std::string>;
+
+std::set<Pair> pairs_of(const Records& records) {
+  std::set<Pair> pairs;
+  for (const auto& hop : records.hops) {
+    const bool framed = hop.protocol == "http" || hop.protocol == "dns";
+    if (framed && hop.request.seen() && hop.response.seen())
+      pairs.insert({hop.client, hop.server, hop.request.sequence, hop.response.sequence, hop.key, hop.resource});
+  }
+  return pairs;
+}
+
+class Golden : public testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override { capture_.emplace(path_of(GetParam())); }
+  std::optional<Capture> capture_;
+};
+
+TEST_P(Golden, AsItIs) {
+  const std::string golden_path = fs::path(path_of(GetParam())).replace_extension(".golden");
+  const std::string text = golden_text(run(capture_->packets()), true);
+  if (const char* mode = std::getenv("HOPTAP_GOLDEN"); mode != nullptr && std::string(mode) == "update") {
+    std::ofstream(golden_path) << text;
+    return;
+  }
+  ASSERT_TRUE(fs::exists(golden_path)) << "no " << golden_path << "; HOPTAP_GOLDEN=update writes it";
+  EXPECT_EQ(text, contents(golden_path));
+}
+
+TEST_P(Golden, TheSameInAnyBatches) {
+  const std::string expected = golden_text(run(capture_->packets()), true);
+  for (const std::size_t batch_packets : {std::size_t{1}, std::size_t{7}, std::size_t{100}})
+    EXPECT_EQ(golden_text(run(capture_->packets(), batch_packets), true), expected);
+}
+
+TEST_P(Golden, CutAtEveryByteAndAtRandom) {
+  Records whole = run(capture_->packets());
+  for (auto& hop : whole.hops) forget_boundaries(hop);
+  const std::string expected = golden_text(whole, false);
+  std::mt19937 random(7);
+  const std::vector<std::function<std::size_t()>> ways{
+      [] { return std::size_t{1}; },
+      [&] { return std::size_t{random() % 7 + 1}; },
+      [&] { return std::size_t{random() % 400 + 1}; },
+  };
+  for (const auto& way : ways) {
+    Records records = run(cut(capture_->packets(), way));
+    for (auto& hop : records.hops) forget_boundaries(hop);
+    EXPECT_EQ(golden_text(records, false), expected);
+  }
+}
+
+/// How many changed runs a capture gets at most; a larger one has its packets sampled evenly.
+constexpr std::size_t kTrialsMax = 300;
+
+TEST_P(Golden, NoPairIsInventedWhenASegmentIsDropped) {
+  const auto& packets = capture_->packets();
+  const std::set<Pair> truth = pairs_of(run(packets));
+  const std::size_t step = packets.size() / kTrialsMax + 1;
+  for (std::size_t i = 0; i < packets.size(); i += step) {
+    auto changed = packets;
+    changed.erase(changed.begin() + static_cast<std::ptrdiff_t>(i));
+    for (const Pair& pair : pairs_of(run(changed)))
+      EXPECT_TRUE(truth.contains(pair)) << "packet " << i + 1 << " dropped: " << std::get<5>(pair);
+  }
+}
+
+TEST_P(Golden, NoPairIsInventedWhenSegmentsAreSwapped) {
+  const auto& packets = capture_->packets();
+  const std::set<Pair> truth = pairs_of(run(packets));
+  const std::size_t step = packets.size() / kTrialsMax + 1;
+  for (std::size_t i = 0; i + 1 < packets.size(); i += step) {
+    auto changed = packets;
+    std::swap(changed[i], changed[i + 1]);
+    std::swap(changed[i].time_ns, changed[i + 1].time_ns);
+    for (const Pair& pair : pairs_of(run(changed)))
+      EXPECT_TRUE(truth.contains(pair)) << "packets " << i + 1 << " and " << i + 2 << " swapped: " << std::get<5>(pair);
+  }
+}
+
+std::string test_name(const testing::TestParamInfo<std::string>& info) {
+  std::string name = info.param;
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; }, '_');
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Pcaps, Golden, testing::ValuesIn(captures()), test_name);
+
+}  // namespace
+}  // namespace hoptap::tests

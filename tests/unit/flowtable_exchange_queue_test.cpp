@@ -1,0 +1,115 @@
+// Copies, acknowledgments, limits and doubtful pairs.
+#include "flowtable/exchange_queue.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/tcp_script.h"
+
+namespace hoptap::tests {
+namespace {
+
+using flowtable::FlowTableConfig;
+
+TEST(ExchangeQueue, CopiesOfTheFirstByteAreKept) {
+  Script script;
+  script.handshake();
+  script.client.send(get("/1"));
+  const std::uint64_t first_ns = script.now_ns;
+  script.client.send_at(0, get("/1").substr(0, 5));
+  script.client.send_at(0, get("/1"));
+  script.client.send_at(3, get("/1").substr(3));  // not the first byte
+  script.server.send(ok(""));
+  const auto& hops = script.finish();
+  ASSERT_EQ(hops.size(), 1u);
+  EXPECT_EQ(hops[0].request.copies, 2u);
+  EXPECT_EQ(hops[0].request.copy[0].delay_ns, kMillisecond);
+  EXPECT_EQ(hops[0].request.last_copy_ns, first_ns + 3 * kMillisecond);
+  EXPECT_EQ(hops[0].request.retransmissions, 3u);
+}
+
+TEST(ExchangeQueue, AMergedRetransmissionCopiesBothMessages) {
+  Script script;
+  script.handshake();
+  script.client.send(get("/1"));
+  script.client.send(get("/2"));
+  script.client.send_at(0, get("/1") + get("/2"));
+  script.server.send(ok("") + ok(""));
+  const auto& hops = script.finish();
+  ASSERT_EQ(hops.size(), 2u);
+  for (const auto& hop : hops) EXPECT_EQ(hop.request.copies, 1u);
+}
+
+TEST(ExchangeQueue, TheFirstAcknowledgmentOfAllOfAMessageIsKept) {
+  Script script;
+  script.handshake();
+  script.client.send(get("/"));
+  script.server.ack_at(3);
+  script.server.ack();
+  const std::uint64_t ack_ns = script.now_ns;
+  script.server.ack();
+  script.server.send(ok(""));
+  const auto& hops = script.finish();
+  ASSERT_EQ(hops.size(), 1u);
+  EXPECT_EQ(hops[0].request.ack_ns, ack_ns);
+}
+
+TEST(ExchangeQueue, AResponseMustAcknowledgeItsRequest) {
+  Script script;
+  script.handshake();
+  script.client.send(get("/"));
+  script.server.set_acknowledged(0);
+  script.server.send(ok("", "408 Timeout"));
+  const auto& hops = script.finish();
+  ASSERT_EQ(hops.size(), 2u);
+  for (const auto& hop : hops) EXPECT_NE(hop.request.seen(), hop.response.seen());
+}
+
+TEST(ExchangeQueue, ExchangesHaveALimit) {
+  FlowTableConfig config;
+  config.exchanges_flow_max = 4;
+  Script script(config);
+  script.handshake();
+  for (int i = 0; i < 10; ++i) script.client.send(get("/"));
+  EXPECT_GT(script.table.counters().exchanges_refused, 0u);
+  EXPECT_EQ(script.finish().size(), 10u);
+}
+
+TEST(ExchangeQueue, AResponseOfARefusedExchangeAnswersNoOther) {
+  FlowTableConfig config;
+  config.exchanges_flow_max = 4;
+  Script script(config);
+  script.handshake();
+  for (int i = 1; i <= 5; ++i) script.client.send(get("/" + std::to_string(i)));
+  for (int i = 1; i <= 5; ++i) script.server.send(ok("", "20" + std::to_string(i) + " Ok"));
+  script.client.send(get("/6"));
+  script.server.send(ok("", "206 Ok"));
+  const auto& hops = script.finish();
+  std::size_t pairs = 0;
+  for (const auto& hop : hops) {
+    if (!hop.request.seen() || !hop.response.seen()) continue;
+    ++pairs;
+    EXPECT_EQ(hop.status, 200u + static_cast<std::uint32_t>(hop.resource[1] - '0')) << hop.resource;
+  }
+  EXPECT_GE(pairs, 1u) << "a client that has all responses settles the doubt";
+}
+
+TEST(ExchangeQueue, AKeyPairsWhateverWasLost) {
+  Script script({}, 53);
+  script.handshake();
+  script.client.send(dns_tcp(1, "a.example", false));
+  script.client.lose(dns_tcp(2, "b.example", false).size());
+  script.server.ack();
+  script.wait(10 * kMillisecond);
+  script.server.ack();
+  script.client.send(dns_tcp(3, "c.example", false));
+  script.client.send(dns_tcp(4, "d.example", false));
+  script.server.send(dns_tcp(3, "c.example", true));
+  script.server.send(dns_tcp(1, "a.example", true));
+  script.server.send(dns_tcp(4, "d.example", true));
+  const auto& hops = script.finish();
+  ASSERT_EQ(hops.size(), 3u);
+  for (const auto& hop : hops) EXPECT_TRUE(hop.request.seen() && hop.response.seen()) << hop.key;
+}
+
+}  // namespace
+}  // namespace hoptap::tests

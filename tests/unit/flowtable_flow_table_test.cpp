@@ -1,0 +1,77 @@
+// Packets captured twice, both sides of a router in one feed, limits and idle legs.
+#include "flowtable/flow_table.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/tcp_script.h"
+
+namespace hoptap::tests {
+namespace {
+
+using flowtable::CloseType;
+using flowtable::FlowTableConfig;
+
+decode::Decoded packet(std::uint64_t time_ns, std::uint16_t client_port, std::uint8_t ttl, std::uint16_t ip_id) {
+  decode::Decoded packet;
+  packet.time_ns = time_ns;
+  packet.outcome = decode::Outcome::kTcp;
+  packet.protocol = 6;
+  packet.source = endpoint(1, client_port);
+  packet.target = endpoint(2, 80);
+  packet.ttl = ttl;
+  packet.ip_id = ip_id;
+  packet.tcp.flags = decode::tcp_flag::kSyn;
+  return packet;
+}
+
+TEST(FlowTable, APacketCapturedTwiceIsOne) {
+  Script script;
+  script.play(packet(kSecond, 40000, 64, 7));
+  script.play(packet(kSecond + 10, 40000, 64, 7));
+  script.finish();
+  EXPECT_EQ(script.table.counters().duplicates, 1u);
+  EXPECT_EQ(script.records.legs.size(), 1u);
+  EXPECT_EQ(script.records.legs[0].to_server.duplicates_removed, 1u);
+}
+
+TEST(FlowTable, BothSidesOfARouterAreTwoLegs) {
+  Script script;
+  script.play(packet(kSecond, 40000, 64, 7));
+  script.play(packet(kSecond + 10, 40000, 63, 7));
+  script.finish();
+  EXPECT_EQ(script.table.counters().virtual_points, 1u);
+  ASSERT_EQ(script.records.legs.size(), 2u);
+  EXPECT_NE(script.records.legs[0].leg_id, script.records.legs[1].leg_id);
+}
+
+TEST(FlowTable, LegsHaveALimit) {
+  FlowTableConfig config;
+  config.flows_max = 10;
+  Script script(config);
+  for (std::uint16_t port = 1; port <= 100; ++port) {
+    script.play(packet(kSecond, port, 64, port));
+    EXPECT_LE(script.table.live_legs(), 10u);
+  }
+  EXPECT_EQ(script.table.counters().legs_evicted, 90u);
+  script.finish();
+  EXPECT_EQ(script.records.legs.size(), 100u);
+}
+
+TEST(FlowTable, IdleLegsAreClosed) {
+  Script script;
+  script.play(packet(kSecond, 40000, 64, 1));
+  script.play(packet(400 * kSecond, 40001, 64, 2));
+  ASSERT_EQ(script.records.legs.size(), 1u);
+  EXPECT_EQ(script.records.legs[0].close, CloseType::kIdle);
+  EXPECT_EQ(script.table.live_legs(), 1u);
+}
+
+TEST(FlowTable, ACaptureMayBeginAtTimeZero) {
+  Script script;
+  script.play(packet(0, 40000, 64, 1));
+  script.finish();
+  EXPECT_NE(script.records.legs[0].syn_ns, 0u);
+}
+
+}  // namespace
+}  // namespace hoptap::tests
