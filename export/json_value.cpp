@@ -29,6 +29,8 @@ constexpr std::array<std::pair<std::uint32_t, std::string_view>, 14> kFlagNames{
     {record_flag::kUpgraded, "upgraded"},
     {record_flag::kHandshake, "handshake"},
     {record_flag::kCopyUncertain, "copy_uncertain"},
+    {record_flag::kRequestEndUnseen, "request_end_unseen"},
+    {record_flag::kResponseEndUnseen, "response_end_unseen"},
 }};
 
 void write(const json::value& value, std::string& out);

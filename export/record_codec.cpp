@@ -131,6 +131,15 @@ void visit_message(Archive& archive, Record& message, std::uint64_t reference) {
 }
 
 template <class Archive, class Record>
+void visit_reset(Archive& archive, Record& reset, std::uint64_t reference) {
+  archive.time(reset.time_ns, reference);
+  if (!reset.seen()) return;
+  archive.number(reset.ip_id);
+  archive.number(reset.ttl);
+  archive.number(reset.usual_ttl);
+}
+
+template <class Archive, class Record>
 void visit_vantage(Archive& archive, Record& vantage) {
   archive.bytes(vantage.link.source.bytes);
   archive.bytes(vantage.link.target.bytes);
@@ -182,6 +191,8 @@ void visit_hop(Archive& archive, Record& record) {
   archive.number(record.server_isn);
   visit_message(archive, record.request, 0);
   visit_message(archive, record.response, record.request.last_ns);
+  visit_reset(archive, record.to_server_reset, record.request.last_ns);
+  visit_reset(archive, record.to_client_reset, record.request.last_ns);
   visit_application(archive, record);
 }
 

@@ -73,6 +73,13 @@ json::value message(const MessageRecord& message, bool tcp) {
   return out;
 }
 
+void put_reset(const char* key, const flowtable::Reset& reset, json::object& out) {
+  if (!reset.seen()) return;
+  json::object one{{"time_ns", reset.time_ns}, {"ttl", reset.ttl}, {"usual_ttl", reset.usual_ttl}};
+  put_unless_zero(one, "ip_id", reset.ip_id);
+  out[key] = std::move(one);
+}
+
 void put_vantage(const flowtable::Vantage& vantage, json::object& out) {
   const base::Link& link = vantage.link;
   if (link.source != base::MacAddress{}) out["source_mac"] = link.source.text();
@@ -119,6 +126,8 @@ std::string hop_json(const HopRecord& record) {
   put_unless_zero(out, "server_isn", record.server_isn);
   out["request"] = message(record.request, record.transport == 6);
   out["response"] = message(record.response, record.transport == 6);
+  put_reset("to_server_reset", record.to_server_reset, out);
+  put_reset("to_client_reset", record.to_client_reset, out);
   json::array ids;
   for (const flowtable::HeaderId& id : record.ids) {
     json::object one{{"kind", id_name(id.kind)}, {"value", utf8(id.value)}};

@@ -358,6 +358,10 @@ void ExchangeQueue::give_out(Exchange& exchange) {
   record.client_isn = leg.client_isn;
   record.server_isn = leg.server_isn;
   record.closing = static_cast<std::uint8_t>(leg.closing & ~exchange.closing_before);
+  const bool client_reset = (record.closing & closing::kClientReset) != 0;
+  const bool server_reset = (record.closing & closing::kServerReset) != 0;
+  if (client_reset) (exchange.reversed ? record.to_client_reset : record.to_server_reset) = leg_.resets[0];
+  if (server_reset) (exchange.reversed ? record.to_server_reset : record.to_client_reset) = leg_.resets[1];
   record.flags |= leg.flags;
   if (!record.response.seen() && !exchange.response_done) record.flags |= record_flag::kResponseMissing;
   if ((record.request.seen() && !exchange.request_done) || (record.response.seen() && !exchange.response_done))

@@ -117,6 +117,7 @@ void Flow::turn_around() {
   session_.reset();
   std::swap(record.vantage.link.source, record.vantage.link.target);
   std::swap(leg_.health[0], leg_.health[1]);
+  std::swap(leg_.resets[0], leg_.resets[1]);
   for (const Direction direction : {Direction::kToServer, Direction::kToClient})
     halves_[index_of(direction)] = std::make_unique<HalfStream>(direction, leg_, context_);
   std::swap(last_ack_[0], last_ack_[1]);
@@ -202,6 +203,9 @@ void Flow::note_close(const Decoded& packet, Direction direction) {
   const bool from_client = direction == Direction::kToServer;
   if (tcp.has(tcp_flag::kRst)) {
     leg_.record.closing |= from_client ? closing::kClientReset : closing::kServerReset;
+    Reset& reset = leg_.resets[index_of(direction)];
+    const LegRecord::Direction& count = counts(direction);
+    if (!reset.seen()) reset = {packet.time_ns, packet.ip_id, packet.ttl, count.packets > 1 ? count.ttl : std::uint8_t{0}};
     ended_ = true;
     return;
   }

@@ -55,7 +55,7 @@ void HalfStream::pass(const Segment& segment, Session& session) {
   if (segment.bytes.size() < segment.wire_bytes) {
     leg_.record.flags |= record_flag::kTruncated;
     session.gap(direction_, segment.sequence + static_cast<std::uint32_t>(segment.bytes.size()),
-                segment.wire_bytes - segment.bytes.size());
+                segment.wire_bytes - segment.bytes.size(), !segment.bytes.empty());
   }
 }
 
@@ -150,7 +150,7 @@ void HalfStream::skip_to(std::uint32_t sequence, bool acknowledged, Session& ses
   ++context_.counters.gaps;
   context_.counters.gap_bytes += count;
   if (acknowledged) leg_.health[index_of(direction_)].unseen_bytes += count;
-  session.gap(direction_, next_, count);
+  session.gap(direction_, next_, count, false);
   next_ = sequence;
   if (sequence_distance(next_, highest_) > 0) highest_ = next_;
   drain(session);

@@ -15,6 +15,7 @@ namespace hoptap::flowtable {
 struct Leg {
   LegRecord record;
   std::array<DirectionHealth, 2> health{};  ///< by decode::l7::Direction of the data
+  std::array<Reset, 2> resets{};            ///< by the way they went
 };
 
 /// What all flows of a table share. Owned by the table, used by its thread.

@@ -29,6 +29,9 @@ inline constexpr std::uint32_t kInterim = 1u << 10;        ///< an interim (1xx)
 inline constexpr std::uint32_t kUpgraded = 1u << 11;       ///< the leg left its protocol here (Upgrade, CONNECT)
 inline constexpr std::uint32_t kHandshake = 1u << 12;      ///< a security handshake, not application data
 inline constexpr std::uint32_t kCopyUncertain = 1u << 13;  ///< copies told apart by time only (no TSval, no IP-ID)
+inline constexpr std::uint32_t kRequestEndUnseen = 1u << 14;   ///< the request's last byte was not captured: its
+                                                               ///< last_ns is when the last captured one passed
+inline constexpr std::uint32_t kResponseEndUnseen = 1u << 15;  ///< the same of the response
 }  // namespace record_flag
 
 /// A later copy of a message's first byte: a retransmission, seen at this point.
@@ -88,6 +91,16 @@ namespace closing {
 inline constexpr std::uint8_t kClientFin = 1, kServerFin = 2, kClientReset = 4, kServerReset = 8;
 }
 
+/// The first reset (RFC 9293 section 3.5.2) that went one way during an exchange.
+struct Reset {
+  std::uint64_t time_ns = 0;    ///< 0: none seen
+  std::uint16_t ip_id = 0;
+  std::uint8_t ttl = 0;
+  std::uint8_t usual_ttl = 0;  ///< of the first other packet that went this way on the leg; 0: none did
+
+  bool seen() const { return time_ns != 0; }
+};
+
 /// Where the leg was seen, beside its addresses.
 struct Vantage {
   base::Link link;  ///< of packets from the client
@@ -109,6 +122,8 @@ struct HopRecord {
   std::uint32_t server_isn = 0;
   MessageRecord request;
   MessageRecord response;
+  Reset to_server_reset;
+  Reset to_client_reset;
 
   std::string protocol;      ///< "http", "dns", "tls", "opaque" (OpenTelemetry network.protocol.name)
   std::string method;        ///< HTTP method, DNS opcode name

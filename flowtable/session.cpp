@@ -272,6 +272,8 @@ void Session::finish(Direction direction) {
   side.in_message = false;
   if (Exchange* exchange = side.open) {
     exchanges_.end(*exchange, direction, passed_ns(side), side.sequence);
+    if (side.in_gap)
+      exchange->record.flags |= exchange->asks(direction) ? record_flag::kRequestEndUnseen : record_flag::kResponseEndUnseen;
     MessageRecord& message = exchange->message(direction);
     if (side.wait.longest_ns > message.ack_wait_ns) {
       message.ack_wait_ns = side.wait.longest_ns;
@@ -317,7 +319,7 @@ std::uint32_t Session::gap_flag(Direction direction) const {
   return direction == Direction::kToServer ? record_flag::kRequestGap : record_flag::kResponseGap;
 }
 
-void Session::gap(Direction direction, std::uint32_t sequence, std::uint64_t count) {
+void Session::gap(Direction direction, std::uint32_t sequence, std::uint64_t count, bool cut) {
   Side& side = this->side(direction);
   if (!side.held.empty()) {
     drop_held(side, side.held.size());
@@ -327,7 +329,9 @@ void Session::gap(Direction direction, std::uint32_t sequence, std::uint64_t cou
   side.seen = true;
   if (count == 0) return;
   if (side.open != nullptr) side.open->record.flags |= gap_flag(direction);
+  side.in_gap = !cut;
   const std::size_t skipped = skip(direction, count);
+  side.in_gap = false;
   if (skipped == count) return;
   abandon(direction);  // the hole reaches beyond what we know of the message
   advance(side, count - skipped);

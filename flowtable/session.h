@@ -22,8 +22,9 @@ class Session {
   /// The next bytes of the stream, in order. Borrows them only while it runs.
   void deliver(Direction direction, base::Bytes bytes, std::uint32_t sequence, const Stamp& stamp);
 
-  /// The next `count` bytes of the stream were not captured.
-  void gap(Direction direction, std::uint32_t sequence, std::uint64_t count);
+  /// The next `count` bytes of the stream were not captured; `cut`: they passed in the segment delivered last, of which
+  /// the capture kept the beginning only.
+  void gap(Direction direction, std::uint32_t sequence, std::uint64_t count, bool cut);
 
   /// One UDP payload.
   void datagram(Direction direction, base::Bytes payload, const Stamp& stamp);
@@ -76,6 +77,7 @@ class Session {
     bool placed = true;              ///< at a message start; else it has to be looked for
     bool pumping = false;
     bool seen = false;           ///< any byte, or a hole
+    bool in_gap = false;         ///< what is being passed over was not captured
     std::uint32_t acked = 0;     ///< highest acknowledgment of this direction
     std::uint64_t acked_ns = 0;  ///< when it first passed; 0: none yet
     AckWait wait;

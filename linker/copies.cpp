@@ -1,74 +1,109 @@
 #include "linker/copies.h"
 
 #include <algorithm>
-#include <map>
+#include <cassert>
 #include <optional>
 
 namespace hoptap::linker {
 namespace {
 
 using flowtable::MessageRecord;
+using Along = std::span<const MessageRecord* const>;
 
-/// What names each copy of the first byte at this point, or nothing when they cannot all be told apart.
-std::optional<std::vector<std::uint32_t>> names_of(const MessageRecord& message, bool by_tsval) {
+/// What names a copy: a counter of its sender, so that names also tell which copy came first.
+enum class NamedBy : std::uint8_t { kTimestamp, kIpId };
+
+bool is_before(std::uint32_t left, std::uint32_t right, NamedBy by) {
+  if (by == NamedBy::kTimestamp) return static_cast<std::int32_t>(left - right) < 0;
+  return static_cast<std::int16_t>(left - right) < 0;
+}
+
+/// The names of the copies of the first byte at one place; nothing when they cannot all be told apart.
+std::optional<std::vector<std::uint32_t>> names_at(const MessageRecord& message, NamedBy by) {
   if (message.copies > MessageRecord::kCopiesMax) return std::nullopt;
-  std::vector<std::uint32_t> names{by_tsval ? message.tsval : message.ip_id};
+  const bool by_time = by == NamedBy::kTimestamp;
+  std::vector<std::uint32_t> names{by_time ? message.tsval : message.ip_id};
   for (std::size_t at = 0; at < message.copies; ++at) {
-    names.push_back(by_tsval ? message.copy[at].tsval : message.copy[at].ip_id);
+    names.push_back(by_time ? message.copy[at].tsval : message.copy[at].ip_id);
   }
-  std::sort(names.begin(), names.end());
-  if (names.front() == 0 || std::adjacent_find(names.begin(), names.end()) != names.end()) return std::nullopt;
+  std::vector<std::uint32_t> sorted = names;
+  std::sort(sorted.begin(), sorted.end());
+  const bool alike = std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end();
+  if (alike || std::find(sorted.begin(), sorted.end(), 0u) != sorted.end()) return std::nullopt;
   return names;
 }
 
-/// By name: a copy is lost behind the farthest point that saw it.
-bool count_named(std::span<const MessageRecord* const> along, bool by_tsval, std::vector<std::uint32_t>& lost) {
-  std::map<std::uint32_t, std::size_t> farthest;
-  for (std::size_t at = 0; at < along.size(); ++at) {
-    const auto names = names_of(*along[at], by_tsval);
-    if (!names) return false;
-    for (const std::uint32_t name : *names) farthest[name] = at;
+struct NamedCopy {
+  std::uint32_t name;
+  Places seen;
+};
+
+/// All copies of the first byte in the order they were sent; nothing when they have no names.
+std::optional<std::vector<NamedCopy>> named_copies(Along along, NamedBy by) {
+  std::vector<NamedCopy> copies;
+  for (std::size_t place = 0; place < along.size(); ++place) {
+    if (along[place] == nullptr) continue;
+    const auto names = names_at(*along[place], by);
+    if (!names) return std::nullopt;
+    for (const std::uint32_t name : *names) {
+      const auto known =
+          std::find_if(copies.begin(), copies.end(), [&](const NamedCopy& copy) { return copy.name == name; });
+      if (known != copies.end()) {
+        known->seen |= Places{1} << place;
+      } else {
+        copies.push_back({name, Places{1} << place});
+      }
+    }
   }
-  for (const auto& [name, at] : farthest) {
-    if (at + 1 < along.size()) ++lost[at];
-  }
-  return true;
+  std::sort(copies.begin(), copies.end(),
+            [by](const NamedCopy& left, const NamedCopy& right) { return is_before(left.name, right.name, by); });
+  return copies;
 }
 
-/// By number only, where copies have no names.
-void count_unnamed(std::span<const MessageRecord* const> along, std::vector<std::uint32_t>& lost) {
-  std::uint32_t beyond = along.back()->copies;
-  for (std::size_t at = along.size() - 1; at > 0; --at) {
-    const std::uint32_t here = along[at - 1]->copies;
-    if (here > beyond) lost[at - 1] += here - beyond;
-    beyond = std::max(beyond, here);
+void add_named(const std::vector<NamedCopy>& copies, std::vector<ResentCopy>& resent) {
+  Places earlier = 0;
+  for (std::size_t at = 0; at + 1 < copies.size(); ++at) {
+    earlier |= copies[at].seen;
+    Places later = 0;
+    for (std::size_t next = at + 1; next < copies.size(); ++next) later |= copies[next].seen;
+    resent.push_back({copies[at].seen, later & ~earlier, false});
   }
 }
 
-/// Repeats that are news beyond: the original was lost between. Copies of the first byte are among them.
-void count_repeats(std::span<const MessageRecord* const> along, std::vector<std::uint32_t>& lost) {
-  std::uint32_t beyond = along.back()->retransmissions;
-  for (std::size_t at = along.size() - 1; at > 0; --at) {
-    const std::uint32_t here = along[at - 1]->retransmissions;
-    if (here > beyond && along[at]->unseen_bytes == 0) lost[at - 1] = std::max(lost[at - 1], here - beyond);
-    beyond = std::max(beyond, here);
+/// Repeats beyond those of the first byte. The n-th repeat was seen where n were counted.
+void add_counted(Along along, bool first_byte_named, std::vector<ResentCopy>& resent) {
+  const auto repeats = [&](std::size_t place) -> std::uint32_t {
+    if (along[place] == nullptr) return 0;
+    const std::uint32_t of_first_byte = first_byte_named ? along[place]->copies : 0;
+    return along[place]->retransmissions - std::min(along[place]->retransmissions, of_first_byte);
+  };
+  constexpr std::uint32_t kRepeatsMax = 64;
+  std::uint32_t most = 0;
+  for (std::size_t place = 0; place < along.size(); ++place) most = std::max(most, repeats(place));
+  for (std::uint32_t repeat = 1; repeat <= std::min(most, kRepeatsMax); ++repeat) {
+    ResentCopy copy{0, 0, true};
+    for (std::size_t place = 0; place < along.size(); ++place) {
+      if (along[place] == nullptr) continue;
+      (repeats(place) >= repeat ? copy.seen : copy.saw_later) |= Places{1} << place;
+    }
+    resent.push_back(copy);
   }
 }
 
 }  // namespace
 
-std::vector<std::uint32_t> copies_lost(std::span<const MessageRecord* const> along) {
-  if (along.size() < 2) return {};
-  std::vector<std::uint32_t> lost(along.size() - 1);
-  const bool copied = std::any_of(along.begin(), along.end(), [](const MessageRecord* message) {
-    return message->copies > 0 || message->retransmissions > 0;
-  });
-  if (!copied) return lost;
-  if (!count_named(along, true, lost) && !count_named(along, false, lost)) {
-    count_unnamed(along, lost);
-  }
-  count_repeats(along, lost);
-  return lost;
+std::vector<ResentCopy> resent_copies(Along along) {
+  assert(along.size() <= kPlacesMax);
+  std::vector<ResentCopy> resent;
+  const auto is_resent = [&](const MessageRecord* message) {
+    return message != nullptr && (message->copies > 0 || message->retransmissions > 0);
+  };
+  if (std::none_of(along.begin(), along.end(), is_resent)) return resent;
+  auto named = named_copies(along, NamedBy::kTimestamp);
+  if (!named) named = named_copies(along, NamedBy::kIpId);
+  if (named) add_named(*named, resent);
+  add_counted(along, named.has_value(), resent);
+  return resent;
 }
 
 }  // namespace hoptap::linker

@@ -1,4 +1,4 @@
-// Where on a path copies of a message were lost.
+// Which copies of a message's packets were sent again, and which places along its way saw each of them.
 #pragma once
 
 #include <cstdint>
@@ -9,10 +9,22 @@
 
 namespace hoptap::linker {
 
-/// For messages of one request as seen along the way they travel (sender's side first), the number of packets lost
-/// between each and the next: copies told apart by TSval or IP-ID, that were seen at one point and at none beyond it.
-/// Retransmissions of the rest of the message count where one point saw them as repeats and the next as news. The
-/// result has one entry less than `along`. A copy that a capture in the middle missed is not counted.
-std::vector<std::uint32_t> copies_lost(std::span<const flowtable::MessageRecord* const> along);
+/// A set of places along a way: bit n is the n-th from the sender.
+using Places = std::uint64_t;
+inline constexpr std::size_t kPlacesMax = 64;
+constexpr bool has_place(Places places, std::size_t place) { return (places >> place & 1u) != 0; }
+
+/// A copy of a packet that was followed by another copy.
+struct ResentCopy {
+  Places seen = 0;       ///< the places that saw it
+  Places saw_later = 0;  ///< the places that saw a later copy, and none before this one
+  /// Known by counting repeats only: `seen` are the places that saw it and a later copy too, and all others may have
+  /// seen either.
+  bool counted = false;
+};
+
+/// The resent copies of one message as sighted along its way, sender's side first; null: the place saw nothing of it.
+/// Copies of the first byte are told apart by TSval or IP-ID, all others by counting repeats. At most kPlacesMax places.
+std::vector<ResentCopy> resent_copies(std::span<const flowtable::MessageRecord* const> along);
 
 }  // namespace hoptap::linker

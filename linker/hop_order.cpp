@@ -92,11 +92,11 @@ bool add_hints(const std::vector<NodeFacts>& facts, Scores& scores) {
 }
 
 /// reach[i] bit j: hard evidence leads from i to j, over any number of steps.
-std::vector<std::uint32_t> hard_reach(const Scores& scores) {
-  std::vector<std::uint32_t> reach(scores.nodes());
+std::vector<std::uint64_t> hard_reach(const Scores& scores) {
+  std::vector<std::uint64_t> reach(scores.nodes());
   for (std::size_t i = 0; i < scores.nodes(); ++i) {
     for (std::size_t j = 0; j < scores.nodes(); ++j) {
-      if (i != j && scores.at(i, j) >= kHardScore) reach[i] |= 1u << j;
+      if (i != j && scores.at(i, j) >= kHardScore) reach[i] |= std::uint64_t{1} << j;
     }
   }
   for (std::size_t k = 0; k < scores.nodes(); ++k) {
@@ -178,7 +178,7 @@ Order order_nodes(const VoteMatrix& votes, const std::vector<NodeFacts>& facts, 
   add_brackets(facts, scores);
   order.hint_disagrees = add_hints(facts, scores);
 
-  const std::vector<std::uint32_t> reach = hard_reach(scores);
+  const std::vector<std::uint64_t> reach = hard_reach(scores);
   const auto tied = [&](std::size_t i, std::size_t j) {
     return (reach[i] >> j & 1u) != 0 && (reach[j] >> i & 1u) != 0;
   };

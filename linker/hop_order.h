@@ -34,7 +34,7 @@ inline constexpr double kHardScore = 3;
 /// Votes on all pairs of up to kNodesMax points.
 class VoteMatrix {
  public:
-  static constexpr std::size_t kNodesMax = 128;
+  static constexpr std::size_t kNodesMax = 64;
 
   explicit VoteMatrix(std::size_t nodes = 0) : nodes_(nodes), votes_(nodes * (nodes - (nodes > 0 ? 1 : 0)) / 2) {}
 

@@ -1,0 +1,32 @@
+// How much of the traffic each point's capture holds: what a receiver acknowledged and the capture never showed was
+// missed by the capture, not lost by the network. Feed every leg, then ask. One thread while feeding; then many.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+
+#include "flowtable/record.h"
+
+namespace hoptap::linker {
+
+/// Which way a message goes.
+enum class Way : std::uint8_t { kToServer, kToClient };
+
+class Completeness {
+ public:
+  void add(const flowtable::LegRecord& leg);
+
+  /// The chance that a packet going this way past the point is in its capture, never quite 0 or 1: with few bytes
+  /// seen it stays near what captures usually hold.
+  double of(std::uint32_t point, Way way) const;
+
+ private:
+  struct Bytes {
+    std::uint64_t acknowledged = 0;
+    std::uint64_t unseen = 0;
+  };
+  std::map<std::uint32_t, std::array<Bytes, 2>> points_;
+};
+
+}  // namespace hoptap::linker
