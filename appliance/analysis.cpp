@@ -3,29 +3,27 @@
 namespace hoptap::appliance {
 
 Analysis::Analysis(const linker::PointTable& points, linker::JoinLimits limits)
-    : paths_(points), joiner_(limits, [this](linker::Group&& group) { keep(std::move(group)); }) {}
+    : model_(points), joiner_(limits, [this](linker::Group&& group) { keep(std::move(group)); }) {}
 
 void Analysis::keep(linker::Group&& group) {
   if (!status_) return;
-  paths_.learn_points(group);
+  model_.learn_points(group);
   status_ = groups_.append(group);
 }
 
 base::Outcome<void> Analysis::each_trace(const std::function<void(const linker::Trace&)>& take) {
-  return groups_.for_each([&](linker::Group&& group) {
-    const linker::Path path = paths_.path_of(group);
-    take(linker::make_trace(std::move(group), path));
-  });
+  return groups_.for_each([&](linker::Group&& group) { take(model_.trace_of(std::move(group))); });
 }
 
 base::Outcome<linker::RunVerdict> Analysis::finish(const TakeTrace& take) {
   joiner_.flush();
   if (!status_) return tl::unexpected(status_.error());
-  const auto observed = groups_.for_each([this](linker::Group&& group) { paths_.observe(group); });
+  const auto observed = groups_.for_each([this](linker::Group&& group) { model_.observe(group); });
   if (!observed) return tl::unexpected(observed.error());
-  paths_.solve();
-  const auto learned = each_trace([this](const linker::Trace& trace) { baseline_.add(trace); });
+  model_.solve_paths();
+  const auto learned = groups_.for_each([this](linker::Group&& group) { model_.learn(std::move(group)); });
   if (!learned) return tl::unexpected(learned.error());
+  model_.solve();
   linker::RunJudge run;
   const auto judged = each([&](const linker::Trace& trace, const linker::Judgement& judgement) {
     run.add(trace, judgement);
@@ -36,7 +34,7 @@ base::Outcome<linker::RunVerdict> Analysis::finish(const TakeTrace& take) {
 }
 
 base::Outcome<void> Analysis::each(const TakeTrace& take) {
-  const linker::Judge judge(baseline_);
+  const linker::Judge judge(model_.baseline());
   return each_trace([&](const linker::Trace& trace) { take(trace, judge.judge(trace)); });
 }
 

@@ -9,8 +9,8 @@
 #include "export/spill.h"
 #include "flowtable/sink.h"
 #include "linker/joiner.h"
-#include "linker/path_model.h"
 #include "linker/point.h"
+#include "linker/run_model.h"
 #include "linker/run_verdict.h"
 #include "linker/verdict.h"
 
@@ -26,7 +26,10 @@ class Analysis : public flowtable::RecordSink {
   Analysis(const linker::PointTable& points, linker::JoinLimits limits);
 
   void hop(flowtable::HopRecord&& record) override { joiner_.add(std::move(record)); }
-  void leg(flowtable::LegRecord&&) override { ++legs_; }
+  void leg(flowtable::LegRecord&& record) override {
+    ++legs_;
+    model_.add(record);
+  }
 
   /// After the last record. Fails when the temporary file does.
   [[nodiscard]] base::Outcome<linker::RunVerdict> finish(const TakeTrace& take);
@@ -38,7 +41,7 @@ class Analysis : public flowtable::RecordSink {
   const base::Outcome<void>& status() const { return status_; }
 
   const linker::JoinCounters& join_counters() const { return joiner_.counters(); }
-  const linker::PathModel& paths() const { return paths_; }
+  const linker::PathModel& paths() const { return model_.paths(); }
   std::uint64_t legs() const { return legs_; }
   std::uint64_t spilled_bytes() const { return groups_.file_bytes(); }
 
@@ -47,8 +50,7 @@ class Analysis : public flowtable::RecordSink {
   base::Outcome<void> each_trace(const std::function<void(const linker::Trace&)>& take);
 
   exporting::GroupStore groups_;
-  linker::PathModel paths_;
-  linker::Baseline baseline_;
+  linker::RunModel model_;
   linker::Joiner joiner_;
   base::Outcome<void> status_;
   std::uint64_t legs_ = 0;

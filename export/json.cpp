@@ -83,9 +83,30 @@ void put_verdict(const linker::Verdict& verdict, json::object& out) {
   } else if (!verdict.at.empty()) {
     out["at"] = utf8(verdict.at);
   }
+  if (verdict.confidence > 0) out["confidence"] = verdict.confidence;
   out["excess_ns"] = verdict.excess_ns;
   out["baseline_ns"] = verdict.baseline_ns;
   out["contribution"] = verdict.contribution;
+}
+
+json::array losses(const Trace& trace) {
+  const auto name_of = [](linker::Lost what) {
+    switch (what) {
+      case linker::Lost::kRequest: return "request";
+      case linker::Lost::kResponse: return "response";
+      case linker::Lost::kRequestAck: return "request_ack";
+      case linker::Lost::kResponseAck: return "response_ack";
+    }
+    return "unknown";
+  };
+  json::array list;
+  for (const linker::Loss& loss : trace.losses) {
+    list.push_back({{"what", name_of(loss.what)},
+                    {"from", utf8(trace.stops[loss.from].point)},
+                    {"to", utf8(trace.stops[loss.from + 1].point)},
+                    {"probability", loss.probability}});
+  }
+  return list;
 }
 
 json::array missing_points(const Trace& trace) {
@@ -125,6 +146,7 @@ std::string trace_json(const Trace& trace, const linker::Verdict& verdict) {
   for (const Part& one : trace.parts) parts.push_back(part(trace, one));
   out["hops"] = std::move(hops);
   out["parts"] = std::move(parts);
+  out["losses"] = losses(trace);
   out["missing"] = missing_points(trace);
   json::object judged;
   put_verdict(verdict, judged);
@@ -141,7 +163,7 @@ std::string verdict_json(const linker::RunVerdict& verdict) {
   out["slow"] = verdict.slow;
   out["requests"] = verdict.requests;
   out["unanswered"] = verdict.unanswered;
-  out["confidence"] = verdict.confidence;
+  out["resets"] = verdict.resets;
   out["response_p50_ns"] = verdict.response_p50_ns;
   out["response_p95_ns"] = verdict.response_p95_ns;
   out["server_ns"] = verdict.server_ns;
@@ -157,6 +179,7 @@ std::string verdict_json(const linker::RunVerdict& verdict) {
                         {"elsewhere_request", verdict.lost_elsewhere.request},
                         {"elsewhere_response", verdict.lost_elsewhere.response}};
   out["missing"] = std::move(missing);
+  if (!verdict.inside.empty()) out["inside"] = names(verdict.inside);
   if (!verdict.because.empty()) out["because"] = utf8(verdict.because);
   out["text"] = utf8(verdict.text);
   return line_of(out);

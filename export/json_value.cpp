@@ -14,7 +14,7 @@ namespace {
 namespace json = boost::json;
 namespace record_flag = flowtable::record_flag;
 
-constexpr std::array<std::pair<std::uint32_t, std::string_view>, 14> kFlagNames{{
+constexpr std::array<std::pair<std::uint32_t, std::string_view>, 16> kFlagNames{{
     {record_flag::kMidStream, "mid_stream"},
     {record_flag::kHandshakeSeen, "handshake_seen"},
     {record_flag::kRequestMissing, "request_missing"},

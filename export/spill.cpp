@@ -15,7 +15,7 @@
 namespace hoptap::exporting {
 namespace {
 
-constexpr std::uint32_t kMagic = 0x31475448;  // "HTG1", little endian
+constexpr std::uint32_t kMagic = 0x32475448;  // "HTG2", little endian
 constexpr std::size_t kHeaderBytes = 20;      // magic, groups, payload bytes: 32 bits each; XXH3-64 of the payload
 
 std::string directory() {

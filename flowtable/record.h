@@ -99,6 +99,7 @@ struct Reset {
   std::uint8_t usual_ttl = 0;  ///< of the first other packet that went this way on the leg; 0: none did
 
   bool seen() const { return time_ns != 0; }
+  bool operator==(const Reset&) const = default;
 };
 
 /// Where the leg was seen, beside its addresses.

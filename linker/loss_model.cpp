@@ -5,7 +5,7 @@
 namespace hoptap::linker {
 namespace {
 
-constexpr double kPriorLosses = 0.5;  // spread over all places: what is believed without having seen any loss
+constexpr double kPriorLosses = 0.1;  // spread over all places: what is believed without having seen any loss
 constexpr int kRoundsMax = 100;
 
 /// Likelihood of the sightings for each last place, times `weight` of that place, scaled to a sum of 1.

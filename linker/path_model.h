@@ -29,6 +29,7 @@ struct PathHop {
 
 /// A point that requests of the same path are seen at, and this one was not.
 struct MissingPoint {
+  NodeId node;
   std::string point;
   std::string after;   ///< the nearest point towards the client that saw it; empty: none did
   std::string before;  ///< the nearest point towards the server that saw it; empty: none did

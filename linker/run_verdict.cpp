@@ -35,7 +35,7 @@ double share_of(std::int64_t part_ns, std::int64_t whole_ns) {
 }
 
 void set_place(const Place& place, Verdict& verdict) {
-  if (place.is_segment() || place.kind == VerdictKind::kDelayedAck) {
+  if (place.has_two_points()) {
     verdict.from = place.from;
     verdict.to = place.to;
   } else {
@@ -55,21 +55,60 @@ RunJudge::PlaceSums* RunJudge::sums_of(const Place& place) {
   return &places_[place];
 }
 
+void keep_worst(std::vector<RunJudge::Evidence>& evidence, const RunJudge::Evidence& one) {
+  evidence.push_back(one);
+  std::sort(evidence.begin(), evidence.end(), std::greater<>());
+  if (evidence.size() > kEvidenceMax) evidence.pop_back();
+}
+
+void RunJudge::add_unanswered(const Trace& trace, const Judgement& judgement) {
+  ++unanswered_;
+  if (judgement.verdict.kind != VerdictKind::kReset) return;
+  ++reset_;
+  const Verdict& verdict = judgement.verdict;
+  const bool host = verdict.from.empty();
+  const Place place{VerdictKind::kReset, host ? verdict.at : verdict.from, host ? verdict.at : verdict.to};
+  if (resets_.size() >= kPlacesMax && resets_.count(place) == 0) {
+    ++places_refused_;
+    return;
+  }
+  ResetSums& sums = resets_[place];
+  ++sums.requests;
+  sums.confidence += verdict.confidence;
+  keep_worst(sums.evidence, {0, trace.id});
+}
+
+void RunJudge::add_losses(const Trace& trace) {
+  for (const Loss& loss : trace.losses) {
+    if (loss.what != Lost::kRequest && loss.what != Lost::kResponse) continue;
+    const Place place{VerdictKind::kSlowSegment, trace.stops[loss.from].point, trace.stops[loss.from + 1].point};
+    if (PlaceSums* sums = sums_of(place)) ++(loss.what == Lost::kRequest ? sums->lost.request : sums->lost.response);
+  }
+}
+
+/// Remembers which points a segment spans where none of its parts could be named.
+void RunJudge::add_gaps(const Trace& trace, const Judgement& judgement) {
+  for (std::size_t at = 0; at < judgement.blames.size(); ++at) {
+    const Blame& blame = judgement.blames[at];
+    if (!blame.spans_missing) continue;
+    std::vector<std::string>& gap = gaps_[{blame.place.from, blame.place.to}];
+    for (const Stop& stop : stops_between(trace, trace.parts[at])) {
+      if (std::find(gap.begin(), gap.end(), stop.point) == gap.end()) gap.push_back(stop.point);
+    }
+  }
+}
+
 void RunJudge::add(const Trace& trace, const Judgement& judgement) {
   if (trace.parts.empty()) {
-    ++unanswered_;
+    add_unanswered(trace, judgement);
     return;
   }
   ++requests_;
   total_ns_ += trace.response_time_ns;
   responses_.add(trace.response_time_ns);
-  for (const MissingPoint& missing : trace.missing) {
-    ++missing_[missing.point];
-    if (!missing.after.empty() && !missing.before.empty()) {
-      std::vector<std::string>& gap = gaps_[{missing.after, missing.before}];
-      if (std::find(gap.begin(), gap.end(), missing.point) == gap.end()) gap.push_back(missing.point);
-    }
-  }
+  for (const MissingPoint& missing : trace.missing) ++missing_[missing.point];
+  add_gaps(trace, judgement);
+  add_losses(trace);
   ServerEnd& end = server_ends_[trace.server_end().point];
   ++end.requests;
   end.known += trace.far_end == FarEnd::kServer ? 1 : 0;
@@ -81,9 +120,8 @@ void RunJudge::add(const Trace& trace, const Judgement& judgement) {
     const Blame& blame = judgement.blames[at];
     PlaceSums* sums = sums_of(blame.place);
     if (sums == nullptr) continue;
-    if (blame.place.is_segment()) sums->times.add(trace.parts[at].time_ns);
-    sums->lost.request += blame.request_copies_lost;
-    sums->lost.response += blame.response_copies_lost;
+    const bool whole = !blame.place.is_segment() || stops_between(trace, trace.parts[at]).empty();
+    if (blame.place.is_segment() && whole) sums->times.add(trace.parts[at].time_ns);
     sums->spans_missing |= blame.spans_missing;
     sums->unordered |= blame.unordered;
     if (at == judgement.main_segment) sums->owned_ns += trace.parts[at].time_ns + judgement.paced_ns;
@@ -107,7 +145,7 @@ void RunJudge::add_slow(const Trace& trace, const Judgement& judgement) {
     PlaceSums* sums = sums_of(blame.place);
     if (sums == nullptr) continue;
     sums->slow_time_ns += blame.time_ns;
-    sums->slow_excess_ns += blame.excess_ns;
+    if (blame.is_unusual()) sums->slow_excess_ns += blame.excess_ns;
   }
   const Blame& culprit = judgement.blames[judgement.culprit];
   sample_.add(trace.id, judgement);
@@ -117,9 +155,7 @@ void RunJudge::add_slow(const Trace& trace, const Judgement& judgement) {
   sums->culprit_with_loss += culprit.copies_lost() > 0 ? 1 : 0;
   sums->excesses.add(culprit.excess_ns);
   sums->baselines.add(culprit.baseline_ns);
-  sums->evidence.push_back({culprit.excess_ns, trace.id});
-  std::sort(sums->evidence.begin(), sums->evidence.end(), std::greater<>());
-  if (sums->evidence.size() > kEvidenceMax) sums->evidence.pop_back();
+  keep_worst(sums->evidence, {culprit.excess_ns, trace.id});
 }
 
 /// The segment within `span` that requests seen at all of its points put most excess on; null: none does.
@@ -223,11 +259,6 @@ const Place* RunJudge::dominant_server(const Places& places) const {
 void RunJudge::doubt(const Place& place, const PlaceSums& sums, RunVerdict& verdict) const {
   if (place.is_segment() && sums.unordered) {
     verdict.because = "the order of " + place.from + " and " + place.to + " is not known";
-  } else if (place.is_segment() && sums.spans_missing) {
-    const auto gap = gaps_.find({place.from, place.to});
-    const std::string point = gap == gaps_.end() ? "a point" : gap->second.front();
-    verdict.because = "point " + point + ", between them, is missing from these requests: " + place.from + " -> " +
-                      point + " cannot be told from " + point + " -> " + place.to;
   } else if (place.is_server()) {
     const auto end = server_ends_.find(place.from);
     if (end == server_ends_.end() || end->second.hidden * 2 <= end->second.requests) return;
@@ -253,6 +284,8 @@ void RunJudge::settle_contrast(const Place& place, const Merged& merged, RunVerd
   verdict.share_of_excess = share_of(sums.slow_excess_ns, slow_excess_ns_);
   verdict.confidence = sample_.confidence(place, merged.home);
   for (const Evidence& evidence : sums.evidence) verdict.evidence.push_back(evidence.trace);
+  const auto gap = gaps_.find({place.from, place.to});
+  if (place.is_segment() && sums.spans_missing && gap != gaps_.end()) verdict.inside = gap->second;
   doubt(place, sums, verdict);
 }
 
@@ -269,6 +302,7 @@ void RunJudge::add_context(RunVerdict& verdict) const {
   verdict.requests = requests_;
   verdict.unanswered = unanswered_;
   verdict.slow = slow_;
+  verdict.resets = reset_;
   verdict.points_max = points_max_;
   verdict.response_p50_ns = responses_.quantile_ns(0.5);
   verdict.response_p95_ns = responses_.quantile_ns(0.95);
@@ -284,16 +318,39 @@ void RunJudge::add_context(RunVerdict& verdict) const {
   for (const auto& [point, count] : missing_) {
     verdict.missing.push_back({point, static_cast<double>(count) / static_cast<double>(std::max(requests_, count))});
   }
+  const auto is_here = [&verdict](const std::string& point) {
+    return point == verdict.from || point == verdict.to ||
+           std::find(verdict.inside.begin(), verdict.inside.end(), point) != verdict.inside.end();
+  };
   for (const auto& [place, sums] : places_) {
     if (!place.is_segment()) continue;
-    const auto gap = gaps_.find({place.from, place.to});
-    const bool here = place.from == verdict.from && place.to == verdict.to;
-    const bool around = gap != gaps_.end() && home_within(place) != nullptr &&
-                        home_within(place)->from == verdict.from && home_within(place)->to == verdict.to;
-    Lost& lost = here || around ? verdict.lost_here : verdict.lost_elsewhere;
+    CopiesLost& lost = is_here(place.from) && is_here(place.to) ? verdict.lost_here : verdict.lost_elsewhere;
     lost.request += sums.lost.request;
     lost.response += sums.lost.response;
   }
+}
+
+/// The place that reset most requests, if they are no lone accident and more than half of all that were reset.
+const Place* RunJudge::leading_reset() const {
+  constexpr std::uint64_t kResetsMin = 2;
+  const Place* best = nullptr;
+  std::uint64_t most = 0;
+  for (const auto& [place, sums] : resets_) {
+    if (sums.requests <= most) continue;
+    most = sums.requests;
+    best = &place;
+  }
+  const bool enough = most >= std::max(kResetsMin, count_share(requests_ + unanswered_, 0.01)) && most * 2 > reset_;
+  return enough ? best : nullptr;
+}
+
+void RunJudge::settle_reset(const Place& place, RunVerdict& verdict) const {
+  const ResetSums& sums = resets_.at(place);
+  verdict.kind = VerdictKind::kReset;
+  set_place(place, verdict);
+  verdict.resets_here = sums.requests;
+  verdict.confidence = sums.confidence / static_cast<double>(sums.requests);
+  for (const Evidence& evidence : sums.evidence) verdict.evidence.push_back(evidence.trace);
 }
 
 RunVerdict RunJudge::finish() const {
@@ -307,7 +364,10 @@ RunVerdict RunJudge::finish() const {
     const bool minor = merged.places.at(*contrast).slow_excess_ns * 10 < merged.places.at(*dominant).owned_ns;
     if (minor || contrast->kind == VerdictKind::kTransfer) contrast = nullptr;
   }
-  if (contrast != nullptr) {
+  const Place* reset = leading_reset();
+  if (reset != nullptr && (contrast == nullptr || resets_.at(*reset).requests >= slow_)) {
+    settle_reset(*reset, verdict);
+  } else if (contrast != nullptr) {
     settle_contrast(*contrast, merged, verdict);
   } else if (dominant != nullptr) {
     settle_dominant(*dominant, merged.places.at(*dominant), verdict);

@@ -15,7 +15,7 @@
 namespace hoptap::linker {
 
 /// Copies (packets) lost, by direction.
-struct Lost {
+struct CopiesLost {
   std::uint64_t request = 0;
   std::uint64_t response = 0;
   std::uint64_t total() const { return request + response; }
@@ -27,9 +27,8 @@ struct RunVerdict : Verdict {
   std::uint64_t slow = 0;        ///< requests with a material excess
   double share_of_excess = 0;    ///< of the slow requests' excess, the culprit's, 0..1
   std::int64_t excess_p95_ns = 0;
-  double confidence = 0;  ///< share of the excess that the culprit explains, at the 5th percentile of a bootstrap
-  Lost lost_here;         ///< in the culprit segment, all requests
-  Lost lost_elsewhere;
+  CopiesLost lost_here;         ///< in the culprit segment, all requests
+  CopiesLost lost_elsewhere;
   std::int64_t server_ns = 0;        ///< median of the slow requests
   std::int64_t server_usual_ns = 0;  ///< median of the others
   std::string server_point;          ///< the last point of most requests
@@ -46,17 +45,14 @@ struct RunVerdict : Verdict {
   Place leading;                 ///< of kNone: where most of the slow requests' excess is, not enough to blame it
   std::int64_t leading_ns = 0;   ///< the excess there, median
   std::string because;           ///< of kCannotTell: why
+  std::vector<std::string> inside;  ///< points within the culprit segment that did not see these requests
+  std::uint64_t resets = 0;         ///< requests that were reset instead of answered
+  std::uint64_t resets_here = 0;    ///< of kReset: by the culprit
 };
 
 class RunJudge {
  public:
-  static constexpr std::size_t kPlacesMax = 1024;  ///< places beyond are not judged
-
-  void add(const Trace& trace, const Judgement& judgement);
-  RunVerdict finish() const;
-  std::uint64_t places_refused() const { return places_refused_; }
-
- private:
+  /// A trace that shows a verdict well; greater is better.
   struct Evidence {
     std::int64_t excess_ns;
     std::uint64_t trace;
@@ -64,12 +60,20 @@ class RunJudge {
       return std::pair(excess_ns, other.trace) > std::pair(other.excess_ns, trace);
     }
   };
+
+  static constexpr std::size_t kPlacesMax = 1024;  ///< places beyond are not judged
+
+  void add(const Trace& trace, const Judgement& judgement);
+  RunVerdict finish() const;
+  std::uint64_t places_refused() const { return places_refused_; }
+
+ private:
   /// Of one place, over all requests and over the slow ones.
   struct PlaceSums {
     Sketch times;                     ///< all requests
     Sketch baselines;                 ///< slow requests
     Sketch excesses;                  ///< slow requests it is the culprit of
-    Lost lost;                        ///< all requests
+    CopiesLost lost;                        ///< all requests
     std::int64_t owned_ns = 0;        ///< all requests: with sending paced by it
     std::int64_t slow_time_ns = 0;    ///< slow requests
     std::int64_t slow_excess_ns = 0;  ///< slow requests
@@ -86,8 +90,19 @@ class RunJudge {
     std::map<Place, Place> home;  ///< of the merged ones
   };
 
+  struct ResetSums {
+    std::uint64_t requests = 0;
+    double confidence = 0;  ///< sum
+    std::vector<Evidence> evidence;
+  };
+
   PlaceSums* sums_of(const Place& place);
+  void add_losses(const Trace& trace);
+  void add_gaps(const Trace& trace, const Judgement& judgement);
   void add_slow(const Trace& trace, const Judgement& judgement);
+  void add_unanswered(const Trace& trace, const Judgement& judgement);
+  const Place* leading_reset() const;
+  void settle_reset(const Place& place, RunVerdict& verdict) const;
   const Place* home_within(const Place& span) const;
   Merged merged_places() const;
   const Place* leading_place(const Places& places) const;
@@ -100,6 +115,7 @@ class RunJudge {
   void add_context(RunVerdict& verdict) const;
 
   Places places_;
+  std::map<Place, ResetSums> resets_;
   std::map<std::pair<std::string, std::string>, std::vector<std::string>> gaps_;  ///< points missing in a segment
   std::map<std::string, std::uint64_t> missing_;
   struct ServerEnd {
@@ -115,6 +131,7 @@ class RunJudge {
   std::uint64_t requests_ = 0;
   std::uint64_t unanswered_ = 0;
   std::uint64_t slow_ = 0;
+  std::uint64_t reset_ = 0;
   std::uint64_t places_refused_ = 0;
   std::size_t points_max_ = 0;  ///< timed points of the richest trace
   std::int64_t total_ns_ = 0;

@@ -27,7 +27,7 @@ void SlowSample::add(std::uint64_t trace_id, const Judgement& judgement) {
     requests_.pop_back();
   }
   for (const Blame& blame : judgement.blames) {
-    if (blame.excess_ns > 0) request.by_place.emplace_back(blame.place, blame.excess_ns);
+    if (blame.is_unusual()) request.by_place.emplace_back(blame.place, blame.excess_ns);
   }
   requests_.push_back(std::move(request));
   std::push_heap(requests_.begin(), requests_.end(), by_hash);

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/hash.h"
-#include "linker/copies.h"
+#include "linker/losses.h"
 
 namespace hoptap::linker {
 namespace {
@@ -29,13 +29,14 @@ void mark_timed(std::vector<Hop>& hops) {
   using Extent = std::pair<std::uint64_t, std::uint64_t>;
   std::map<Extent, std::size_t> seen;
   const auto extent = [](const Hop& hop) { return Extent(hop.record.request.bytes, hop.record.response.bytes); };
-  for (const Hop& hop : hops) {
-    if (complete(hop.record)) ++seen[extent(hop)];
+  for (Hop& hop : hops) {
+    hop.timed = hop.timed && complete(hop.record);
+    if (hop.timed) ++seen[extent(hop)];
   }
   if (seen.empty()) return;
   const auto common = std::max_element(seen.begin(), seen.end(),
                                        [](const auto& left, const auto& right) { return left.second < right.second; });
-  for (Hop& hop : hops) hop.timed = complete(hop.record) && extent(hop) == common->first;
+  for (Hop& hop : hops) hop.timed = hop.timed && extent(hop) == common->first;
 }
 
 std::vector<std::size_t> timed_hops(const Trace& trace) {
@@ -56,6 +57,26 @@ std::int64_t held_back_ns(const MessageRecord& sent, const MessageRecord& receiv
   return std::min(wait, sending_ns);
 }
 
+std::size_t stop_of(const Trace& trace, std::size_t hop) {
+  const auto found =
+      std::find_if(trace.stops.begin(), trace.stops.end(), [hop](const Stop& stop) { return stop.hop == hop; });
+  return static_cast<std::size_t>(found - trace.stops.begin());
+}
+
+/// Hops and missing points in the order of the path.
+void add_stops(Trace& trace) {
+  const auto add_missing_behind = [&](const std::string& point) {
+    for (const MissingPoint& missing : trace.missing) {
+      if (missing.after == point) trace.stops.push_back({missing.node, missing.point, Stop::kMissing});
+    }
+  };
+  add_missing_behind("");
+  for (std::size_t at = 0; at < trace.hops.size(); ++at) {
+    trace.stops.push_back({trace.hops[at].node, trace.hops[at].point, at});
+    add_missing_behind(trace.hops[at].point);
+  }
+}
+
 void add_client_parts(Trace& trace, std::size_t first, std::size_t last) {
   const MessageRecord& request = trace.hops[first].record.request;
   std::int64_t sending = difference_ns(request_end(trace.hops[first].record), request.first_ns);
@@ -65,18 +86,18 @@ void add_client_parts(Trace& trace, std::size_t first, std::size_t last) {
 }
 
 void add_segments(Trace& trace, const std::vector<std::size_t>& timed) {
-  std::vector<const MessageRecord*> requests, responses;
-  for (const std::size_t at : timed) requests.push_back(&trace.hops[at].record.request);
-  for (auto at = timed.rbegin(); at != timed.rend(); ++at) responses.push_back(&trace.hops[*at].record.response);
-  const std::vector<std::uint32_t> requests_lost = copies_lost(requests);
-  const std::vector<std::uint32_t> responses_lost = copies_lost(responses);
   for (std::size_t at = 0; at + 1 < timed.size(); ++at) {
     const HopRecord& near = trace.hops[timed[at]].record;
     const HopRecord& far = trace.hops[timed[at + 1]].record;
     const std::int64_t time = rest_ns(near) - rest_ns(far);
     if (time < 0) trace.flags |= trace_flag::kNegativeSegment;
-    trace.parts.push_back(
-        {PartKind::kSegment, timed[at], timed[at + 1], time, requests_lost[at], responses_lost[timed.size() - 2 - at]});
+    Part& part = trace.parts.emplace_back(Part{PartKind::kSegment, timed[at], timed[at + 1], time});
+    const std::size_t from = stop_of(trace, timed[at]), to = stop_of(trace, timed[at + 1]);
+    for (const Loss& loss : trace.losses) {
+      if (loss.from < from || loss.from >= to) continue;
+      part.request_copies_lost += loss.what == Lost::kRequest ? 1 : 0;
+      part.response_copies_lost += loss.what == Lost::kResponse ? 1 : 0;
+    }
   }
 }
 
@@ -127,19 +148,27 @@ std::uint64_t trace_id(const HopRecord& first) {
 
 }  // namespace
 
-Trace make_trace(Group&& group, const Path& path) {
+std::span<const Stop> stops_between(const Trace& trace, const Part& part) {
+  const std::size_t from = stop_of(trace, part.from), to = stop_of(trace, part.to);
+  return std::span(trace.stops).subspan(from + 1, to > from ? to - from - 1 : 0);
+}
+
+Trace make_trace(Group&& group, const Path& path, const RunKnowledge& run) {
   Trace trace;
   trace.path = path.signature;
   trace.missing = path.missing;
   if (path.unordered) trace.flags |= trace_flag::kUnordered;
   for (const PathHop& hop : path.hops) {
     trace.hops.push_back(
-        {std::move(group.records[hop.record]), hop.node, hop.point, hop.role, hop.detail, hop.tier, false});
+        {std::move(group.records[hop.record]), hop.node, hop.point, hop.role, hop.detail, hop.tier, true});
   }
   if (!trace.hops.empty()) trace.id = trace_id(trace.hops.front().record);
+  add_stops(trace);
+  find_losses(trace, run);
   mark_timed(trace.hops);
+  if (!trace.hops.empty() && !complete(trace.hops.front().record)) trace.reset = run.resets.origin(trace, run.completeness);
   const std::vector<std::size_t> timed = timed_hops(trace);
-  if (timed.empty()) {
+  if (timed.empty() || trace.reset.by != ResetBy::kNobody) {
     trace.flags |= trace_flag::kUnanswered;
     return trace;
   }

@@ -3,11 +3,15 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "linker/completeness.h"
 #include "linker/group.h"
+#include "linker/loss_model.h"
 #include "linker/path_model.h"
+#include "linker/reset_model.h"
 
 namespace hoptap::linker {
 
@@ -29,8 +33,28 @@ struct Part {
   std::size_t from = 0;                    ///< hop; of kDelayedAck: the sender that held data back
   std::size_t to = 0;                      ///< hop; of kDelayedAck: the receiver whose acknowledgment it waited for
   std::int64_t time_ns = 0;                ///< may be slightly negative for a segment: noise of the stamps
-  std::uint32_t request_copies_lost = 0;   ///< packets of the request that were seen at `from`, not beyond
-  std::uint32_t response_copies_lost = 0;  ///< packets of the response that were seen at `to`, not towards the client
+  std::uint32_t request_copies_lost = 0;   ///< packets of the request that were lost between `from` and `to`
+  std::uint32_t response_copies_lost = 0;
+};
+
+/// A point of the path, whether it saw this request or not.
+struct Stop {
+  static constexpr std::size_t kMissing = SIZE_MAX;
+
+  NodeId node;
+  std::string point;
+  std::size_t hop = kMissing;  ///< index into Trace::hops
+};
+
+/// What was lost: a copy of a packet of a message, or the acknowledgments of one, so that it was sent again in vain.
+enum class Lost : std::uint8_t { kRequest, kResponse, kRequestAck, kResponseAck };
+
+/// One loss and where it most likely was. `from` and `to` are neighbours on the path, client side first; the first has
+/// index `from` among the stops, the second follows it.
+struct Loss {
+  Lost what{};
+  std::size_t from = 0;
+  double probability = 0;  ///< that it was there, 0..1
 };
 
 /// What is known of the far end of a trace.
@@ -52,11 +76,14 @@ inline constexpr std::uint32_t kUnanswered = 1u << 5;       ///< no point saw bo
 struct Trace {
   std::uint64_t id = 0;    ///< of the request's position in its stream and its time at the first hop
   std::uint64_t path = 0;  ///< signature of the ordered points
-  std::vector<Hop> hops;   ///< client first
+  std::vector<Hop> hops;     ///< client first
+  std::vector<Stop> stops;   ///< the hops and the missing points, client first
+  std::vector<Loss> losses;  ///< between stops
   std::vector<Part> parts;
   std::int64_t response_time_ns = 0;  ///< first request byte to last response byte at the first timed hop
   std::uint32_t flags = 0;            ///< trace_flag
   FarEnd far_end = FarEnd::kUnknown;
+  ResetOrigin reset;  ///< of a request that got no whole response
   std::vector<MissingPoint> missing;
 
   /// The timed hops nearest the client and the server; need at least one part.
@@ -64,8 +91,21 @@ struct Trace {
   const Hop& server_end() const { return hops[parts.back().to]; }
 };
 
+/// What is known of the captures and the losses of the whole run. Borrows.
+struct RunKnowledge {
+  const Completeness& completeness;
+  const LossModel& losses;
+  const ResetModel& resets;
+};
+
 /// Takes the group's records into a trace along `path` (of the same group).
-Trace make_trace(Group&& group, const Path& path);
+Trace make_trace(Group&& group, const Path& path, const RunKnowledge& run);
+
+/// Teaches the model which copies this trace's messages lost.
+void learn_losses(const Trace& trace, const Completeness& completeness, LossModel& model);
+
+/// The stops strictly between the ends of a segment: points that did not see this request whole.
+std::span<const Stop> stops_between(const Trace& trace, const Part& part);
 
 /// "client_send", "segment", "server_kernel", "server_process", "server_send", "delayed_ack".
 const char* part_name(PartKind kind);

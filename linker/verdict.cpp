@@ -1,13 +1,16 @@
 #include "linker/verdict.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "linker/verdict_text.h"
 
 namespace hoptap::linker {
 namespace {
 
-constexpr std::int64_t kMaterialNs = 1'000'000;  // less is below what scheduling does to any request
+constexpr std::int64_t kMaterialNs = 500'000;    // less is below what scheduling does to any request
+constexpr std::int64_t kRoundTripNs = 1'000'000;  // of a segment that can dominate a request, or pace its sending
+constexpr double kSurpriseMax = 30;
 constexpr std::int64_t kNoiseNs = 200'000;       // of a part: interrupts, a cold cache
 constexpr std::int64_t kTransferMinNs = 5'000'000;
 constexpr std::int64_t kServerDominantNs = 5'000'000;
@@ -49,12 +52,6 @@ Place place_of(const Trace& trace, const Part& part, std::int64_t excess_ns) {
   return by_client ? client_slow : server_slow;
 }
 
-bool spans_missing(const Trace& trace, const Part& part) {
-  return std::any_of(trace.missing.begin(), trace.missing.end(), [&](const MissingPoint& missing) {
-    return missing.after == trace.hops[part.from].point && missing.before == trace.hops[part.to].point;
-  });
-}
-
 /// The segment that sending in this trace waited for: the one that lost packets, else the one that is slower than
 /// usual, provided that sending took round trips. Null when sending is to be judged on its own.
 Blame* pacing_segment(const Trace& trace, std::size_t sending, std::vector<Blame>& blames) {
@@ -72,7 +69,7 @@ Blame* pacing_segment(const Trace& trace, std::size_t sending, std::vector<Blame
   if (lossy != nullptr) return lossy;
   const std::uint64_t bytes = message_of(trace, trace.parts[sending]).bytes;
   const std::int64_t excess = blames[sending].excess_ns;
-  const bool one_round_trip = excess <= slower_by + slower_by / 2 + kMaterialNs;
+  const bool one_round_trip = excess <= slower_by + slower_by / 2 + kRoundTripNs;
   if (bytes <= kOneFlightBytes) return one_round_trip ? slow : nullptr;
   const auto flights = static_cast<std::int64_t>(std::max(kFlightsMin, bytes / kSmallWindowBytes));
   return excess <= flights * slower_by ? slow : nullptr;
@@ -92,18 +89,18 @@ void move_sending_to_segments(const Trace& trace, std::vector<Blame>& blames) {
   }
 }
 
-/// Worth naming: well above the part's own spread, not just its size again.
+/// Worth naming: well above what the part does by itself, not just its size again.
 bool stands_out(const Blame& blame) {
   const bool segment = blame.place.is_segment();
   std::int64_t floor = std::max({3 * blame.spread_ns, kNoiseNs, blame.baseline_ns / (segment ? 4 : 2)});
   if (blame.place.kind == VerdictKind::kTransfer) floor = std::max({floor, blame.baseline_ns, kTransferMinNs});
-  return blame.known && blame.excess_ns >= floor;
+  return blame.known && blame.excess_ns >= floor && blame.is_unusual();
 }
 
 Verdict verdict_on(const Place& place) {
   Verdict verdict;
   verdict.kind = place.kind;
-  if (place.is_segment() || place.kind == VerdictKind::kDelayedAck) {
+  if (place.has_two_points()) {
     verdict.from = place.from;
     verdict.to = place.to;
   } else {
@@ -125,7 +122,7 @@ void find_main_segment(const Trace& trace, Judgement& judgement) {
     judgement.main_segment = at;
   }
   for (const Part& part : trace.parts) {
-    if (is_sending(part.kind) && longest >= kMaterialNs && part.time_ns >= longest - longest / 8) {
+    if (is_sending(part.kind) && longest >= kRoundTripNs && part.time_ns >= longest - longest / 8) {
       judgement.paced_ns += part.time_ns;
     }
   }
@@ -144,7 +141,7 @@ bool find_dominant(const Trace& trace, const Judgement& judgement, Verdict& verd
     const Blame& blame = judgement.blames[judgement.main_segment];
     const std::int64_t round_trip = trace.parts[judgement.main_segment].time_ns;
     const std::int64_t owned = round_trip + judgement.paced_ns;
-    if (round_trip >= kMaterialNs && round_trip >= 5 * others && owned * 2 >= whole) {
+    if (round_trip >= kRoundTripNs && round_trip >= 5 * others && owned * 2 >= whole) {
       verdict = verdict_on(blame.place);
       verdict.contribution = share_of(owned, whole);
       verdict.baseline_ns = round_trip;
@@ -161,6 +158,17 @@ bool find_dominant(const Trace& trace, const Judgement& judgement, Verdict& verd
   return true;
 }
 
+/// The culprit against all other parts: had another one been slow, the culprit's time would have come by chance.
+double confidence_of(const Judgement& judgement) {
+  const Blame& culprit = judgement.blames[judgement.culprit];
+  double others = 1;
+  for (std::size_t at = 0; at < judgement.blames.size(); ++at) {
+    if (at == judgement.culprit || judgement.blames[at].excess_ns == 0) continue;
+    others += std::exp(judgement.blames[at].surprise() - culprit.surprise());
+  }
+  return culprit.certainty / others;
+}
+
 Verdict name_culprit(const Trace& trace, const Judgement& judgement) {
   const Blame& blame = judgement.blames[judgement.culprit];
   Place place = blame.place;
@@ -169,9 +177,45 @@ Verdict name_culprit(const Trace& trace, const Judgement& judgement) {
   verdict.excess_ns = blame.excess_ns;
   verdict.baseline_ns = blame.baseline_ns;
   verdict.contribution = share_of(blame.time_ns, trace.response_time_ns);
-  const bool place_unknown = blame.unordered || blame.spans_missing || (place.is_server() && server_is_hidden(trace));
+  verdict.confidence = confidence_of(judgement);
+  const bool place_unknown = blame.unordered || (place.is_server() && server_is_hidden(trace));
   if (place_unknown) verdict.kind = VerdictKind::kCannotTell;
   return verdict;
+}
+
+/// A reset has no time to be blamed on.
+Judgement judge_unanswered(const Trace& trace) {
+  Judgement judgement;
+  judgement.verdict.kind = VerdictKind::kCannotTell;
+  if (trace.reset.by != ResetBy::kNobody) {
+    const std::string& client = trace.hops.front().point;
+    const std::string& server = trace.hops.back().point;
+    Place place{VerdictKind::kReset, server, server};
+    if (trace.reset.by == ResetBy::kClient) place.from = place.to = client;
+    if (trace.reset.by == ResetBy::kMiddlebox) {
+      place.from = trace.stops[trace.reset.from].point;
+      place.to = trace.stops[trace.reset.from + 1].point;
+    }
+    judgement.verdict = verdict_on(place);
+    judgement.verdict.confidence = trace.reset.probability;
+  }
+  judgement.verdict.text = trace_text(trace, judgement);
+  return judgement;
+}
+
+/// The part that is farthest out of the ordinary, among those with a good share of the greatest excess.
+std::size_t culprit_of(const std::vector<Blame>& blames) {
+  std::int64_t greatest = 0;
+  for (const Blame& blame : blames) greatest = std::max(greatest, blame.excess_ns);
+  std::size_t culprit = 0;
+  const auto rank = [&](const Blame& blame) {
+    const bool counts = blame.excess_ns > 0 && blame.excess_ns * 4 >= greatest;
+    return std::pair(counts ? blame.surprise() : -1.0, blame.excess_ns);
+  };
+  for (std::size_t at = 1; at < blames.size(); ++at) {
+    if (rank(blames[at]) > rank(blames[culprit])) culprit = at;
+  }
+  return culprit;
 }
 
 }  // namespace
@@ -186,6 +230,7 @@ const char* verdict_name(VerdictKind kind) {
     case VerdictKind::kDelayedAck: return "delayed_ack";
     case VerdictKind::kClientSlow: return "client_slow";
     case VerdictKind::kTransfer: return "transfer";
+    case VerdictKind::kReset: return "reset";
     case VerdictKind::kDominant: return "dominant";
     case VerdictKind::kCannotTell: return "cannot_tell";
   }
@@ -195,6 +240,45 @@ const char* verdict_name(VerdictKind kind) {
 bool server_is_hidden(const Trace& trace) {
   const bool one_point = trace.parts.front().from == trace.parts.back().to;
   return trace.far_end == FarEnd::kBeyond || (one_point && trace.far_end != FarEnd::kServer);
+}
+
+double Blame::surprise() const {
+  if (!known || excess_ns <= 0) return 0;
+  // From the 5th to the 20th percentile an exponential distribution goes 0.172 of its mean.
+  constexpr double kSpreadToMean = 1 / 0.172;
+  const double mean_ns = kSpreadToMean * static_cast<double>(std::max<std::int64_t>(spread_ns, 1));
+  return std::min(static_cast<double>(excess_ns) / mean_ns, kSurpriseMax);
+}
+
+/// A segment with points inside that did not see the request whole: which of its parts held the time? The one that
+/// lost copies; else the one that most often is that slow in requests that all its points saw.
+void Judge::place_within(const Trace& trace, const Part& part, Blame& blame) const {
+  const std::span<const Stop> inside = stops_between(trace, part);
+  if (inside.empty()) return;
+  const auto first = static_cast<std::size_t>(&inside.front() - trace.stops.data()) - 1;
+  std::vector<double> weight(inside.size() + 1);
+  for (const Loss& loss : trace.losses) {
+    const bool here = loss.from >= first && loss.from <= first + inside.size();
+    if (here && (loss.what == Lost::kRequest || loss.what == Lost::kResponse)) {
+      weight[loss.from - first] += loss.probability;
+    }
+  }
+  const bool lossy = std::any_of(weight.begin(), weight.end(), [](double value) { return value > 0; });
+  for (std::size_t at = 0; at < weight.size() && !lossy; ++at) {
+    const NodeId& near = trace.stops[first + at].node;
+    const NodeId& far = trace.stops[first + at + 1].node;
+    weight[at] = baseline_.tail_share(near, far, baseline_.usual_between(near, far).time_ns + blame.excess_ns / 2);
+  }
+  constexpr double kUnseen = 1e-4;  // what a segment that never was that slow may still do
+  constexpr double kTelling = 0.8;
+  double sum = 0;
+  for (double& value : weight) sum += value += kUnseen;
+  const auto best = static_cast<std::size_t>(std::max_element(weight.begin(), weight.end()) - weight.begin());
+  blame.certainty = weight[best] / sum;
+  blame.spans_missing = blame.certainty < kTelling;
+  if (blame.spans_missing) return;
+  blame.place.from = trace.stops[first + best].point;
+  blame.place.to = trace.stops[first + best + 1].point;
 }
 
 Blame Judge::blame_of(const Trace& trace, const Part& part) const {
@@ -209,33 +293,28 @@ Blame Judge::blame_of(const Trace& trace, const Part& part) const {
   blame.response_copies_lost = part.response_copies_lost;
   blame.place = place_of(trace, part, blame.excess_ns);
   if (part.kind == PartKind::kSegment) {
-    blame.spans_missing = spans_missing(trace, part);
+    place_within(trace, part, blame);
     blame.unordered = trace.hops[part.from].tier == trace.hops[part.to].tier;
   }
   return blame;
 }
 
 Judgement Judge::judge(const Trace& trace) const {
+  if (trace.parts.empty()) return judge_unanswered(trace);
   Judgement judgement;
-  if (trace.parts.empty()) {
-    judgement.verdict.kind = VerdictKind::kCannotTell;
-    judgement.verdict.text = trace_text(trace, judgement);
-    return judgement;
-  }
   for (const Part& part : trace.parts) {
     judgement.blames.push_back(blame_of(trace, part));
     const bool serving = part.kind == PartKind::kServerKernel || part.kind == PartKind::kServerProcess;
     if (serving) judgement.server_ns += part.time_ns;
   }
   move_sending_to_segments(trace, judgement.blames);
-  for (std::size_t at = 0; at < judgement.blames.size(); ++at) {
-    const Blame& blame = judgement.blames[at];
-    judgement.excess_ns += blame.excess_ns;
-    if (blame.excess_ns > judgement.blames[judgement.culprit].excess_ns) judgement.culprit = at;
+  judgement.culprit = culprit_of(judgement.blames);
+  for (const Blame& blame : judgement.blames) {
+    if (blame.is_unusual()) judgement.excess_ns += blame.excess_ns;
   }
   find_main_segment(trace, judgement);
   const Blame& culprit = judgement.blames[judgement.culprit];
-  const bool material = judgement.excess_ns >= kMaterialNs && stands_out(culprit);
+  const bool material = culprit.excess_ns >= kMaterialNs && stands_out(culprit);
   judgement.slow = material && culprit.excess_ns * 2 >= judgement.excess_ns;
   if (judgement.slow) {
     judgement.verdict = name_culprit(trace, judgement);

@@ -21,15 +21,16 @@ enum class VerdictKind : std::uint8_t {
   kDelayedAck,    ///< the sender held data back for an ACK that the receiver held back
   kClientSlow,    ///< the client paused while sending, or did not read
   kTransfer,      ///< moving the bytes took the time
+  kReset,         ///< the connection was reset instead of an answer
   kDominant,      ///< nothing to compare with: all requests spend most of their time in one place
   kCannotTell,
 };
 
 /// "none", "slow_segment", "loss", "server_slow", "server_kernel", "delayed_ack", "client_slow", "transfer",
-/// "dominant", "cannot_tell".
+/// "reset", "dominant", "cannot_tell".
 const char* verdict_name(VerdictKind kind);
 
-/// What time can be blamed on. A segment and a delayed ACK have two points; else `to` equals `from`.
+/// What can be blamed. A segment, a delayed ACK and a reset by a middlebox have two points; else `to` equals `from`.
 struct Place {
   VerdictKind kind = VerdictKind::kNone;
   std::string from;
@@ -38,6 +39,7 @@ struct Place {
   bool operator==(const Place& other) const { return key() == other.key(); }
   bool operator<(const Place& other) const { return key() < other.key(); }
   bool is_segment() const { return kind == VerdictKind::kSlowSegment || kind == VerdictKind::kLoss; }
+  bool has_two_points() const { return is_segment() || kind == VerdictKind::kDelayedAck || from != to; }
   bool is_server() const { return kind == VerdictKind::kServerSlow || kind == VerdictKind::kServerKernel; }
 
  private:
@@ -52,6 +54,7 @@ struct Verdict {
   std::int64_t excess_ns = 0;    ///< over what the place usually takes; of the run: the median of the slow requests
   std::int64_t baseline_ns = 0;  ///< what the place usually takes
   double contribution = 0;       ///< of the place to the response time (of the run: of all slow requests), 0..1
+  double confidence = 0;         ///< that the place is right, 0..1; 0 where none is named
   std::string text;              ///< one sentence for the person
 };
 
@@ -66,17 +69,24 @@ struct Blame {
   bool known = false;         ///< the baseline is
   std::uint32_t request_copies_lost = 0;
   std::uint32_t response_copies_lost = 0;
-  bool spans_missing = false;  ///< a segment whose middle points did not see this request
+  bool spans_missing = false;  ///< a segment with points inside that did not see this request whole, any of whose
+                               ///< parts may be meant
+  double certainty = 1;        ///< that the place is the right one within the part, 0..1
   bool unordered = false;      ///< a segment between points of no known order
 
   std::uint32_t copies_lost() const { return request_copies_lost + response_copies_lost; }
+  /// How far the excess is outside of what the part does by itself, in nats: minus the logarithm of the chance of so
+  /// much, if its times above the usual one fall off as its quick times do.
+  double surprise() const;
+  /// Once in fifty times or less the part does so by itself.
+  bool is_unusual() const { return surprise() >= 4; }
 };
 
 struct Judgement {
   Verdict verdict;
   std::vector<Blame> blames;     ///< one per part, in the parts' order
-  std::size_t culprit = 0;       ///< index of the greatest excess
-  std::int64_t excess_ns = 0;    ///< of all parts together
+  std::size_t culprit = 0;       ///< index of the blame that stands out most
+  std::int64_t excess_ns = 0;    ///< of all parts that are out of the ordinary
   bool slow = false;             ///< the excess is material and mostly the culprit's
   std::int64_t server_ns = 0;    ///< kernel and process of the server
   std::int64_t paced_ns = 0;     ///< sending that took several round trips of the main segment
@@ -92,6 +102,7 @@ class Judge {
 
  private:
   Blame blame_of(const Trace& trace, const Part& part) const;
+  void place_within(const Trace& trace, const Part& part, Blame& blame) const;
 
   const Baseline& baseline_;
 };

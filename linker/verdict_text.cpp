@@ -31,15 +31,32 @@ std::string server_words(const std::string& point, bool at_server) {
   return at_server ? "the server" : "the server (or anything beyond " + point + ")";
 }
 
-std::string trace_segment_text(const Verdict& verdict, const Blame& blame) {
+/// "a -> b", or "between a and c (b did not see it)".
+std::string segment_words(const std::string& from, const std::string& to, const std::vector<std::string>& inside,
+                          std::string_view unseen) {
+  if (inside.empty()) return fmt::format("{} -> {}", from, to);
+  return fmt::format("a segment between {} and {} ({} did not see {})", from, to, fmt::join(inside, ", "), unseen);
+}
+
+std::vector<std::string> inside_of(const Trace& trace, const Judgement& judgement) {
+  std::vector<std::string> inside;
+  if (!judgement.blames[judgement.culprit].spans_missing) return inside;
+  for (const Stop& stop : stops_between(trace, trace.parts[judgement.culprit])) inside.push_back(stop.point);
+  return inside;
+}
+
+std::string trace_segment_text(const Trace& trace, const Judgement& judgement) {
+  const Verdict& verdict = judgement.verdict;
+  const Blame& blame = judgement.blames[judgement.culprit];
   const std::string lost =
       blame.copies_lost() > 0
           ? fmt::format(", {} lost there", copies_of(blame.request_copies_lost, blame.response_copies_lost))
           : "";
   const std::string paced =
       blame.paced_ns > 0 ? fmt::format(", +{} sending that waited for it", duration_text(blame.paced_ns)) : "";
-  return fmt::format("{} of this request's time waited on {} -> {}: +{} round trip (baseline {}){}{}.",
-                     percent(verdict.contribution), verdict.from, verdict.to,
+  return fmt::format("{} of this request's time waited on {}: +{} round trip (baseline {}){}{}.",
+                     percent(verdict.contribution),
+                     segment_words(verdict.from, verdict.to, inside_of(trace, judgement), "it"),
                      duration_text(verdict.excess_ns - blame.paced_ns), duration_text(verdict.baseline_ns), paced,
                      lost);
 }
@@ -52,16 +69,14 @@ std::string trace_cannot_tell_text(const Trace& trace, const Judgement& judgemen
         "Cannot tell: {} of the time is spent at or beyond {}, and no point nearer the server was captured.",
         percent(verdict.contribution), verdict.at);
   }
-  const auto missing = std::find_if(trace.missing.begin(), trace.missing.end(), [&](const MissingPoint& point) {
-    return point.after == verdict.from && point.before == verdict.to;
-  });
-  if (missing == trace.missing.end()) {
-    return fmt::format("Cannot tell: the time went between {} and {}, whose order is not known.", verdict.from,
-                       verdict.to);
-  }
-  return fmt::format("Cannot tell {} -> {} from {} -> {}: point {} did not see this request; +{} between them.",
-                     verdict.from, missing->point, missing->point, verdict.to, missing->point,
-                     duration_text(verdict.excess_ns));
+  return fmt::format("Cannot tell: the time went between {} and {}, whose order is not known.", verdict.from,
+                     verdict.to);
+}
+
+/// "The server (pod-b)", "a box between a and b".
+std::string reset_by_words(const Trace& trace, const Verdict& verdict) {
+  if (!verdict.from.empty()) return fmt::format("a box between {} and {}", verdict.from, verdict.to);
+  return fmt::format("the {} (seen at {})", trace.reset.by == ResetBy::kClient ? "client" : "server", verdict.at);
 }
 
 std::string trace_dominant_text(const Trace& trace, const Verdict& verdict) {
@@ -98,8 +113,8 @@ std::string run_slow_text(const RunVerdict& verdict) {
 
 std::string run_segment_text(const RunVerdict& verdict) {
   std::string text =
-      fmt::format("{} waited on {} -> {}: +{} round trip (baseline {})", run_slow_text(verdict), verdict.from,
-                  verdict.to, duration_text(verdict.excess_ns), duration_text(verdict.baseline_ns));
+      fmt::format("{} waited on {}: +{} round trip (baseline {})", run_slow_text(verdict),
+                  segment_words(verdict.from, verdict.to, verdict.inside, "these requests"), duration_text(verdict.excess_ns), duration_text(verdict.baseline_ns));
   if (verdict.lost_here.total() > 0) {
     text +=
         fmt::format(", {} lost there, {} elsewhere", copies_of(verdict.lost_here.request, verdict.lost_here.response),
@@ -196,8 +211,16 @@ std::string run_cannot_tell_text(const RunVerdict& verdict) {
   return text;
 }
 
+std::string run_reset_text(const RunVerdict& verdict) {
+  const std::string by = verdict.from.empty() ? "the host at " + verdict.at
+                                              : fmt::format("a box between {} and {}", verdict.from, verdict.to);
+  return fmt::format("{} of {} were reset instead of answered, {} of them by {}.", verdict.resets,
+                     count_of(verdict.requests + verdict.unanswered, "request", "requests"), verdict.resets_here, by);
+}
+
 std::string run_main_text(const RunVerdict& verdict) {
   switch (verdict.kind) {
+    case VerdictKind::kReset: return run_reset_text(verdict);
     case VerdictKind::kNone: return run_none_text(verdict);
     case VerdictKind::kCannotTell: return run_cannot_tell_text(verdict);
     case VerdictKind::kDominant: return run_dominant_text(verdict);
@@ -235,7 +258,10 @@ std::string trace_text(const Trace& trace, const Judgement& judgement) {
                  : fmt::format("+{} over the usual time, in no single place.", duration_text(judgement.excess_ns));
       break;
     case VerdictKind::kSlowSegment:
-    case VerdictKind::kLoss: text = trace_segment_text(verdict, judgement.blames[judgement.culprit]); break;
+    case VerdictKind::kLoss: text = trace_segment_text(trace, judgement); break;
+    case VerdictKind::kReset:
+      text = fmt::format("The connection was reset instead of an answer, by {}.", reset_by_words(trace, verdict));
+      break;
     case VerdictKind::kDelayedAck:
       text = fmt::format("{}: {} of this request's time; not the network.", nagle_text(verdict),
                          duration_text(verdict.excess_ns));

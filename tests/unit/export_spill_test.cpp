@@ -43,6 +43,8 @@ HopRecord full_record() {
   record.flags = record_flag::kHandshakeSeen | record_flag::kCopyUncertain;
   record.transport = 17;
   record.closing = 5;
+  record.to_server_reset = {1'700'000'000'223'456'789, 65535, 64, 61};
+  record.to_client_reset = {1'600'000'000'000'000'000, 1, 255, 0};
   const std::array<std::uint8_t, 4> v4{10, 1, 2, 3};
   const std::array<std::uint8_t, 16> v6{0x20, 1, 0xd, 0xb8, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
   record.client = {base::IpAddress::from(v4), 65535};
@@ -99,6 +101,8 @@ void expect_equal(const HopRecord& a, const HopRecord& b) {
   EXPECT_EQ(a.flags, b.flags);
   EXPECT_EQ(a.transport, b.transport);
   EXPECT_EQ(a.closing, b.closing);
+  EXPECT_EQ(a.to_server_reset, b.to_server_reset);
+  EXPECT_EQ(a.to_client_reset, b.to_client_reset);
   EXPECT_EQ(a.client, b.client);
   EXPECT_EQ(a.server, b.server);
   EXPECT_EQ(a.vantage.link.source, b.vantage.link.source);

@@ -65,6 +65,11 @@ TEST(Flow, HowItEnds) {
     EXPECT_EQ(leg.close, reset ? CloseType::kReset : CloseType::kFin);
     EXPECT_EQ(leg.closing, reset ? closing::kServerReset : closing::kServerFin | closing::kClientFin);
     EXPECT_EQ(script.records.hops[0].response.seen(), !reset);
+    const auto& record = script.records.hops[0];
+    EXPECT_EQ(record.to_client_reset.seen(), reset);
+    EXPECT_EQ(record.to_client_reset.ttl, reset ? 64 : 0);
+    EXPECT_EQ(record.to_client_reset.usual_ttl, reset ? 64 : 0) << "of the SYN-ACK";
+    EXPECT_FALSE(record.to_server_reset.seen());
   }
 }
 

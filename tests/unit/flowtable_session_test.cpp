@@ -205,6 +205,29 @@ TEST(Session, AGapInAHeadResyncs) {
     }
 }
 
+TEST(Session, AMessageWhoseEndWasNotCapturedSaysSo) {
+  for (const bool cut : {false, true}) {
+    Script script;
+    script.handshake();
+    script.client.send(get("/1"));
+    script.server.send("HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n");
+    if (cut) {
+      script.server.send_cut(std::string(40, 'x'), 10);
+    } else {
+      script.server.lose(40);
+    }
+    script.client.ack();
+    script.wait(10 * kMillisecond);
+    script.client.send(get("/2"));
+    script.server.send(ok(""));
+    const auto& hops = script.finish();
+    ASSERT_EQ(hops.size(), 2u);
+    EXPECT_EQ((hops[0].flags & record_flag::kResponseEndUnseen) != 0, !cut) << "a cut packet still has its time";
+    EXPECT_EQ(hops[0].flags & record_flag::kRequestEndUnseen, 0u);
+    EXPECT_EQ(hops[1].flags & record_flag::kResponseEndUnseen, 0u);
+  }
+}
+
 TEST(Session, ALostPipelinedResponseInventsNoPair) {
   Script script;
   script.handshake();

@@ -13,7 +13,7 @@
 #include "base/hash.h"
 #include "linker/baseline.h"
 #include "linker/joiner.h"
-#include "linker/path_model.h"
+#include "linker/run_model.h"
 #include "linker/run_verdict.h"
 #include "linker/trace.h"
 #include "linker/verdict.h"
@@ -292,7 +292,7 @@ inline Analysis analyse(std::vector<HopRecord> records, const linker::PointTable
                         linker::JoinLimits limits = {}) {
   Analysis analysis;
   std::vector<linker::Group> groups;
-  linker::PathModel model(points);
+  linker::RunModel model(points);
   linker::Joiner joiner(limits, [&](linker::Group&& group) {
     model.learn_points(group);
     groups.push_back(std::move(group));
@@ -301,15 +301,12 @@ inline Analysis analyse(std::vector<HopRecord> records, const linker::PointTable
   joiner.flush();
   analysis.join = joiner.counters();
   for (const linker::Group& group : groups) model.observe(group);
+  model.solve_paths();
+  analysis.routes = model.paths().routes();
+  for (const linker::Group& group : groups) model.learn(linker::Group(group));
   model.solve();
-  analysis.routes = model.routes();
-  linker::Baseline baseline;
-  for (linker::Group& group : groups) {
-    const linker::Path path = model.path_of(group);
-    analysis.traces.push_back(linker::make_trace(std::move(group), path));
-    baseline.add(analysis.traces.back());
-  }
-  const linker::Judge judge(baseline);
+  for (linker::Group& group : groups) analysis.traces.push_back(model.trace_of(std::move(group)));
+  const linker::Judge judge(model.baseline());
   linker::RunJudge run;
   for (const linker::Trace& trace : analysis.traces) {
     analysis.judgements.push_back(judge.judge(trace));

@@ -39,7 +39,10 @@ Trace trace_of(std::vector<HopRecord> records, const std::string& last_role = "u
     place.tier = static_cast<std::uint32_t>(at);
     path.hops.push_back(place);
   }
-  return linker::make_trace(linker::Group{std::move(records)}, path);
+  static const linker::Completeness completeness;
+  static const linker::LossModel losses;
+  static const linker::ResetModel resets;
+  return linker::make_trace(linker::Group{std::move(records)}, path, {completeness, losses, resets});
 }
 
 std::int64_t time_of(const Trace& trace, PartKind kind) {
@@ -172,29 +175,38 @@ MessageRecord copied(std::vector<std::uint32_t> tsvals) {
   return message;
 }
 
-std::vector<std::uint32_t> lost(const std::vector<MessageRecord>& messages) {
+/// "seen places, places that saw a later copy only", by copy.
+std::vector<std::string> resent(const std::vector<MessageRecord>& messages) {
   std::vector<const MessageRecord*> along;
-  for (const MessageRecord& message : messages) along.push_back(&message);
-  return linker::copies_lost(along);
+  for (const MessageRecord& message : messages) along.push_back(message.tsval == UINT32_MAX ? nullptr : &message);
+  std::vector<std::string> texts;
+  const auto text_of = [&](linker::Places places) {
+    std::string text;
+    for (std::size_t place = 0; place < along.size(); ++place) text += linker::has_place(places, place) ? '1' : '0';
+    return text;
+  };
+  for (const linker::ResentCopy& copy : linker::resent_copies(along))
+    texts.push_back(text_of(copy.seen) + " " + text_of(copy.saw_later) + (copy.counted ? " counted" : ""));
+  return texts;
 }
 
-TEST(Copies, AreLostBehindTheFarthestPointThatSawThem) {
-  using Counts = std::vector<std::uint32_t>;
-  EXPECT_EQ(lost({copied({1, 2}), copied({1, 2}), copied({2})}), (Counts{0, 1}));
-  EXPECT_EQ(lost({copied({1, 2, 3}), copied({2, 3}), copied({3})}), (Counts{1, 1}));
-  EXPECT_EQ(lost({copied({1, 2}), copied({2}), copied({1, 2})}), (Counts{0, 0})) << "a capture missed it";
-  EXPECT_EQ(lost({copied({1, 2}), copied({1, 2})}), (Counts{0})) << "sent twice for nothing";
-  EXPECT_EQ(lost({copied({1})}), Counts{});
-  EXPECT_EQ(lost({copied({0, 0}), copied({0})}), (Counts{1})) << "by number, without names";
-  EXPECT_EQ(lost({copied({1}), copied({1, 2})}), (Counts{0})) << "duplicated on the way";
+TEST(Copies, AreToldApartByName) {
+  using Texts = std::vector<std::string>;
+  const MessageRecord unseen = copied({UINT32_MAX});
+  EXPECT_EQ(resent({copied({1, 2}), copied({1, 2}), copied({2})}), (Texts{"110 001"}));
+  EXPECT_EQ(resent({copied({1, 2, 3}), copied({2, 3}), copied({3})}), (Texts{"100 011", "110 001"}));
+  EXPECT_EQ(resent({copied({1, 2}), copied({2}), copied({1, 2})}), (Texts{"101 010"})) << "a capture missed it";
+  EXPECT_EQ(resent({copied({2}), copied({1, 2})}), (Texts{"01 10"})) << "the first place missed it";
+  EXPECT_EQ(resent({copied({1, 2}), unseen, copied({2})}), (Texts{"100 001"}));
+  EXPECT_EQ(resent({copied({1})}), Texts{});
+  EXPECT_EQ(resent({copied({0, 0}), copied({0})}), (Texts{"10 01 counted"})) << "by number, without names";
+  EXPECT_EQ(resent({copied({0xfffffffe, 3}), copied({3})}), (Texts{"10 01"})) << "across the wrap of the name";
 }
 
-TEST(Copies, LossInTheMiddleOfAMessageShowsInRepeats) {
+TEST(Copies, OfTheRestOfAMessageShowAsRepeats) {
   MessageRecord near = copied({1}), far = copied({1});
-  near.retransmissions = 3;
-  EXPECT_EQ(lost({near, near, far}), (std::vector<std::uint32_t>{0, 3}));
-  far.unseen_bytes = 1000;  // the far capture is not to be trusted
-  EXPECT_EQ(lost({near, near, far}), (std::vector<std::uint32_t>{0, 0}));
+  near.retransmissions = 2;
+  EXPECT_EQ(resent({near, near, far}), (std::vector<std::string>{"110 001 counted", "110 001 counted"}));
 }
 
 }  // namespace
