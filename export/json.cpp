@@ -45,7 +45,7 @@ json::object part(const Trace& trace, const Part& part) {
   json::object out{{"kind", linker::part_name(part.kind)}};
   const std::string from = utf8(trace.hops[part.from].point);
   const std::string to = utf8(trace.hops[part.to].point);
-  if (part.kind == PartKind::kSegment) {
+  if (part.kind == PartKind::kSegment || part.kind == PartKind::kGateway) {
     out["from"] = from;
     out["to"] = to;
   } else {

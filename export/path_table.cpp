@@ -10,7 +10,7 @@ using linker::PartKind;
 
 /// Parts at the client, then segments, then parts at the server; a wait for an ACK goes with its sender.
 int stage_of(const PartTimes& part, const std::string& client) {
-  if (part.kind == PartKind::kSegment) return 1;
+  if (part.kind == PartKind::kSegment || part.kind == PartKind::kGateway) return 1;
   return part.kind == PartKind::kClientSend || (part.kind == PartKind::kDelayedAck && part.from == client) ? 0 : 2;
 }
 

@@ -29,6 +29,7 @@ const char* part_label(PartKind kind) {
     case PartKind::kServerSend: return "answering";
     case PartKind::kDelayedAck: return "delayed ACK";
     case PartKind::kSegment: return "";
+    case PartKind::kGateway: return "gateway";
   }
   return "";
 }
@@ -155,7 +156,7 @@ std::size_t culprit_of(const Trace& trace, const linker::Judgement& judgement) {
 
 /// Parts that are drawn below the hop at `at`, and on which side of the path they are.
 bool drawn_below(const Trace& trace, const Part& part, std::size_t at) {
-  const bool segment = part.kind == PartKind::kSegment;
+  const bool segment = part.kind == PartKind::kSegment || part.kind == PartKind::kGateway;
   const bool of_client = part.kind == PartKind::kClientSend ||
                          (part.kind == PartKind::kDelayedAck && part.from == trace.parts.front().from);
   return part.from == at && (segment || of_client || part.from == trace.parts.back().to);
@@ -189,6 +190,7 @@ std::string sentence(const std::string& text, VerdictKind kind, const Canvas& ca
 std::string part_name_text(const PartTimes& part, const Canvas& canvas) {
   switch (part.kind) {
     case PartKind::kSegment: return fmt::format("{} {} {}", part.from, canvas.arrow(), part.to);
+    case PartKind::kGateway: return fmt::format("{} {} {} (gateway)", part.from, canvas.arrow(), part.to);
     case PartKind::kClientSend: return part.from + " sending";
     case PartKind::kServerKernel: return part.from + " kernel";
     case PartKind::kServerProcess: return part.from + " process";

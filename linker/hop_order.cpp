@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "linker/group.h"
+#include "linker/streams.h"
 
 namespace hoptap::linker {
 namespace {
@@ -139,6 +140,7 @@ PairVotes votes_of(const HopRecord& first, const HopRecord& second) {
     const bool to_first_byte = wait_ns(first, true) > 0 && wait_ns(second, true) > 0;
     vote(wait_ns(first, to_first_byte) - wait_ns(second, to_first_byte), kTieNs, votes.time_before, votes.time_after);
   }
+  if (!same_stream(first, second)) return votes;  // a gateway sends with a TTL of its own
   const flowtable::MessageRecord &a = first.request, &b = second.request;
   if (a.seen() && b.seen() && a.ttl != 0 && b.ttl != 0) vote(a.ttl - b.ttl, 0, votes.ttl_before, votes.ttl_after);
   const flowtable::MessageRecord &c = first.response, &d = second.response;

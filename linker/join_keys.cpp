@@ -18,9 +18,14 @@ enum class KeyKind : std::uint8_t {
   kResponseStamp,
   kRequestOfConnection,
   kResponseOfConnection,
+  kResponseContent,
+  kStampPair,
+  kHeaderId,
   kDatagramId,
   kDatagramPayload,
 };
+
+constexpr std::uint8_t kTcp = 6;
 
 template <class... Values>
 std::uint64_t key_of(KeyKind kind, Values... values) {
@@ -42,6 +47,17 @@ void add_tcp_keys(const HopRecord& record, std::vector<std::uint64_t>& keys) {
   if (both) keys.push_back(key_of(KeyKind::kBothSequences, record.request.sequence, record.response.sequence));
   add_stamp_keys(KeyKind::kRequestStamp, record.request, keys);
   add_stamp_keys(KeyKind::kResponseStamp, record.response, keys);
+  const MessageRecord& response = record.response;
+  if (response.seen() && response.head_hash != 0) {
+    keys.push_back(key_of(KeyKind::kResponseContent, response.sequence, response.bytes, response.head_hash));
+  }
+  const MessageRecord& request = record.request;
+  if (request.seen() && request.head_hash != 0 && request.tsval != 0 && request.tsecr != 0) {
+    keys.push_back(key_of(KeyKind::kStampPair, request.tsval, request.tsecr, request.bytes, request.head_hash));
+  }
+  for (const flowtable::HeaderId& id : record.ids) {
+    keys.push_back(key_of(KeyKind::kHeaderId, id.kind, base::hash_bytes(base::as_bytes(id.value))));
+  }
   if ((record.flags & record_flag::kHandshakeSeen) == 0) return;
   if (record.request.seen()) {
     keys.push_back(
@@ -66,11 +82,18 @@ bool bounds_are_loose(const HopRecord& record) {
   return record.protocol.empty() || record.protocol == "opaque" || record.protocol == "tls";
 }
 
+/// Close to each other in one numbering, so another message of the same stream.
+bool is_neighbour(const MessageRecord& left, const MessageRecord& right) {
+  constexpr std::int32_t kNear = 1 << 20;
+  const auto distance = static_cast<std::int32_t>(left.sequence - right.sequence);
+  return left.seen() && right.seen() && distance != 0 && distance > -kNear && distance < kNear;
+}
+
 }  // namespace
 
 std::vector<std::uint64_t> join_keys(const HopRecord& record) {
   std::vector<std::uint64_t> keys;
-  if (record.transport == 6) {
+  if (record.transport == kTcp) {
     add_tcp_keys(record, keys);
   } else {
     add_datagram_keys(record, keys);
@@ -84,6 +107,7 @@ bool compatible(const HopRecord& left, const HopRecord& right) {
   if (left.transport != right.transport) return false;
   if (!left.request.seen() || !right.request.seen()) return true;
   if (bounds_are_loose(left) || bounds_are_loose(right)) return true;
+  if (left.transport == kTcp && is_neighbour(left.request, right.request)) return false;
   constexpr std::uint32_t kExplains =
       record_flag::kRequestGap | record_flag::kTruncated | record_flag::kIncomplete | record_flag::kRequestMissing;
   const bool explained = ((left.flags | right.flags) & kExplains) != 0;

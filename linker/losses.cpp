@@ -18,13 +18,14 @@ struct Passage {
   WayPlaces places;
 };
 
-Passage passage_of(const Trace& trace, Way way, const Completeness& completeness) {
+/// The stops [first, end) are those of one stream.
+Passage passage_of(const Trace& trace, std::size_t first, std::size_t end, Way way, const Completeness& completeness) {
   Passage passage;
   passage.way = way;
   passage.places.id = static_cast<std::uint64_t>(way);
-  const std::size_t count = std::min(trace.stops.size(), kPlacesMax);
+  const std::size_t count = std::min(end - first, kPlacesMax);
   for (std::size_t place = 0; place < count; ++place) {
-    const std::size_t stop = way == Way::kToServer ? place : count - 1 - place;
+    const std::size_t stop = first + (way == Way::kToServer ? place : count - 1 - place);
     const Stop& at = trace.stops[stop];
     const MessageRecord* message = nullptr;
     if (at.hop != Stop::kMissing) {
@@ -82,21 +83,32 @@ void find_losses_of(const Passage& passage, const LossModel& model, Trace& trace
   }
 }
 
-}  // namespace
-
-void find_losses(Trace& trace, const RunKnowledge& run) {
-  if (trace.stops.size() < 2) return;
-  for (const Way way : {Way::kToServer, Way::kToClient}) {
-    find_losses_of(passage_of(trace, way, run.completeness), run.losses, trace);
+/// Both messages of each stream of the trace.
+template <class Visit>
+void each_passage(const Trace& trace, const Completeness& completeness, Visit visit) {
+  for (std::size_t first = 0; first < trace.stops.size();) {
+    std::size_t end = first;
+    while (end < trace.stops.size() && trace.stops[end].stream == trace.stops[first].stream) ++end;
+    if (end - first > 1) {
+      for (const Way way : {Way::kToServer, Way::kToClient}) {
+        visit(passage_of(trace, first, end, way, completeness));
+      }
+    }
+    first = end;
   }
 }
 
+}  // namespace
+
+void find_losses(Trace& trace, const RunKnowledge& run) {
+  each_passage(trace, run.completeness,
+               [&](const Passage& passage) { find_losses_of(passage, run.losses, trace); });
+}
+
 void learn_losses(const Trace& trace, const Completeness& completeness, LossModel& model) {
-  if (trace.stops.size() < 2) return;
-  for (const Way way : {Way::kToServer, Way::kToClient}) {
-    const Passage passage = passage_of(trace, way, completeness);
+  each_passage(trace, completeness, [&](const Passage& passage) {
     for (const ResentCopy& copy : resent_copies(passage.messages)) model.learn(passage.places, copy);
-  }
+  });
 }
 
 }  // namespace hoptap::linker

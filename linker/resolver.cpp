@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "linker/join_keys.h"
+#include "linker/streams.h"
 
 namespace hoptap::linker {
 namespace {
@@ -22,19 +23,23 @@ void sort_records(std::vector<HopRecord>& records) {
 }
 
 bool fits(const Group& group, const HopRecord& record, bool& check_failed) {
+  bool related = false;  // a header identifier alone may join the streams of a gateway, which chain_streams() tells
   for (const HopRecord& member : group.records) {
     if (member.point == record.point && member.leg_id == record.leg_id) return false;
     if (!compatible(member, record)) {
       check_failed = true;
       return false;
     }
+    related = related || same_numbers(member, record);
   }
-  return true;
+  return related;
 }
 
 /// TCP keys name a byte position, so a record belongs to the first group that does not contradict it.
 std::vector<Group> split_streams(std::vector<HopRecord>&& records, std::uint64_t& conflicts) {
   std::vector<Group> groups;
+  std::stable_partition(records.begin(), records.end(),  // what links those that saw one message only comes first
+                        [](const HopRecord& record) { return record.request.seen() && record.response.seen(); });
   for (HopRecord& record : records) {
     bool check_failed = false;
     const auto home = std::find_if(groups.begin(), groups.end(),
@@ -46,7 +51,9 @@ std::vector<Group> split_streams(std::vector<HopRecord>&& records, std::uint64_t
       home->records.push_back(std::move(record));
     }
   }
-  return groups;
+  constexpr std::size_t kGroupsMax = 256;  // more have one identifier in common that identifies nothing
+  if (groups.size() == 1 || groups.size() > kGroupsMax) return groups;
+  return chain_streams(join_renumbered(std::move(groups)));
 }
 
 /// One datagram exchange as one point saw it: several records when the point saw both sides of a router.
@@ -206,6 +213,7 @@ bool is_unambiguous(const std::vector<HopRecord>& records) {
   for (std::size_t i = 0; i < records.size(); ++i) {
     for (std::size_t j = i + 1; j < records.size(); ++j) {
       if (records[i].point == records[j].point || !compatible(records[i], records[j])) return false;
+      if (i == 0 && !same_numbers(records[i], records[j])) return false;
     }
     if (i > 64) return false;
   }

@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "linker/losses.h"
+#include "linker/streams.h"
 
 namespace hoptap::linker {
 namespace {
@@ -24,8 +25,17 @@ std::uint64_t request_end(const HopRecord& record) { return std::min(record.requ
 /// From the end of the request to the end of the response.
 std::int64_t rest_ns(const HopRecord& record) { return difference_ns(record.response.last_ns, request_end(record)); }
 
+void number_streams(std::vector<Hop>& hops) {
+  for (std::size_t at = 1; at < hops.size(); ++at) {
+    const bool same = std::any_of(hops.begin(), hops.begin() + static_cast<std::ptrdiff_t>(at), [&](const Hop& before) {
+      return before.stream == hops[at - 1].stream && same_stream(before.record, hops[at].record);
+    });
+    hops[at].stream = hops[at - 1].stream + (same ? 0 : 1);
+  }
+}
+
 /// Times compare only between sightings of the same bytes: where boundaries differ, the most common ones count.
-void mark_timed(std::vector<Hop>& hops) {
+void mark_timed(std::span<Hop> hops) {
   using Extent = std::pair<std::uint64_t, std::uint64_t>;
   std::map<Extent, std::size_t> seen;
   const auto extent = [](const Hop& hop) { return Extent(hop.record.request.bytes, hop.record.response.bytes); };
@@ -63,16 +73,27 @@ std::size_t stop_of(const Trace& trace, std::size_t hop) {
   return static_cast<std::size_t>(found - trace.stops.begin());
 }
 
+/// The hops of each stream on their own: a gateway asks in its own words.
+void mark_timed_by_stream(std::vector<Hop>& hops) {
+  for (std::size_t first = 0; first < hops.size();) {
+    std::size_t end = first;
+    while (end < hops.size() && hops[end].stream == hops[first].stream) ++end;
+    mark_timed(std::span(hops).subspan(first, end - first));
+    first = end;
+  }
+}
+
 /// Hops and missing points in the order of the path.
 void add_stops(Trace& trace) {
   const auto add_missing_behind = [&](const std::string& point) {
     for (const MissingPoint& missing : trace.missing) {
-      if (missing.after == point) trace.stops.push_back({missing.node, missing.point, Stop::kMissing});
+      const std::uint32_t stream = trace.stops.empty() ? 0 : trace.stops.back().stream;
+      if (missing.after == point) trace.stops.push_back({missing.node, missing.point, Stop::kMissing, stream});
     }
   };
   add_missing_behind("");
   for (std::size_t at = 0; at < trace.hops.size(); ++at) {
-    trace.stops.push_back({trace.hops[at].node, trace.hops[at].point, at});
+    trace.stops.push_back({trace.hops[at].node, trace.hops[at].point, at, trace.hops[at].stream});
     add_missing_behind(trace.hops[at].point);
   }
 }
@@ -91,7 +112,9 @@ void add_segments(Trace& trace, const std::vector<std::size_t>& timed) {
     const HopRecord& far = trace.hops[timed[at + 1]].record;
     const std::int64_t time = rest_ns(near) - rest_ns(far);
     if (time < 0) trace.flags |= trace_flag::kNegativeSegment;
-    Part& part = trace.parts.emplace_back(Part{PartKind::kSegment, timed[at], timed[at + 1], time});
+    const bool gateway = trace.hops[timed[at]].stream != trace.hops[timed[at + 1]].stream;
+    const PartKind kind = gateway ? PartKind::kGateway : PartKind::kSegment;
+    Part& part = trace.parts.emplace_back(Part{kind, timed[at], timed[at + 1], time});
     const std::size_t from = stop_of(trace, timed[at]), to = stop_of(trace, timed[at + 1]);
     for (const Loss& loss : trace.losses) {
       if (loss.from < from || loss.from >= to) continue;
@@ -160,12 +183,13 @@ Trace make_trace(Group&& group, const Path& path, const RunKnowledge& run) {
   if (path.unordered) trace.flags |= trace_flag::kUnordered;
   for (const PathHop& hop : path.hops) {
     trace.hops.push_back(
-        {std::move(group.records[hop.record]), hop.node, hop.point, hop.role, hop.detail, hop.tier, true});
+        {std::move(group.records[hop.record]), hop.node, hop.point, hop.role, hop.detail, hop.tier, 0, true});
   }
   if (!trace.hops.empty()) trace.id = trace_id(trace.hops.front().record);
+  number_streams(trace.hops);
   add_stops(trace);
   find_losses(trace, run);
-  mark_timed(trace.hops);
+  mark_timed_by_stream(trace.hops);
   if (!trace.hops.empty() && !complete(trace.hops.front().record)) trace.reset = run.resets.origin(trace, run.completeness);
   const std::vector<std::size_t> timed = timed_hops(trace);
   if (timed.empty() || trace.reset.by != ResetBy::kNobody) {
@@ -185,6 +209,7 @@ const char* part_name(PartKind kind) {
   switch (kind) {
     case PartKind::kClientSend: return "client_send";
     case PartKind::kSegment: return "segment";
+    case PartKind::kGateway: return "gateway";
     case PartKind::kServerKernel: return "server_kernel";
     case PartKind::kServerProcess: return "server_process";
     case PartKind::kServerSend: return "server_send";

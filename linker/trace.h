@@ -21,12 +21,14 @@ struct Hop {
   std::string point;
   std::string role;
   std::string detail;      ///< of a virtual point, see PathHop
-  std::uint32_t tier = 0;  ///< equal for hops whose order is not known
+  std::uint32_t tier = 0;    ///< equal for hops whose order is not known
+  std::uint32_t stream = 0;  ///< counts the gateways before it that ended the connection and asked on
   bool timed = false;      ///< both messages seen whole, and the same ones as at the other hops
 };
 
 /// What a stretch of the response time was spent on. A segment's is a round trip: there and back.
-enum class PartKind : std::uint8_t { kClientSend, kSegment, kServerKernel, kServerProcess, kServerSend, kDelayedAck };
+/// kGateway is the same between two points around a gateway that ends the connection.
+enum class PartKind : std::uint8_t { kClientSend, kSegment, kGateway, kServerKernel, kServerProcess, kServerSend, kDelayedAck };
 
 struct Part {
   PartKind kind{};
@@ -44,6 +46,7 @@ struct Stop {
   NodeId node;
   std::string point;
   std::size_t hop = kMissing;  ///< index into Trace::hops
+  std::uint32_t stream = 0;    ///< of the hop; of a missing point, of the one before it
 };
 
 /// What was lost: a copy of a packet of a message, or the acknowledgments of one, so that it was sent again in vain.
@@ -107,7 +110,7 @@ void learn_losses(const Trace& trace, const Completeness& completeness, LossMode
 /// The stops strictly between the ends of a segment: points that did not see this request whole.
 std::span<const Stop> stops_between(const Trace& trace, const Part& part);
 
-/// "client_send", "segment", "server_kernel", "server_process", "server_send", "delayed_ack".
+/// "client_send", "segment", "gateway", "server_kernel", "server_process", "server_send", "delayed_ack".
 const char* part_name(PartKind kind);
 
 }  // namespace hoptap::linker

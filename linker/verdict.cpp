@@ -37,6 +37,7 @@ Place place_of(const Trace& trace, const Part& part, std::int64_t excess_ns) {
   const std::string& server = trace.server_end().point;
   switch (part.kind) {
     case PartKind::kSegment: return {VerdictKind::kSlowSegment, from, to};
+    case PartKind::kGateway: return {VerdictKind::kGatewaySlow, from, to};
     case PartKind::kDelayedAck: return {VerdictKind::kDelayedAck, from, to};
     case PartKind::kServerKernel: return {VerdictKind::kServerKernel, from, from};
     case PartKind::kServerProcess: return {VerdictKind::kServerSlow, from, from};
@@ -225,6 +226,7 @@ const char* verdict_name(VerdictKind kind) {
     case VerdictKind::kNone: return "none";
     case VerdictKind::kSlowSegment: return "slow_segment";
     case VerdictKind::kLoss: return "loss";
+    case VerdictKind::kGatewaySlow: return "gateway_slow";
     case VerdictKind::kServerSlow: return "server_slow";
     case VerdictKind::kServerKernel: return "server_kernel";
     case VerdictKind::kDelayedAck: return "delayed_ack";

@@ -16,6 +16,7 @@ enum class VerdictKind : std::uint8_t {
   kNone,          ///< nothing took longer than usual
   kSlowSegment,   ///< round trips over a segment did
   kLoss,          ///< copies lost in a segment had to be sent again
+  kGatewaySlow,   ///< a gateway that ends the connection did, asking on and passing the answer back
   kServerSlow,    ///< the server's process took its time
   kServerKernel,  ///< the server's kernel did, before its process had the request
   kDelayedAck,    ///< the sender held data back for an ACK that the receiver held back
@@ -26,7 +27,7 @@ enum class VerdictKind : std::uint8_t {
   kCannotTell,
 };
 
-/// "none", "slow_segment", "loss", "server_slow", "server_kernel", "delayed_ack", "client_slow", "transfer",
+/// "none", "slow_segment", "loss", "gateway_slow", "server_slow", "server_kernel", "delayed_ack", "client_slow", "transfer",
 /// "reset", "dominant", "cannot_tell".
 const char* verdict_name(VerdictKind kind);
 

@@ -94,6 +94,9 @@ std::string trace_end_text(const Trace& trace, const Verdict& verdict) {
   const std::string usual = duration_text(verdict.baseline_ns);
   const std::string server = server_words(verdict.at, trace.far_end == FarEnd::kServer);
   switch (verdict.kind) {
+    case VerdictKind::kGatewaySlow:
+      return fmt::format("The gateway between {} and {} took {} longer than usual ({}).", verdict.from, verdict.to,
+                         added, usual);
     case VerdictKind::kServerSlow:
       return fmt::format("{} took {} longer than usual ({}) to answer.", server, added, usual);
     case VerdictKind::kServerKernel:
@@ -133,6 +136,9 @@ std::string run_end_text(const RunVerdict& verdict) {
   const std::string server = server_words(verdict.at, verdict.server_known);
   const std::string_view network = verdict.share_of_excess >= 0.9 ? "; the network took its usual time" : "";
   switch (verdict.kind) {
+    case VerdictKind::kGatewaySlow:
+      return fmt::format("{} was spent in the gateway between {} and {}: {}.", run_slow_text(verdict), verdict.from,
+                         verdict.to, added);
     case VerdictKind::kServerSlow:
       return fmt::format("{} was spent in {}: {}{}.", run_slow_text(verdict), server, added, network);
     case VerdictKind::kServerKernel:

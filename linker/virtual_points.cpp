@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "linker/streams.h"
+
 namespace hoptap::linker {
 namespace {
 
@@ -10,7 +12,8 @@ using flowtable::HopRecord;
 
 /// All sightings are by one clock, and routers lower the TTL, so either says which sighting is nearer the client.
 bool nearer_client(const HopRecord& left, const HopRecord& right) {
-  if (left.request.ttl != 0 && right.request.ttl != 0 && left.request.ttl != right.request.ttl) {
+  const bool comparable = left.request.ttl != 0 && right.request.ttl != 0 && same_stream(left, right);
+  if (comparable && left.request.ttl != right.request.ttl) {
     return left.request.ttl > right.request.ttl;
   }
   const bool requests = left.request.seen() && right.request.seen();
