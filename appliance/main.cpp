@@ -55,6 +55,10 @@ int run(int count, char** arguments) {
                    "FILE=NAME:ROLE:ORDER also hints its place, lower is nearer the client")
       ->allow_extra_args(false);
   path_command->add_flag("--json", path.json, "one JSON object a line: traces, then the verdict, then a summary");
+  path_command
+      ->add_option("--window", path.window_s,
+                   "also a verdict for each stretch of so many seconds, by the clock of the first point")
+      ->check(CLI::Range(0.001, 86400.0));
   path_command->add_option("--trace", path.trace,
                            "draw this trace (its id) instead of the one that shows the verdict best");
   path_command->add_option("--color,--colour", path.colour, "colours: auto, always or never")

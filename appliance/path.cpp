@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <map>
+#include <optional>
 
 #include "appliance/analysis.h"
 #include "appliance/exit_code.h"
@@ -14,6 +15,7 @@
 #include "appliance/summary.h"
 #include "export/json.h"
 #include "export/text.h"
+#include "linker/window_verdicts.h"
 
 namespace hoptap::appliance {
 namespace {
@@ -95,6 +97,16 @@ int print_text(const PathOptions& options, Analysis& analysis, const exporting::
   return kDone;
 }
 
+void print_windows(const linker::WindowVerdicts& windows, const PathOptions& options) {
+  windows.each([&](const linker::TimeWindow& window, const linker::RunVerdict& verdict) {
+    if (options.json) {
+      fmt::print("{}\n", exporting::verdict_json(verdict, window));
+    } else {
+      fmt::print("{}", exporting::draw_window(window, verdict, style_of(options)));
+    }
+  });
+}
+
 int analyse(const PathOptions& options, const Hints& hints) {
   linker::PointTable points;
   linker::JoinLimits limits;
@@ -110,20 +122,25 @@ int analyse(const PathOptions& options, const Hints& hints) {
   exporting::PathTable table;
   std::uint64_t slowest = 0;
   std::int64_t slowest_ns = -1;
+  std::optional<linker::WindowVerdicts> windows;
+  if (options.window_s > 0) windows.emplace(static_cast<std::uint64_t>(options.window_s * 1e9));
   const auto verdict = analysis.finish([&](const linker::Trace& trace, const linker::Judgement& judgement) {
     if (options.json) fmt::print("{}\n", exporting::trace_json(trace, judgement.verdict));
     table.add(trace);
+    if (windows) windows->add(trace, judgement);
     if (trace.response_time_ns <= slowest_ns) return;
     slowest_ns = trace.response_time_ns;
     slowest = trace.id;
   });
   if (!verdict) return fail(kCannotWrite, verdict.error().what);
+  if (windows && options.json) print_windows(*windows, options);
   const exporting::Summary summary = summarize(*replay, analysis, points);
   int code = kDone;
   if (options.json) {
     fmt::print("{}\n{}\n", exporting::verdict_json(*verdict), exporting::summary_json(summary));
   } else if (analysis.join_counters().groups > 0) {
     code = print_text(options, analysis, table, *verdict, slowest, summary);
+    if (windows) print_windows(*windows, options);
   } else {
     for (const std::string& note : summary.notes) fmt::print(stderr, "note: {}\n", note);
   }

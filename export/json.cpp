@@ -155,8 +155,12 @@ std::string trace_json(const Trace& trace, const linker::Verdict& verdict) {
   return line_of(out);
 }
 
-std::string verdict_json(const linker::RunVerdict& verdict) {
-  json::object out{{"type", "verdict"}, {"scope", "run"}};
+std::string verdict_json(const linker::RunVerdict& verdict, std::optional<linker::TimeWindow> window) {
+  json::object out{{"type", "verdict"}, {"scope", window ? "window" : "run"}};
+  if (window) {
+    out["start_ns"] = window->start_ns;
+    out["end_ns"] = window->end_ns;
+  }
   put_verdict(verdict, out);
   out["excess_p95_ns"] = verdict.excess_p95_ns;
   out["share_of_excess"] = verdict.share_of_excess;
@@ -179,6 +183,12 @@ std::string verdict_json(const linker::RunVerdict& verdict) {
                         {"elsewhere_request", verdict.lost_elsewhere.request},
                         {"elsewhere_response", verdict.lost_elsewhere.response}};
   out["missing"] = std::move(missing);
+  if (verdict.shared_by) {
+    out["shared_by"] = {{"what", verdict.shared_by->what},
+                        {"value", utf8(verdict.shared_by->value)},
+                        {"share_of_slow", verdict.shared_by->of_slow},
+                        {"share_of_all", verdict.shared_by->of_all}};
+  }
   if (!verdict.inside.empty()) out["inside"] = names(verdict.inside);
   if (!verdict.because.empty()) out["because"] = utf8(verdict.because);
   out["text"] = utf8(verdict.text);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "linker/run_verdict.h"
 #include "linker/trace.h"
 #include "linker/verdict.h"
+#include "linker/window_verdicts.h"
 
 namespace hoptap::exporting {
 
@@ -32,7 +34,8 @@ std::string hop_json(const flowtable::HopRecord& record);
 std::string leg_json(const flowtable::LegRecord& record);
 
 std::string trace_json(const linker::Trace& trace, const linker::Verdict& verdict);
-std::string verdict_json(const linker::RunVerdict& verdict);
+/// Of the whole run, or of one window of it.
+std::string verdict_json(const linker::RunVerdict& verdict, std::optional<linker::TimeWindow> window = {});
 std::string summary_json(const Summary& summary);
 
 /// A trace's id as written everywhere: 16 hexadecimal digits.

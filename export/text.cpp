@@ -272,6 +272,17 @@ std::string draw_paths(const PathTable& table, const TextStyle& style) {
   return out;
 }
 
+std::string draw_window(const linker::TimeWindow& window, const linker::RunVerdict& verdict, const TextStyle& style) {
+  const Canvas canvas(style);
+  const auto clock = [](std::uint64_t time_ns) {
+    const std::uint64_t ms = time_ns / 1'000'000 % 86'400'000;
+    return fmt::format("{:02}:{:02}:{:02}.{:03}", ms / 3'600'000, ms / 60'000 % 60, ms / 1000 % 60, ms % 1000);
+  };
+  const std::string head = fmt::format("{} .. {} UTC, {} requests", clock(window.start_ns), clock(window.end_ns),
+                                       verdict.requests + verdict.unanswered);
+  return canvas.paint(head, Paint::kStrong) + "\n" + sentence(verdict.text, verdict.kind, canvas);
+}
+
 std::string draw_verdict(const linker::RunVerdict& verdict, const TextStyle& style) {
   return sentence(verdict.text, verdict.kind, Canvas(style));
 }

@@ -109,6 +109,7 @@ void RunJudge::add(const Trace& trace, const Judgement& judgement) {
   for (const MissingPoint& missing : trace.missing) ++missing_[missing.point];
   add_gaps(trace, judgement);
   add_losses(trace);
+  scope_.add(trace, judgement.slow);
   ServerEnd& end = server_ends_[trace.server_end().point];
   ++end.requests;
   end.known += trace.far_end == FarEnd::kServer ? 1 : 0;
@@ -286,6 +287,7 @@ void RunJudge::settle_contrast(const Place& place, const Merged& merged, RunVerd
   for (const Evidence& evidence : sums.evidence) verdict.evidence.push_back(evidence.trace);
   const auto gap = gaps_.find({place.from, place.to});
   if (place.is_segment() && sums.spans_missing && gap != gaps_.end()) verdict.inside = gap->second;
+  verdict.shared_by = scope_.shared();
   doubt(place, sums, verdict);
 }
 

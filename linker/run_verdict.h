@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "linker/fault_scope.h"
 #include "linker/sketch.h"
 #include "linker/slow_sample.h"
 #include "linker/verdict.h"
@@ -46,6 +48,7 @@ struct RunVerdict : Verdict {
   std::int64_t leading_ns = 0;   ///< the excess there, median
   std::string because;           ///< of kCannotTell: why
   std::vector<std::string> inside;  ///< points within the culprit segment that did not see these requests
+  std::optional<SharedBy> shared_by;  ///< what tells the slow requests from the others
   std::uint64_t resets = 0;         ///< requests that were reset instead of answered
   std::uint64_t resets_here = 0;    ///< of kReset: by the culprit
 };
@@ -125,6 +128,7 @@ class RunJudge {
   };
   std::map<std::string, ServerEnd> server_ends_;
   SlowSample sample_;
+  FaultScope scope_;
   Sketch responses_;
   Sketch servers_;  ///< of the requests that are not slow
   Sketch servers_of_slow_;

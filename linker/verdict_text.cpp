@@ -285,6 +285,11 @@ std::string run_text(const RunVerdict& verdict) {
   if (verdict.confidence > 0 && verdict.kind != VerdictKind::kDominant) {
     text += fmt::format(" Confidence {:.2f}.", verdict.confidence);
   }
+  if (verdict.shared_by) {
+    const SharedBy& shared = *verdict.shared_by;
+    text += fmt::format(" {} of the slow ones share {} {}, as {} of all requests do.", percent(shared.of_slow),
+                        shared.what, shared.value, percent(shared.of_all));
+  }
   for (const RunVerdict::Missing& missing : verdict.missing) {
     if (missing.share < 0.01) continue;
     text += fmt::format(" Point {} is missing from {} of the requests.", missing.point, percent(missing.share));
