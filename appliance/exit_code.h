@@ -4,10 +4,10 @@
 namespace hoptap::appliance {
 
 enum ExitCode : int {
-  kDone = 0,          ///< the captures were analysed, whatever the verdict
+  kDone = 0,          ///< the captures were analysed, whatever the verdict, or made
   kNothingFound = 1,  ///< no request in any capture (after the filter)
-  kWrongUsage = 2,    ///< options that make no sense
-  kCannotRead = 3,    ///< a capture cannot be opened or is none
+  kWrongUsage = 2,    ///< options that make no sense, a scenario that makes none
+  kCannotRead = 3,    ///< a file cannot be opened, a capture is none
   kCannotWrite = 4,   ///< output or temporary files cannot be written
 };
 

@@ -19,9 +19,10 @@ constexpr const char* kAbout =
     "  hoptap path pod.pcap node-a.pcap tor.pcap node-b.pcap       where does the time go?\n"
     "  hoptap path --json *.pcap | jq .verdict.text                the same, for programs\n"
     "  hoptap records gateway.pcap                                 every exchange, one line each\n"
+    "  hoptap forge scenario.yaml --out folder                     make captures of which the truth is known\n"
     "\n"
-    "Exit codes: 0 analysed, whatever the verdict; 1 no request found; 2 wrong usage; 3 a capture\n"
-    "cannot be read; 4 output or temporary files cannot be written.";
+    "Exit codes: 0 analysed, whatever the verdict; 1 no request found; 2 wrong usage or a wrong\n"
+    "scenario; 3 a file cannot be read; 4 output or temporary files cannot be written.";
 
 void add_capture_options(CLI::App& command, CaptureOptions& options) {
   command.add_option("FILE", options.files, "pcap or pcapng, also gzip or zstd; - is standard input")->required();
@@ -34,6 +35,28 @@ void add_capture_options(CLI::App& command, CaptureOptions& options) {
   command.add_option("--progress", options.progress, "show progress on standard error")
       ->check(CLI::IsMember({"auto", "always", "never"}))
       ->capture_default_str();
+}
+
+CLI::App* add_forge(CLI::App& app, ForgeOptions& options) {
+  CLI::App* command = app.add_subcommand(
+      "forge",
+      "play HTTP over TCP through a path of your description; write what captures along it would hold, and the truth\n"
+      "\n"
+      "  hoptap forge --example > try.yaml           a commented scenario to start with\n"
+      "  hoptap forge try.yaml --out try             try/captures/*.pcap and try/truth.jsonl\n"
+      "  hoptap path try/captures/*.pcap             what hoptap makes of them\n"
+      "\n"
+      "The path is a list: points (where packets are captured), segments (delays, losses), routers, address\n"
+      "translation, tunnels, middleboxes that rewrite sequence numbers, gateways. Faults hit a share of the requests.\n"
+      "No root and no network are needed; the same scenario and seed give the same bytes. See docs/forge.md.\n");
+  command->add_option("SCENARIO", options.scenario, "a YAML file");
+  command->add_option("-o,--out", options.out, "the folder to write to; made if it is not there");
+  command->add_option("--seed", options.seed, "of all random choices, instead of the scenario's");
+  command->add_flag("--example", options.example, "print a scenario to start with, and do nothing else");
+  command->add_option("--progress", options.progress, "show progress on standard error")
+      ->check(CLI::IsMember({"auto", "always", "never"}))
+      ->capture_default_str();
+  return command;
 }
 
 int run(int count, char** arguments) {
@@ -75,11 +98,15 @@ int run(int count, char** arguments) {
       "records", "print what each capture holds: every exchange and connection as a JSON line, as they end");
   add_capture_options(*records_command, records);
 
+  ForgeOptions forge;
+  const CLI::App* forge_command = add_forge(app, forge);
+
   try {
     app.parse(count, arguments);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kDone : kWrongUsage;
   }
+  if (forge_command->parsed()) return run_forge(forge);
   return path_command->parsed() ? run_path(path) : run_records(records);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,8 +35,17 @@ struct PathOptions {
   std::size_t pending_records_max = 0;  ///< 0: the linker's default
 };
 
+struct ForgeOptions {
+  std::string scenario;               ///< a file
+  std::string out;                    ///< a folder
+  std::optional<std::uint64_t> seed;  ///< instead of the scenario's
+  bool example = false;               ///< print one and do nothing else
+  std::string progress = "auto";      ///< auto, always, never
+};
+
 /// Each runs one command and returns an ExitCode. Results go to standard output, all else to standard error.
 int run_path(const PathOptions& options);
 int run_records(const CaptureOptions& options);
+int run_forge(const ForgeOptions& options);
 
 }  // namespace hoptap::appliance

@@ -1,0 +1,85 @@
+// hoptap forge: a scenario in, captures and the truth out.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+#include "appliance/exit_code.h"
+#include "appliance/forge/forge.h"
+#include "appliance/forge/scenario_reader.h"
+#include "appliance/options.h"
+
+namespace hoptap::appliance {
+namespace {
+
+int fail(int code, const std::string& what) {
+  fmt::print(stderr, "hoptap: {}\n", what);
+  return code;
+}
+
+int print_example() {
+  fmt::print("{}", forge::example_scenario());
+  return std::fflush(stdout) == 0 ? kDone : fail(kCannotWrite, "standard output cannot be written");
+}
+
+base::Outcome<std::string> read_all(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  if (!file || !(text << file.rdbuf()))
+    return tl::unexpected(base::Failure{fmt::format("{}: {}", path, errno != 0 ? std::strerror(errno) : "is empty")});
+  return text.str();
+}
+
+/// A line on standard error that shows how far it is.
+class Share {
+ public:
+  explicit Share(bool on) : on_(on) {}
+  ~Share() {
+    if (drawn_ >= 0) fmt::print(stderr, "\r\x1b[K");
+  }
+  Share(const Share&) = delete;
+  Share& operator=(const Share&) = delete;
+
+  void update(double done) {
+    constexpr double kPercent = 100;
+    const int percent = static_cast<int>(kPercent * done);
+    if (!on_ || percent == drawn_) return;
+    drawn_ = percent;
+    fmt::print(stderr, "\r\x1b[Kforging: {} %", percent);
+    std::fflush(stderr);
+  }
+
+ private:
+  bool on_;
+  int drawn_ = -1;
+};
+
+}  // namespace
+
+int run_forge(const ForgeOptions& options) {
+  if (options.example) return print_example();
+  if (options.scenario.empty()) return fail(kWrongUsage, "forge needs a scenario; hoptap forge --example prints one");
+  if (options.out.empty()) return fail(kWrongUsage, "forge needs --out FOLDER, where the captures go");
+  const auto text = read_all(options.scenario);
+  if (!text) return fail(kCannotRead, text.error().what);
+  const auto scenario = forge::read_scenario(*text, options.scenario);
+  if (!scenario) return fail(kWrongUsage, scenario.error().what);
+  const bool shows = options.progress == "always" || (options.progress == "auto" && isatty(STDERR_FILENO) == 1);
+  tl::expected<forge::ForgeResult, forge::ForgeFailure> result;
+  {
+    Share share(shows);
+    result = forge::run_scenario(*scenario, options.scenario, options.out, options.seed.value_or(scenario->seed),
+                                 [&share](double done) { share.update(done); });
+  }
+  if (!result) return fail(result.error().scenario_is_wrong ? kWrongUsage : kCannotWrite, result.error().what);
+  fmt::print("{}: {} requests, {} packets in {} captures; truth in {}/truth.jsonl\n", options.out, result->requests,
+             result->records, result->captures, options.out);
+  return kDone;
+}
+
+}  // namespace hoptap::appliance
