@@ -21,7 +21,8 @@ import time
 RUN_ROOT = pathlib.Path("/run/hoptap-lab")
 ROLES = ("pod-a", "node-a", "switch-a", "wire", "switch-b", "node-b", "pod-b", "client", "collector")
 HERE = pathlib.Path(__file__).resolve().parent
-PROGRAMS = {"hoptap-lab-wire": "wire.cpp", "hoptap-lab-ipip": "ipip.cpp"}
+PROGRAMS = {"hoptap-lab-wire": ("wire.cpp", "wire_frame.cpp", "wire_log.cpp", "wire_port.cpp"),
+            "hoptap-lab-ipip": ("ipip.cpp",)}
 NEEDED_TOOLS = ("ip", "bridge", "ethtool", "nft", "sysctl", "tcpdump", "nginx", "dnsmasq", "dig", "curl")
 
 UNDERLAY = {"a": "198.19.0.1", "b": "198.19.0.2", "client": "198.19.0.100"}
@@ -85,12 +86,14 @@ def build_programs(tools: str | None) -> dict[str, pathlib.Path]:
     folder = RUN_ROOT / "tools"
     folder.mkdir(parents=True, exist_ok=True)
     built = {}
-    for name, source in PROGRAMS.items():
+    changed_s = max(path.stat().st_mtime for path in [*HERE.glob("*.cpp"), *HERE.glob("*.h")])
+    for name, sources in PROGRAMS.items():
         built[name] = folder / name
-        if built[name].exists() and built[name].stat().st_mtime >= (HERE / source).stat().st_mtime:
+        if built[name].exists() and built[name].stat().st_mtime >= changed_s:
             continue
         fresh = folder / f"{name}.{os.getpid()}"
-        subprocess.run(["g++", "-O2", "-std=c++20", "-o", fresh, HERE / source], check=True)
+        command = ["g++", "-O2", "-std=c++20", "-I", HERE.parents[1], "-o", fresh]
+        subprocess.run(command + [HERE / source for source in sources], check=True)
         fresh.rename(built[name])
     return built
 

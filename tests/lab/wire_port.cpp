@@ -1,0 +1,89 @@
+#include "tests/lab/wire_port.h"
+
+#include <arpa/inet.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+namespace hoptap::lab {
+namespace {
+
+constexpr std::size_t kFrameBytesMax = 65536;
+constexpr int kSocketBufferBytes = 32 << 20;
+
+std::uint64_t to_ns(const timespec& time) {
+  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(time.tv_nsec);
+}
+
+[[noreturn]] void die(const char* what) {
+  std::perror(what);
+  std::exit(1);
+}
+
+/// A raw socket on `interface` that hands over each received frame with its kernel stamp.
+int open_port(const char* interface) {
+  const int port = socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL));
+  if (port < 0) die("socket");
+  const int on = 1;
+  if (setsockopt(port, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on) != 0) die("PACKET_IGNORE_OUTGOING");
+  if (setsockopt(port, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) != 0) die("SO_TIMESTAMPNS");
+  setsockopt(port, SOL_SOCKET, SO_RCVBUFFORCE, &kSocketBufferBytes, sizeof kSocketBufferBytes);
+  setsockopt(port, SOL_SOCKET, SO_SNDBUFFORCE, &kSocketBufferBytes, sizeof kSocketBufferBytes);
+  sockaddr_ll address{};
+  address.sll_family = AF_PACKET;
+  address.sll_protocol = htons(ETH_P_ALL);
+  address.sll_ifindex = static_cast<int>(if_nametoindex(interface));
+  if (address.sll_ifindex == 0) die(interface);
+  if (bind(port, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) die(interface);
+  packet_mreq membership{};
+  membership.mr_ifindex = address.sll_ifindex;
+  membership.mr_type = PACKET_MR_PROMISC;
+  if (setsockopt(port, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &membership, sizeof membership) != 0) die("promiscuous");
+  return port;
+}
+
+std::uint64_t stamp_of(msghdr& message) {
+  for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
+    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_TIMESTAMPNS) continue;
+    timespec time{};
+    std::memcpy(&time, CMSG_DATA(part), sizeof time);
+    return to_ns(time);
+  }
+  return now_ns();
+}
+
+}  // namespace
+
+std::uint64_t now_ns() {
+  timespec time{};
+  clock_gettime(CLOCK_REALTIME, &time);
+  return to_ns(time);
+}
+
+Port::Port(const char* interface) : descriptor_(open_port(interface)), buffer_(kFrameBytesMax) {}
+
+std::optional<Received> Port::receive() {
+  std::array<char, 256> control{};
+  iovec part{buffer_.data(), buffer_.size()};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  const ssize_t size = recvmsg(descriptor_, &message, MSG_DONTWAIT);
+  if (size <= 0) return std::nullopt;
+  return Received{stamp_of(message), Bytes(buffer_.data(), static_cast<std::size_t>(size))};
+}
+
+std::uint64_t Port::send(Bytes frame) {
+  const std::uint64_t time_ns = now_ns();
+  return ::send(descriptor_, frame.data(), frame.size(), 0) < 0 ? 0 : time_ns;
+}
+
+}  // namespace hoptap::lab
