@@ -295,13 +295,13 @@ class Lab:
         run(*self.inside(node, "nft", "-f", "-"), text=nat_rules(side))
 
     def _make_switch(self, side: str) -> None:
-        """A bridge whose ports' received frames are copied to the mirror port: each frame once."""
+        """A bridge whose port to the wire is mirrored, both ways: each frame once, and right beside the wire."""
         switch = f"switch-{side}"
         ports = ["port-node", "port-wire"] + (["port-client"] if side == "a" else [])
         self._ip(switch, f"link add name bridge type bridge {BRIDGE_OPTIONS}",
                  "link set dev bridge up", *(f"link set dev {port} master bridge" for port in ports))
-        chains = "".join(f'  chain {port} {{ type filter hook ingress device "{port}" priority -500;'
-                         f' dup to "mirror"; }}\n' for port in ports)
+        chains = "".join(f'  chain {hook} {{ type filter hook {hook} device "port-wire" priority -500;'
+                         f' dup to "mirror"; }}\n' for hook in ("ingress", "egress"))
         run(*self.inside(switch, "nft", "-f", "-"), text=f"table netdev span {{\n{chains}}}\n")
 
     def _make_client(self) -> None:

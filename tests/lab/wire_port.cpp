@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <linux/if_packet.h>
+#include <linux/net_tstamp.h>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <sys/socket.h>
@@ -33,6 +34,8 @@ int open_port(const char* interface) {
   const int on = 1;
   if (setsockopt(port, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on) != 0) die("PACKET_IGNORE_OUTGOING");
   if (setsockopt(port, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) != 0) die("SO_TIMESTAMPNS");
+  constexpr int kStampLeaving = SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_OPT_TSONLY;
+  if (setsockopt(port, SOL_SOCKET, SO_TIMESTAMPING, &kStampLeaving, sizeof kStampLeaving) != 0) die("SO_TIMESTAMPING");
   setsockopt(port, SOL_SOCKET, SO_RCVBUFFORCE, &kSocketBufferBytes, sizeof kSocketBufferBytes);
   setsockopt(port, SOL_SOCKET, SO_SNDBUFFORCE, &kSocketBufferBytes, sizeof kSocketBufferBytes);
   sockaddr_ll address{};
@@ -48,14 +51,30 @@ int open_port(const char* interface) {
   return port;
 }
 
-std::uint64_t stamp_of(msghdr& message) {
+/// The kernel's stamp in a message's control part: `type` is SCM_TIMESTAMPNS, or SCM_TIMESTAMPING whose first of three
+/// stamps is the software's. 0 when there is none.
+std::uint64_t stamp_of(msghdr& message, int type) {
   for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
-    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_TIMESTAMPNS) continue;
+    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != type) continue;
     timespec time{};
     std::memcpy(&time, CMSG_DATA(part), sizeof time);
     return to_ns(time);
   }
-  return now_ns();
+  return 0;
+}
+
+/// When the frame just sent was handed to the interface: the kernel puts the stamp into the error queue before send()
+/// returns, because a veth pair sends at once. 0 when there is none.
+std::uint64_t leaving_stamp(int port) {
+  std::uint64_t time_ns = 0;
+  while (true) {
+    std::array<char, 256> control{};
+    msghdr message{};
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    if (recvmsg(port, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) return time_ns;
+    time_ns = stamp_of(message, SCM_TIMESTAMPING);
+  }
 }
 
 }  // namespace
@@ -78,12 +97,15 @@ std::optional<Received> Port::receive() {
   message.msg_controllen = control.size();
   const ssize_t size = recvmsg(descriptor_, &message, MSG_DONTWAIT);
   if (size <= 0) return std::nullopt;
-  return Received{stamp_of(message), Bytes(buffer_.data(), static_cast<std::size_t>(size))};
+  const std::uint64_t stamp_ns = stamp_of(message, SCM_TIMESTAMPNS);
+  return Received{stamp_ns > 0 ? stamp_ns : now_ns(), Bytes(buffer_.data(), static_cast<std::size_t>(size))};
 }
 
 std::uint64_t Port::send(Bytes frame) {
-  const std::uint64_t time_ns = now_ns();
-  return ::send(descriptor_, frame.data(), frame.size(), 0) < 0 ? 0 : time_ns;
+  const std::uint64_t before_ns = now_ns();
+  if (::send(descriptor_, frame.data(), frame.size(), 0) < 0) return 0;
+  const std::uint64_t stamp_ns = leaving_stamp(descriptor_);
+  return stamp_ns > 0 ? stamp_ns : before_ns;
 }
 
 }  // namespace hoptap::lab
