@@ -21,7 +21,8 @@ import time
 RUN_ROOT = pathlib.Path("/run/hoptap-lab")
 ROLES = ("pod-a", "node-a", "switch-a", "wire", "switch-b", "node-b", "pod-b", "client", "collector")
 HERE = pathlib.Path(__file__).resolve().parent
-PROGRAMS = {"hoptap-lab-wire": ("wire.cpp", "wire_frame.cpp", "wire_log.cpp", "wire_port.cpp"),
+PROGRAMS = {"hoptap-lab-wire": ("wire.cpp", "wire_frame.cpp", "wire_log.cpp", "wire_port.cpp",
+                                "wire_faults.cpp", "wire_reset.cpp"),
             "hoptap-lab-ipip": ("ipip.cpp",)}
 NEEDED_TOOLS = ("ip", "bridge", "ethtool", "nft", "sysctl", "tcpdump", "nginx", "dnsmasq", "dig", "curl")
 
@@ -336,7 +337,7 @@ def nat_rules(side: str) -> str:
     rules = []
     for service, pod in (("cluster", POD["b"]), ("ipip", POD_OVER_IPIP["b"])):
         rules += [f"ip daddr {SERVICE[service]} {port_match} dnat to {pod}"
-                  for port_match in ("tcp dport { 53, 80, 8080 }", "udp dport 53")]
+                  for port_match in ("tcp dport { 53, 80, 8080, 8081 }", "udp dport 53")]
     if side == "b":
         for transport, outside, port in NODE_PORTS:
             rules.append(f"ip daddr {UNDERLAY['b']} {transport} dport {outside} dnat to {POD['b']}:{port}")

@@ -7,14 +7,15 @@
 // Control: one command a line on standard input. Frames of direction `ab` enter at A, leave at B.
 //   ab|ba|both DELAY_US LOSS_PERCENT DUPLICATE_PERCENT    from now on
 //   lose ab|ba COUNT     drop the next COUNT frames that carry data (TCP payload or a DNS message)
+//   every N KIND [US]    a fault for each request whose number N divides, see wire_faults.h; `every 0` ends it
 //   dump FILE            write the log collected so far to FILE, then forget it
 //   quit
 // Each command is answered by one line on standard output: `ok TIME_NS COMMAND` or `error COMMAND`.
 // `ready` is printed once at the start. All times are nanoseconds of CLOCK_REALTIME, the clock
 // that packet captures use.
 //
-// One thread. A frame is held until (kernel receive stamp + delay); order is kept per direction.
-// Log entries stay in memory until `dump`: no file is written while
+// One thread. A frame is held until (kernel receive stamp + delay); order is kept per direction, but frames that a
+// fault of their own request delays are overtaken. Log entries stay in memory until `dump`: no file is written while
 // frames pass.
 #include <fcntl.h>
 #include <poll.h>
@@ -32,10 +33,13 @@
 #include <random>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "tests/lab/wire_faults.h"
 #include "tests/lab/wire_log.h"
 #include "tests/lab/wire_port.h"
+#include "tests/lab/wire_reset.h"
 
 namespace hoptap::lab {
 namespace {
@@ -57,8 +61,9 @@ struct Held {
 struct Direction {
   std::uint64_t delay_ns = 0;
   double loss_percent = 0, duplicate_percent = 0;
-  unsigned lose_next = 0;  // data frames still to be dropped by `lose`
-  std::deque<Held> held;
+  unsigned lose_next = 0;         // data frames still to be dropped by `lose`
+  std::uint64_t last_due_ns = 0;  // of the frames that only wait like all others
+  std::deque<Held> held;          // by due time
 };
 
 class Wire {
@@ -96,18 +101,43 @@ class Wire {
                 .action = "forwarded",
                 .frame_bytes = frame.size(),
                 .identity = identify(frame)};
+    const Fate fate = faults_.decide(static_cast<Side>(side), entry.identity);
     const bool picked = direction.lose_next > 0 && carries_data(entry.identity);
     if (picked) --direction.lose_next;
-    if (picked || chance(direction.loss_percent)) {
+    if (fate.drop || picked || chance(direction.loss_percent)) {
+      if (fate.label != nullptr) set_label(entry.identity, fate.label);
       entry.action = "dropped";
       log_.add(entry);
+      if (fate.reset) inject_resets(entry, frame);
       return;
     }
-    const std::uint64_t due_ns = ingress_ns + direction.delay_ns;
-    direction.held.push_back({due_ns, {frame.begin(), frame.end()}, entry});
+    direction.last_due_ns = std::max(direction.last_due_ns, ingress_ns + direction.delay_ns);
+    const std::uint64_t due_ns = direction.last_due_ns + fate.extra_ns;
+    hold(side, {due_ns, {frame.begin(), frame.end()}, entry});
     if (!chance(direction.duplicate_percent)) return;
     entry.action = "duplicated";
-    direction.held.push_back({due_ns, {frame.begin(), frame.end()}, entry});
+    hold(side, {due_ns, {frame.begin(), frame.end()}, entry});
+  }
+
+  /// Behind all frames that are due before it or with it.
+  void hold(int side, Held frame) {
+    std::deque<Held>& held = directions_[static_cast<std::size_t>(side)].held;
+    const auto later = [](std::uint64_t due_ns, const Held& other) { return due_ns < other.due_ns; };
+    held.insert(std::upper_bound(held.begin(), held.end(), frame.due_ns, later), std::move(frame));
+  }
+
+  /// Resets for both ends of the connection of `swallowed`, at once.
+  void inject_resets(const Entry& swallowed, Bytes frame) {
+    for (const ResetFor reader : {ResetFor::kSender, ResetFor::kReceiver}) {
+      const std::vector<std::uint8_t> reset = make_reset(frame, reader, ++reset_ip_id_);
+      Entry entry{.ingress_ns = swallowed.ingress_ns,
+                  .direction = reader == ResetFor::kReceiver ? swallowed.direction : 1 - swallowed.direction,
+                  .action = "injected",
+                  .frame_bytes = reset.size(),
+                  .identity = identify(reset)};
+      set_label(entry.identity, swallowed.identity.label.data());
+      hold(entry.direction, {now_ns(), reset, entry});
+    }
   }
 
   /// Sends every frame of `side` that is due, at the other side.
@@ -168,6 +198,7 @@ class Wire {
       return words >> path && log_.dump(path);
     }
     if (verb == "lose") return obey_lose(words);
+    if (verb == "every") return faults_.set(words);
     return obey_settings(verb, words);
   }
 
@@ -195,6 +226,8 @@ class Wire {
 
   std::array<Port, 2> ports_;
   std::array<Direction, 2> directions_;
+  Faults faults_;
+  std::uint16_t reset_ip_id_ = 0;
   std::mt19937_64 random_;
   Log log_;
   std::string pending_;  // an unfinished command line

@@ -4,7 +4,6 @@
 #include <netinet/in.h>
 
 #include <algorithm>
-#include <string_view>
 
 namespace hoptap::lab {
 namespace {
@@ -12,11 +11,6 @@ namespace {
 constexpr std::uint16_t kDnsPort = 53, kDnsNodePort = 30053;  // the lab's NodePort leads to the same server
 
 Bytes after(Bytes bytes, std::size_t count) { return count <= bytes.size() ? bytes.subspan(count) : Bytes{}; }
-
-void set_label(Identity& identity, std::string_view text) {
-  const std::size_t count = std::min(text.size(), identity.label.size() - 1);
-  std::copy_n(text.begin(), count, identity.label.begin());
-}
 
 /// HTTP: the value of `id=` in the request line. Only the start of a payload is searched.
 void find_http_label(Identity& identity, Bytes payload) {
@@ -112,6 +106,12 @@ std::uint32_t load(Bytes bytes, std::size_t at, std::size_t count) {
   std::uint32_t value = 0;
   for (const std::uint8_t byte : bytes.subspan(at, count)) value = value << 8 | byte;
   return value;
+}
+
+void set_label(Identity& identity, std::string_view text) {
+  identity.label = {};
+  const std::size_t count = std::min(text.size(), identity.label.size() - 1);
+  std::copy_n(text.begin(), count, identity.label.begin());
 }
 
 Identity identify(Bytes frame) {

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 namespace hoptap::lab {
 
@@ -33,6 +34,9 @@ std::uint32_t load(Bytes bytes, std::size_t at, std::size_t count);
 
 /// True for Linux's own VXLAN port and the assigned one.
 constexpr bool is_vxlan(std::uint32_t target_port) { return target_port == 8472 || target_port == 4789; }
+
+/// Makes `text`, or as much of it as fits, the identity's label.
+void set_label(Identity& identity, std::string_view text);
 
 /// The innermost packet of an Ethernet frame.
 Identity identify(Bytes frame);

@@ -14,7 +14,7 @@ struct Entry {
   std::uint64_t ingress_ns = 0;
   std::uint64_t egress_ns = 0;  // 0 when the frame never left
   int direction = 0;
-  const char* action = "";  // forwarded, duplicated (the second copy), dropped, failed (send refused)
+  const char* action = "";  // forwarded, duplicated (second copy), dropped, failed (send refused), injected
   std::size_t frame_bytes = 0;
   Identity identity;
 };
