@@ -31,18 +31,31 @@ class Bound(typing.NamedTuple):
     run: bool           # the run's verdict must be right
 
 
+NO_BOUND = Bound(0.0, 1.0, False)
 REQUESTS_MIN = 1000                     # of all scenarios together
 JOINED_SHARE_MIN = 0.999                # of the answered requests: every expected hop, in the true order
 WRONG_JOINS_MAX = 0
 SEGMENT_ERROR_MEDIAN_MAX_NS = 15_000    # of all scenarios together
 SEGMENT_ERROR_P99_MAX_NS = 150_000
-VERDICT_BOUNDS = {
-    "f-quiet": Bound(0.0, 1.0, False),
+VERDICT_BOUNDS = {                      # a scenario that is not here has no bound on its verdicts
+    "f-quiet": Bound(0.0, 0.05, True),
+    "f-delay1": Bound(0.5, 0.05, False),
+    "f-delay50": Bound(0.95, 0.05, True),
+    "f-delay300": Bound(0.95, 0.05, True),
+    "f-delay300-late": Bound(0.0, 0.05, False),
+    "f-lost-request": Bound(0.95, 0.05, True),
+    "f-lost-response": Bound(0.95, 0.05, True),
+    "f-slow-server": Bound(0.95, 0.05, True),
+    "f-unread-response": Bound(0.9, 0.2, True),
+    "f-unread-request": Bound(0.9, 0.2, True),
+    "f-reset-server": Bound(0.0, 0.05, False),
+    "f-reset-response": Bound(0.0, 0.05, False),
+    "f-reset-request": Bound(0.0, 0.05, False),
 }
 QUIET = "f-quiet"                       # its jitter is the floor
-HEADINGS = ("scenario", "sent", "joined %", "wrong", "one frame", "med us", "p99 us", "struck", "place %", "named %",
+HEADINGS = ("scenario", "answered", "joined %", "wrong", "one frame", "med us", "p99 us", "struck", "place %", "named %",
             "blamed", "run", "said of the run", "bounds")
-WIDTHS = (17, 5, 8, 5, 9, 7, 7, 6, 7, 7, 8, 5, 31, 6)
+WIDTHS = (17, 8, 8, 5, 9, 7, 7, 6, 7, 7, 8, 5, 31, 6)
 
 
 @dataclasses.dataclass
@@ -124,7 +137,7 @@ def judge_healthy(verdicts: Verdicts, best: dict[str, dict], healthy: set[str], 
 def check_bounds(row: Row) -> None:
     """Turns the figures of one scenario into problems."""
     links, verdicts = row.links, row.verdicts
-    bound = VERDICT_BOUNDS.get(links.name, Bound(0.0, 1.0, False))
+    bound = VERDICT_BOUNDS.get(links.name, NO_BOUND)
     if links.joined_share < JOINED_SHARE_MIN:
         links.problems.append(f"joined {links.joined} of {links.sent}, less than {JOINED_SHARE_MIN:.1%}")
     if links.wrong > WRONG_JOINS_MAX:

@@ -21,8 +21,9 @@ _ALL = (
     _faulty("f-delay50", "+50 ms from B to A for a third of the responses",
             Fault("slow_segment", WIRE, 3, "delay-response 50000"), workload="small"),
     _faulty("f-delay300", "+300 ms from A to B for a third of the requests, which the clients send again meanwhile",
-            Fault("slow_segment", WIRE, 3, "delay-request 300000"), workload="small",
-            rate_per_s=1.8),  # what was sent again after 200 ms, and waited 300, is over before the next request
+            Fault("slow_segment", WIRE, 3, "delay-request 300000"), workload="small", rate_per_s=1.3),
+    _faulty("f-delay300-late", "the same; the second copy arrives when the connection is busy with the next request",
+            Fault("slow_segment", WIRE, 3, "delay-request 300000"), workload="small"),
     _faulty("f-lost-request", "the first copy of every fourth request is lost",
             Fault("loss", WIRE, 4, "lose-request"), workload="small"),
     _faulty("f-lost-response", "the first copy of every fourth response is lost",

@@ -2,7 +2,7 @@
 
     lab.py run SCENARIO... --out DIR     run these, one folder each
     lab.py all --out DIR                 run every scenario of the first table
-    lab.py faults --out DIR              run every scenario of the second table, faults of single requests
+    lab.py faults --out DIR --hoptap P   run the second table, faults of single requests, and judge hoptap P by it
     lab.py demo --out DIR                make the small sets that tests/pcaps/lab keeps
     lab.py list                          name the scenarios
     lab.py up | down                     a lab to play with; `up` prints how to enter it
@@ -248,6 +248,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("names", nargs="*", help="scenarios, or a command for the wire")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("build/lab"), help="default build/lab")
     parser.add_argument("--tools", help="folder with hoptap-lab-wire and hoptap-lab-ipip (else built here)")
+    parser.add_argument("--hoptap", help="faults: hold this program's answers against the truth afterwards")
     parser.add_argument("--seed", type=int, default=1, help="of the wire's random choices")
     chosen = parser.parse_args()
     unknown = [name for name in chosen.names if chosen.what == "run" and name not in SCENARIOS]
@@ -266,7 +267,11 @@ def act(chosen: argparse.Namespace) -> int:
     topology.check_requirements()
     groups = {"run": chosen.names, "all": list(scenarios.SCENARIOS), "faults": list(fault_scenarios.FAULTS)}
     if chosen.what in groups:
-        return 1 if run_all(groups[chosen.what], chosen.out, chosen.tools, chosen.seed) else 0
+        if run_all(groups[chosen.what], chosen.out, chosen.tools, chosen.seed):
+            return 1
+        if chosen.what == "faults" and chosen.hoptap:
+            evaluator = topology.HERE / "evaluate_faults.py"
+            return subprocess.run([sys.executable, evaluator, chosen.out, "--hoptap", chosen.hoptap]).returncode
     if chosen.what == "demo":
         return 1 if make_small(chosen.out, chosen.tools, chosen.seed) else 0
     if chosen.what == "wire":
