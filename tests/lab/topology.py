@@ -19,7 +19,7 @@ import sys
 import time
 
 RUN_ROOT = pathlib.Path("/run/hoptap-lab")
-ROLES = ("pod-a", "node-a", "switch-a", "wire", "switch-b", "node-b", "pod-b", "client", "collector")
+ROLES = ("pod-a", "node-a", "switch-a", "switch-b", "node-b", "pod-b", "client", "collector")
 HERE = pathlib.Path(__file__).resolve().parent
 PROGRAMS = {"hoptap-lab-wire": ("wire.cpp", "wire_frame.cpp", "wire_log.cpp", "wire_port.cpp",
                                 "wire_faults.cpp", "wire_reset.cpp"),
@@ -254,7 +254,7 @@ class Lab:
             pod, node, switch = f"pod-{side}", f"node-{side}", f"switch-{side}"
             self._link(pod, "eth0", node, "veth-pod", OVERLAY_MTU_BYTES, MAC[pod])
             self._link(node, "eth0", switch, "port-node", UNDERLAY_MTU_BYTES, MAC[f"under-{side}"])
-            self._link(switch, "port-wire", "wire", f"end-{side}", UNDERLAY_MTU_BYTES)
+            self._link(switch, "port-wire", switch, "wire-end", UNDERLAY_MTU_BYTES)
             self._link(switch, "mirror", "collector", f"mirror-{side}", mirror_mtu)
         self._link("client", "eth0", "switch-a", "port-client", UNDERLAY_MTU_BYTES, MAC["client"])
 
@@ -296,13 +296,15 @@ class Lab:
         run(*self.inside(node, "nft", "-f", "-"), text=nat_rules(side))
 
     def _make_switch(self, side: str) -> None:
-        """A bridge whose port to the wire is mirrored, both ways: each frame once, and right beside the wire."""
+        """A bridge, and a mirror that copies what is about to leave for the wire and what the wire is about to hand over:
+        each frame once, and either way the same few steps of the kernel before the wire's own stamp. Copies made after
+        that stamp, or by the switch's port to the node, put 10 to 20 us into the wire's segment that its log cannot know."""
         switch = f"switch-{side}"
         ports = ["port-node", "port-wire"] + (["port-client"] if side == "a" else [])
         self._ip(switch, f"link add name bridge type bridge {BRIDGE_OPTIONS}",
                  "link set dev bridge up", *(f"link set dev {port} master bridge" for port in ports))
-        chains = "".join(f'  chain {hook} {{ type filter hook {hook} device "port-wire" priority -500;'
-                         f' dup to "mirror"; }}\n' for hook in ("ingress", "egress"))
+        chains = "".join(f'  chain {end} {{ type filter hook egress device "{end}" priority -500;'
+                         f' dup to "mirror"; }}\n' for end in ("port-wire", "wire-end"))
         run(*self.inside(switch, "nft", "-f", "-"), text=f"table netdev span {{\n{chains}}}\n")
 
     def _make_client(self) -> None:
@@ -327,7 +329,8 @@ class Lab:
         answers.touch()
         fifo = os.open(control, os.O_RDWR)  # both ways, so that the wire never reads an end of file
         with open(answers, "ab") as out:
-            self.start("wire", self.tools["hoptap-lab-wire"], "end-a", "end-b", self.seed, stdin=fifo, stdout=out)
+            ends = (f"{self.prefix}switch-{side}/wire-end" for side in "ab")
+            self.start("switch-a", self.tools["hoptap-lab-wire"], *ends, self.seed, stdin=fifo, stdout=out)
         os.close(fifo)
         wait_for_answer(answers, 0)
 

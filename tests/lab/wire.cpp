@@ -2,7 +2,7 @@
 // frames, and keeps its own log of what it did to each. The log is the truth the product is held
 // against, so nothing here is shared with the product's decoder.
 //
-// usage: hoptap-lab-wire INTERFACE_A INTERFACE_B [SEED]
+// usage: hoptap-lab-wire NAMESPACE_A/INTERFACE_A NAMESPACE_B/INTERFACE_B [SEED]
 //
 // Control: one command a line on standard input. Frames of direction `ab` enter at A, leave at B.
 //   ab|ba|both DELAY_US LOSS_PERCENT DUPLICATE_PERCENT    from now on
@@ -68,8 +68,8 @@ struct Direction {
 
 class Wire {
  public:
-  Wire(const char* interface_a, const char* interface_b, std::uint64_t seed)
-      : ports_{Port(interface_a), Port(interface_b)}, random_(seed) {}
+  Wire(const std::string& end_a, const std::string& end_b, std::uint64_t seed)
+      : ports_{Port(end_a), Port(end_b)}, random_(seed) {}
 
   /// Carries frames until `quit`, or an end of the control input.
   void run() {
@@ -239,7 +239,7 @@ class Wire {
 
 int main(int argument_count, char** arguments) {
   if (argument_count < 3 || argument_count > 4) {
-    std::fprintf(stderr, "usage: hoptap-lab-wire INTERFACE_A INTERFACE_B [SEED]\n");
+    std::fprintf(stderr, "usage: hoptap-lab-wire NAMESPACE_A/INTERFACE_A NAMESPACE_B/INTERFACE_B [SEED]\n");
     return 2;
   }
   prctl(PR_SET_TIMERSLACK, 1ul);

@@ -1,11 +1,14 @@
 #include "tests/lab/wire_port.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <linux/if_packet.h>
 #include <linux/net_tstamp.h>
 #include <net/ethernet.h>
 #include <net/if.h>
+#include <sched.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
 #include <cstdio>
@@ -25,6 +28,12 @@ std::uint64_t to_ns(const timespec& time) {
 [[noreturn]] void die(const char* what) {
   std::perror(what);
   std::exit(1);
+}
+
+void enter_namespace(const std::string& path) {
+  const int handle = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (handle < 0 || setns(handle, CLONE_NEWNET) != 0) die(path.c_str());
+  close(handle);
 }
 
 /// A raw socket on `interface` that hands over each received frame with its kernel stamp.
@@ -85,7 +94,11 @@ std::uint64_t now_ns() {
   return to_ns(time);
 }
 
-Port::Port(const char* interface) : descriptor_(open_port(interface)), buffer_(kFrameBytesMax) {}
+Port::Port(const std::string& name) : buffer_(kFrameBytesMax) {
+  const std::size_t slash = name.find('/');
+  enter_namespace("/run/netns/" + name.substr(0, slash));
+  descriptor_ = open_port(name.substr(slash + 1).c_str());
+}
 
 std::optional<Received> Port::receive() {
   std::array<char, 256> control{};

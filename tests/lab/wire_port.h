@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <ctime>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "tests/lab/wire_frame.h"
@@ -21,8 +22,9 @@ struct Received {
 
 class Port {
  public:
-  /// Ends the program with a word on standard error when `interface` cannot be opened.
-  explicit Port(const char* interface);
+  /// `name` is NAMESPACE/INTERFACE, the namespace as `ip netns` names it. Ends the program with a word on standard
+  /// error when it cannot be opened. Leaves the thread in that namespace.
+  explicit Port(const std::string& name);
   Port(const Port&) = delete;
   Port& operator=(const Port&) = delete;
 
@@ -35,7 +37,7 @@ class Port {
   std::uint64_t send(Bytes frame);
 
  private:
-  int descriptor_;
+  int descriptor_ = -1;
   std::vector<std::uint8_t> buffer_;
 };
 
