@@ -53,6 +53,7 @@ VERDICT_BOUNDS = {                      # a scenario that is not here has no bou
     "f-reset-request": Bound(0.0, 0.05, False),
 }
 QUIET = "f-quiet"                       # its jitter is the floor
+NO_VERDICT, NOT_FOUND = {"kind": "no verdict"}, {"kind": "not found"}
 HEADINGS = ("scenario", "answered", "joined %", "wrong", "one frame", "med us", "p99 us", "struck", "place %", "named %",
             "blamed", "run", "said of the run", "bounds")
 WIDTHS = (17, 8, 8, 5, 9, 7, 7, 6, 7, 7, 8, 5, 31, 6)
@@ -113,7 +114,7 @@ def blames_network(verdict: dict) -> bool:
 def judge_struck(verdicts: Verdicts, best: dict[str, dict], struck: set[str], fault: dict) -> None:
     verdicts.struck = len(struck)
     for unique in sorted(struck):
-        said = best[unique]["verdict"] if unique in best else {"kind": "not found"}
+        said = best[unique].get("verdict", NO_VERDICT) if unique in best else NOT_FOUND
         right_place = has_place(said, fault["place"])
         verdicts.place += right_place
         if right_place and said["kind"] == fault["kind"]:
@@ -127,7 +128,7 @@ def judge_healthy(verdicts: Verdicts, best: dict[str, dict], healthy: set[str], 
     """A wire that was slow of itself (two cores carry it all) may be blamed when its own log agrees."""
     verdicts.healthy = len(healthy)
     for unique in healthy & best.keys():
-        said = best[unique]["verdict"]
+        said = best[unique].get("verdict", NO_VERDICT)
         of_wire = has_place(said, fault_scenarios.WIRE)
         if of_wire and unique in spans and spans[unique].round_ns > said["excess_ns"] / 2:
             continue
@@ -216,8 +217,9 @@ def print_row(cells: tuple[str, ...]) -> None:
 def print_floor(folder: pathlib.Path) -> None:
     """What no product can do better: the mirrors' own stamps against the wire's log, by the lab's own decoder."""
     floor_ns = list(map(abs, verify.verify(folder).stamp_error_ns))
-    print(f"floor: the mirrors' stamps are {' and '.join(middle_and_tail_us(floor_ns))} us (median, p99) one way from the "
-          f"wire's log in {QUIET}; a segment is two ways")
+    median, p99 = middle_and_tail_us(floor_ns)
+    print(f"floor: in {QUIET} the mirrors' stamps are {median} us (median) and {p99} us (p99) one way from the wire's log; "
+          "a segment is two ways")
 
 
 def main() -> None:

@@ -19,9 +19,9 @@ def struck(folder: pathlib.Path, described: dict, log: list[wirelog.Frame]) -> s
     if action.startswith("lose"):
         return {frame.label for frame in log if frame.action == "dropped"}
     if action.startswith("reset"):
-        told = [{frame.label for frame in log if frame.action == "injected" and frame.direction == way and frame.egress_ns}
-                for way in ("ab", "ba")]
-        return told[0] & told[1] & not_answered(folder)
+        told = {way: {frame.label for frame in log if frame.action == "injected" and frame.direction == way}
+                for way in ("ab", "ba")}
+        return told["ab"] & told["ba"] & not_answered(folder)
     if fault["kind"] == "client_slow":
         return {request["id"] for request in read_jsonl(folder / "truth" / "requests.jsonl") if request["paused_ns"]}
     rows = read_jsonl(folder / "truth" / "server.jsonl")

@@ -46,7 +46,8 @@ def ask(connection: Connection, request: dict) -> dict:
     size = request["request_body_bytes"]
     head = f"{request['method']} {request['path']} HTTP/1.1\r\nHost: {connection.address[0]}\r\n"
     head += f"Content-Length: {size}\r\n\r\n" if request["method"] == "POST" else "\r\n"
-    answer = {"id": request["id"], "status": 0, "response_body_bytes": 0, "paused_ns": 0, "client_start_ns": time.time_ns()}
+    answer = {"id": request["id"], "status": 0, "response_body_bytes": 0, "paused_ns": 0,
+              "client_start_ns": time.time_ns()}
     try:
         connection.socket.sendall(head.encode() + b"p" * size)
         if request["pause_ms"]:
