@@ -1,7 +1,8 @@
 """hoptap's multi-point lab: real hosts' network stacks, a wire that can be made bad, captures with truth.
 
     lab.py run SCENARIO... --out DIR     run these, one folder each
-    lab.py all --out DIR                 run every scenario
+    lab.py all --out DIR                 run every scenario of the first table
+    lab.py faults --out DIR --hoptap P   run the second table, faults of single requests, and judge hoptap P by it
     lab.py demo --out DIR                make the small sets that tests/pcaps/lab keeps
     lab.py list                          name the scenarios
     lab.py up | down                     a lab to play with; `up` prints how to enter it
@@ -23,6 +24,7 @@ import threading
 import time
 
 import captures
+import fault_scenarios
 import pcapfile
 import scenarios
 import services
@@ -31,6 +33,7 @@ import traffic
 import verify
 
 SKIPPED = 77
+SCENARIOS = scenarios.SCENARIOS | fault_scenarios.FAULTS
 HOLDER_FILE = topology.RUN_ROOT / "holder"
 NODE_B_CLOCK = ("node-b-eth0", "node-b-veth", "pod-b")  # points that share node-b's clock
 
@@ -50,24 +53,41 @@ def plan_traffic(lab: topology.Lab, scenario: scenarios.Scenario) -> traffic.Tra
     clients = traffic.Traffic(lab, role, scenario.path, scenario.rate_per_s)
     plan = traffic.Plan(scenario.name)
     for number in range(scenario.clients):
-        count = scenario.per_client
-        if scenario.workload == "slow":
-            clients.add(clients.curl, plan.slow(count, scenario.slow_ms), traffic.SLOW_PORT[scenario.path])
-        elif scenario.workload == "nagle":
-            clients.add(clients.nagle, plan.nagle(count), traffic.HTTP_PORT[scenario.path])
-        else:
-            requests = plan.mixed(count, small=scenario.workload == "small")
-            if scenario.megabytes and number < 2:
-                requests[count // 2] = plan.get("1M") if number == 0 else plan.post(1_000_000)
-            clients.add(clients.curl, requests, traffic.HTTP_PORT[scenario.path])
+        clients.add(*plan_client(clients, plan, scenario, number))
     if scenario.dns:
         clients.add(clients.dig, plan.dns(scenario.dns), scenario.traffic_s)
     return clients
 
 
+def plan_client(clients: traffic.Traffic, plan: traffic.Plan, scenario: scenarios.Scenario, number: int) -> tuple:
+    """One client of a scenario: which, its requests, its port and what else it needs."""
+    count, path = scenario.per_client, scenario.path
+    every = scenario.fault.every if scenario.fault else 3
+    if scenario.workload == "slow":
+        return clients.curl, plan.slow(count, every, scenario.slow_ms), traffic.SLOW_PORT[path]
+    if scenario.workload == "reset":
+        return clients.plain, plan.slow(count, every, 1, "reset"), traffic.SLOW_PORT[path], 0
+    if scenario.workload == "unread-request":
+        requests = plan.slow(count, every, scenario.unread_ms, "pause", traffic.UNREAD_BYTES)
+        return clients.plain, requests, traffic.BODY_PORT[path], 0
+    if scenario.workload == "unread-response":
+        requests = plan.unread(count, every, scenario.unread_ms)
+        return clients.plain, requests, traffic.HTTP_PORT[path], traffic.SMALL_BUFFER_BYTES
+    if scenario.workload == "nagle":
+        return clients.nagle, plan.nagle(count), traffic.HTTP_PORT[path]
+    if scenario.workload == "plain":
+        return clients.plain, plan.mixed(count, small=True), traffic.HTTP_PORT[path], 0
+    requests = plan.mixed(count, small=scenario.workload == "small")
+    if scenario.megabytes and number < 2:
+        requests[count // 2] = plan.get("1M") if number == 0 else plan.post(1_000_000)
+    return clients.curl, requests, traffic.HTTP_PORT[path]
+
+
 def drive(lab: topology.Lab, scenario: scenarios.Scenario, clients: traffic.Traffic) -> tuple[list, list]:
     """Runs the clients through the phases. Returns (requests, phases as they really were)."""
     phases = [set_wire(lab, scenario.phases[0])]
+    if scenario.fault and scenario.fault.wire:
+        lab.wire(f"every {scenario.fault.every} {scenario.fault.wire}")
     losses = [threading.Timer(after_s, lab.wire, (f"lose {side} {count}",)) for after_s, side, count in scenario.lose]
     clients.start()
     for timer in losses:
@@ -82,6 +102,7 @@ def drive(lab: topology.Lab, scenario: scenarios.Scenario, clients: traffic.Traf
         for timer in losses:
             timer.cancel()
     phases[-1]["end_ns"] = lab.wire("both 0 0 0")
+    lab.wire("every 0")
     return requests, phases
 
 
@@ -90,7 +111,8 @@ def write_truth(folder: pathlib.Path, requests: list, server_rows: list[dict]) -
     traffic.write_jsonl(folder / "truth" / "server.jsonl", server_rows)
 
 
-def describe(scenario: scenarios.Scenario, points: tuple[str, ...], phases: list, counters: dict) -> dict:
+def describe(scenario: scenarios.Scenario, points: tuple[str, ...], phases: list, counters: dict,
+             requests: list[traffic.Request]) -> dict:
     """What scenario.json holds."""
     described = {
         "name": scenario.name, "what": scenario.what, "path": scenario.path, "workload": scenario.workload,
@@ -99,6 +121,9 @@ def describe(scenario: scenarios.Scenario, points: tuple[str, ...], phases: list
     }
     if scenario.workload == "slow":
         described["server_sleep_ms"] = scenario.slow_ms
+    if scenario.fault:
+        struck = [request.id for request in requests if traffic.number_of(request.id) % scenario.fault.every == 0]
+        described["fault"] = dataclasses.asdict(scenario.fault) | {"requests": sorted(struck)}
     return described
 
 
@@ -117,7 +142,7 @@ def run_scenario(lab: topology.Lab, servers: services.Services, scenario: scenar
     counters = taken.stop()
     lab.wire(f"dump {out.resolve()}/truth/wire.log")
     write_truth(out, requests, servers.truth(scenario.name))
-    text = json.dumps(describe(scenario, points, phases, counters), indent=2)
+    text = json.dumps(describe(scenario, points, phases, counters, requests), indent=2)
     (out / "scenario.json").write_text(text + "\n")
 
 
@@ -141,14 +166,14 @@ def derive(scenario: scenarios.Scenario, source: pathlib.Path, out: pathlib.Path
 
 def run_all(names: list[str], out: pathlib.Path, tools: str | None, seed: int) -> int:
     """Runs the named scenarios in one lab; returns how many were not sound."""
-    wanted = [scenarios.SCENARIOS[name] for name in names]
+    wanted = [SCENARIOS[name] for name in names]
     needed = dict.fromkeys(scenario.derived_from or scenario.name for scenario in wanted)
     broken = 0
     with topology.Lab.open(topology.build_programs(tools), seed) as lab:
         servers = services.Services(lab)
         for name in needed:
             began = time.monotonic()
-            run_scenario(lab, servers, scenarios.SCENARIOS[name], out / name)
+            run_scenario(lab, servers, SCENARIOS[name], out / name)
             wall_s = time.monotonic() - began
             report = verify.verify(out / name)
             print(f"{report.line()}  {wall_s:.1f} s", flush=True)
@@ -219,27 +244,34 @@ def down() -> int:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("run", "all", "demo", "list", "up", "down", "wire", "hold"))
+    parser.add_argument("what", choices=("run", "all", "faults", "demo", "list", "up", "down", "wire", "hold"))
     parser.add_argument("names", nargs="*", help="scenarios, or a command for the wire")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("build/lab"), help="default build/lab")
     parser.add_argument("--tools", help="folder with hoptap-lab-wire and hoptap-lab-ipip (else built here)")
+    parser.add_argument("--hoptap", help="faults: hold this program's answers against the truth afterwards")
     parser.add_argument("--seed", type=int, default=1, help="of the wire's random choices")
     chosen = parser.parse_args()
-    unknown = [name for name in chosen.names if chosen.what == "run" and name not in scenarios.SCENARIOS]
+    unknown = [name for name in chosen.names if chosen.what == "run" and name not in SCENARIOS]
     if unknown or (chosen.what == "run" and not chosen.names):
-        parser.error("scenarios are: " + " ".join(scenarios.SCENARIOS))
+        parser.error("scenarios are: " + " ".join(SCENARIOS))
     return chosen
 
 
 def act(chosen: argparse.Namespace) -> int:
     if chosen.what == "list":
-        for scenario in scenarios.SCENARIOS.values():
-            print(f"{scenario.name:15} {scenario.what}")
+        for group, table in (("all", scenarios.SCENARIOS), ("faults", fault_scenarios.FAULTS)):
+            print(f"{group}:")
+            for scenario in table.values():
+                print(f"  {scenario.name:17} {scenario.what}")
         return 0
     topology.check_requirements()
-    if chosen.what in ("run", "all"):
-        names = chosen.names if chosen.what == "run" else list(scenarios.SCENARIOS)
-        return 1 if run_all(names, chosen.out, chosen.tools, chosen.seed) else 0
+    groups = {"run": chosen.names, "all": list(scenarios.SCENARIOS), "faults": list(fault_scenarios.FAULTS)}
+    if chosen.what in groups:
+        if run_all(groups[chosen.what], chosen.out, chosen.tools, chosen.seed):
+            return 1
+        if chosen.what == "faults" and chosen.hoptap:
+            evaluator = topology.HERE / "evaluate_faults.py"
+            return subprocess.run([sys.executable, evaluator, chosen.out, "--hoptap", chosen.hoptap]).returncode
     if chosen.what == "demo":
         return 1 if make_small(chosen.out, chosen.tools, chosen.seed) else 0
     if chosen.what == "wire":

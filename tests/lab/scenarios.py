@@ -23,6 +23,15 @@ class Phase:
 
 
 @dataclasses.dataclass(frozen=True)
+class Fault:
+    """What befalls every request whose number `every` divides, and the verdict on such a request that is right."""
+    kind: str
+    place: dict                            # {"from", "to"}, a segment, or {"at"}, a point
+    every: int
+    wire: str = ""                         # KIND [US] of the wire's command `every`; empty: client or server does it
+
+
+@dataclasses.dataclass(frozen=True)
 class Scenario:
     """One run: who asks what, over which path, what the wire does, and the verdict that is right."""
     name: str
@@ -30,13 +39,15 @@ class Scenario:
     expected: dict
     phases: tuple[Phase, ...] = (Phase("quiet"),)
     path: str = "cluster"                  # cluster (VXLAN), nodeport, ipip
-    workload: str = "mixed"                # mixed, small, slow, nagle
+    workload: str = "mixed"                # mixed, small, slow, nagle, plain, reset, unread-request, unread-response
     clients: int = 6
     per_client: int = 58
     rate_per_s: float = 30.0               # requests a second of one client, at most
     dns: int = 30                          # queries, over UDP and TCP
     megabytes: bool = True                 # one GET and one POST of 1 MB
-    slow_ms: int = 40
+    slow_ms: int = 40                      # what workload slow makes of some requests,
+    unread_ms: int = 300                   # and workloads unread-*
+    fault: Fault | None = None
     shift_ms: int = 0                      # added to node-b's clock in the captures of
     derived_from: str = ""                 # this scenario
     lose: tuple[tuple[float, str, int], ...] = ()  # (seconds after the start, direction, data frames)

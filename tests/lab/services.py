@@ -1,4 +1,4 @@
-"""The real servers in pod-b: nginx, a slow HTTP server, dnsmasq; and the truth they log."""
+"""The real servers in pod-b: nginx, two HTTP servers that are slow on demand, dnsmasq; and the truth they log."""
 
 import json
 import os
@@ -10,7 +10,8 @@ import time
 
 import topology
 
-FILE_BYTES = {"1": 1, "100": 100, "1k": 1000, "10k": 10_000, "100k": 100_000, "1M": 1_000_000}
+FILE_BYTES = {"1": 1, "100": 100, "1k": 1000, "10k": 10_000, "50k": 50_000, "100k": 100_000, "1M": 1_000_000}
+SLOW_SERVERS = {8080: 0, 8081: 16_384}  # port: its SO_RCVBUF in bytes, 0 as the system has it
 DNS_ZONE = "lab.hoptap.test"
 START_MAX_S = 10.0
 
@@ -50,8 +51,9 @@ class Services:
         (folder / "nginx.conf").write_text(NGINX_CONF.format(run=folder))
         log = open(folder / "services.log", "wb")
         lab.start("pod-b", "nginx", "-c", folder / "nginx.conf", stdout=log, stderr=log)
-        lab.start("pod-b", "/usr/bin/python3", topology.HERE / "slow_server.py", 8080, folder / "slow.jsonl",
-                  stdout=log, stderr=log)
+        for port, receive_bytes in SLOW_SERVERS.items():
+            lab.start("pod-b", "/usr/bin/python3", topology.HERE / "slow_server.py", port, folder / f"slow-{port}.jsonl",
+                      receive_bytes, stdout=log, stderr=log)
         lab.start("pod-b", "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
                   "--user=root", "--pid-file=", "--bind-interfaces", "--interface=eth0",
                   f"--address=/{DNS_ZONE}/{topology.POD['b']}", stdout=log, stderr=log)
@@ -59,9 +61,9 @@ class Services:
         self._wait()
 
     def _wait(self) -> None:
-        """Until all three ports listen."""
+        """Until all ports listen."""
         deadline = time.monotonic() + START_MAX_S
-        wanted = {53, 80, 8080}
+        wanted = {53, 80, *SLOW_SERVERS}
         while True:
             text = subprocess.run(self.lab.inside("pod-b", "ss", "-Hltn"), capture_output=True, text=True).stdout
             if wanted <= {int(port) for port in re.findall(r":(\d+)\s", text)}:
@@ -79,7 +81,8 @@ class Services:
             answered_ns = round(float(seen["answered_s"]) * 1000) * 10**6
             rows.append({"id": seen["id"], "server": "nginx", "precision_ns": 10**6, "answered_ns": answered_ns,
                          "received_ns": answered_ns - round(float(seen["took_s"]) * 1000) * 10**6})
-        rows += [json.loads(line) for line in read_lines(self.lab.folder / "slow.jsonl")]
+        for port in SLOW_SERVERS:
+            rows += [json.loads(line) for line in read_lines(self.lab.folder / f"slow-{port}.jsonl")]
         mine = [row for row in rows if row["id"].rpartition("-")[0] == scenario]
         return sorted(mine, key=lambda row: row["received_ns"])
 

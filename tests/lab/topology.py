@@ -19,9 +19,11 @@ import sys
 import time
 
 RUN_ROOT = pathlib.Path("/run/hoptap-lab")
-ROLES = ("pod-a", "node-a", "switch-a", "wire", "switch-b", "node-b", "pod-b", "client", "collector")
+ROLES = ("pod-a", "node-a", "switch-a", "switch-b", "node-b", "pod-b", "client", "collector")
 HERE = pathlib.Path(__file__).resolve().parent
-PROGRAMS = {"hoptap-lab-wire": "wire.cpp", "hoptap-lab-ipip": "ipip.cpp"}
+PROGRAMS = {"hoptap-lab-wire": ("wire.cpp", "wire_frame.cpp", "wire_log.cpp", "wire_port.cpp",
+                                "wire_faults.cpp", "wire_reset.cpp"),
+            "hoptap-lab-ipip": ("ipip.cpp",)}
 NEEDED_TOOLS = ("ip", "bridge", "ethtool", "nft", "sysctl", "tcpdump", "nginx", "dnsmasq", "dig", "curl")
 
 UNDERLAY = {"a": "198.19.0.1", "b": "198.19.0.2", "client": "198.19.0.100"}
@@ -85,12 +87,14 @@ def build_programs(tools: str | None) -> dict[str, pathlib.Path]:
     folder = RUN_ROOT / "tools"
     folder.mkdir(parents=True, exist_ok=True)
     built = {}
-    for name, source in PROGRAMS.items():
+    changed_s = max(path.stat().st_mtime for path in [*HERE.glob("*.cpp"), *HERE.glob("*.h")])
+    for name, sources in PROGRAMS.items():
         built[name] = folder / name
-        if built[name].exists() and built[name].stat().st_mtime >= (HERE / source).stat().st_mtime:
+        if built[name].exists() and built[name].stat().st_mtime >= changed_s:
             continue
         fresh = folder / f"{name}.{os.getpid()}"
-        subprocess.run(["g++", "-O2", "-std=c++20", "-o", fresh, HERE / source], check=True)
+        command = ["g++", "-O2", "-std=c++20", "-I", HERE.parents[1], "-o", fresh]
+        subprocess.run(command + [HERE / source for source in sources], check=True)
         fresh.rename(built[name])
     return built
 
@@ -250,7 +254,7 @@ class Lab:
             pod, node, switch = f"pod-{side}", f"node-{side}", f"switch-{side}"
             self._link(pod, "eth0", node, "veth-pod", OVERLAY_MTU_BYTES, MAC[pod])
             self._link(node, "eth0", switch, "port-node", UNDERLAY_MTU_BYTES, MAC[f"under-{side}"])
-            self._link(switch, "port-wire", "wire", f"end-{side}", UNDERLAY_MTU_BYTES)
+            self._link(switch, "port-wire", switch, "wire-end", UNDERLAY_MTU_BYTES)
             self._link(switch, "mirror", "collector", f"mirror-{side}", mirror_mtu)
         self._link("client", "eth0", "switch-a", "port-client", UNDERLAY_MTU_BYTES, MAC["client"])
 
@@ -292,13 +296,15 @@ class Lab:
         run(*self.inside(node, "nft", "-f", "-"), text=nat_rules(side))
 
     def _make_switch(self, side: str) -> None:
-        """A bridge whose ports' received frames are copied to the mirror port: each frame once."""
+        """A bridge, and a mirror that copies what is about to leave for the wire and what the wire is about to hand over:
+        each frame once, and either way the same few steps of the kernel before the wire's own stamp. Copies made after
+        that stamp, or by the switch's port to the node, put 10 to 20 us into the wire's segment that its log cannot know."""
         switch = f"switch-{side}"
         ports = ["port-node", "port-wire"] + (["port-client"] if side == "a" else [])
         self._ip(switch, f"link add name bridge type bridge {BRIDGE_OPTIONS}",
                  "link set dev bridge up", *(f"link set dev {port} master bridge" for port in ports))
-        chains = "".join(f'  chain {port} {{ type filter hook ingress device "{port}" priority -500;'
-                         f' dup to "mirror"; }}\n' for port in ports)
+        chains = "".join(f'  chain {end} {{ type filter hook egress device "{end}" priority -500;'
+                         f' dup to "mirror"; }}\n' for end in ("port-wire", "wire-end"))
         run(*self.inside(switch, "nft", "-f", "-"), text=f"table netdev span {{\n{chains}}}\n")
 
     def _make_client(self) -> None:
@@ -323,7 +329,8 @@ class Lab:
         answers.touch()
         fifo = os.open(control, os.O_RDWR)  # both ways, so that the wire never reads an end of file
         with open(answers, "ab") as out:
-            self.start("wire", self.tools["hoptap-lab-wire"], "end-a", "end-b", self.seed, stdin=fifo, stdout=out)
+            ends = (f"{self.prefix}switch-{side}/wire-end" for side in "ab")
+            self.start("switch-a", self.tools["hoptap-lab-wire"], *ends, self.seed, stdin=fifo, stdout=out)
         os.close(fifo)
         wait_for_answer(answers, 0)
 
@@ -333,7 +340,7 @@ def nat_rules(side: str) -> str:
     rules = []
     for service, pod in (("cluster", POD["b"]), ("ipip", POD_OVER_IPIP["b"])):
         rules += [f"ip daddr {SERVICE[service]} {port_match} dnat to {pod}"
-                  for port_match in ("tcp dport { 53, 80, 8080 }", "udp dport 53")]
+                  for port_match in ("tcp dport { 53, 80, 8080, 8081 }", "udp dport 53")]
     if side == "b":
         for transport, outside, port in NODE_PORTS:
             rules.append(f"ip daddr {UNDERLAY['b']} {transport} dport {outside} dnat to {POD['b']}:{port}")

@@ -20,6 +20,9 @@ import topology
 CLIENT_TIMEOUT_S = 20
 HTTP_PORT = {"cluster": 80, "ipip": 80, "nodeport": 30080}
 SLOW_PORT = {"cluster": 8080, "ipip": 8080, "nodeport": 30081}
+BODY_PORT = {"cluster": 8081}           # the slow server with a small receive buffer
+UNREAD_BYTES = 50_000                   # of a message that is not read for a while: more than the buffers hold
+SMALL_BUFFER_BYTES = 16_384             # SO_RCVBUF of who does not read
 DNS_PORT = {"cluster": 53, "ipip": 53, "nodeport": 30053}
 GET_MIX = (("1", 20), ("100", 20), ("1k", 25), ("10k", 8), ("100k", 2))
 POST_MIX = ((1, 6), (100, 6), (1000, 8), (10_000, 3), (100_000, 2))
@@ -37,11 +40,17 @@ class Request:
     path: str                       # with the query; the name for DNS
     request_body_bytes: int = 0
     response_body_bytes: int = 0
+    pause_ms: int = 0               # the client is to wait so long before it reads the answer
+    paused_ns: int = 0              # it did
     status: int = 0                 # HTTP status; 200 for a DNS answer with NOERROR; 0: no answer
     client_start_ns: int = 0
     client_end_ns: int = 0
     precision_ns: int = 0           # of the two client times
     curl: dict = dataclasses.field(default_factory=dict)
+
+
+def number_of(unique: str) -> int:
+    return int(unique.rpartition("-")[2])
 
 
 class Plan:
@@ -71,13 +80,20 @@ class Plan:
         picked = self.random.choices(choices, [weight for *_, weight in choices], k=count)
         return [make(size) for make, size, _ in picked]
 
-    def slow(self, count: int, slow_ms: int) -> list[Request]:
-        """Every third request makes the server sleep."""
+    def slow(self, count: int, every: int, slow_ms: int, query: str = "ms", body_bytes: int = 0) -> list[Request]:
+        """For the slow server: every `every`th request makes it `query` for so long; see slow_server.py."""
         requests = []
-        for at in range(count):
+        for _ in range(count):
             unique = self._id()
-            wait_ms = slow_ms if at % 3 == 1 else 0
-            requests.append(Request(unique, "http", "tcp", "GET", f"/slow?ms={wait_ms}&id={unique}"))
+            path = f"/slow?{query}={0 if number_of(unique) % every else slow_ms}&id={unique}"
+            requests.append(Request(unique, "http", "tcp", "POST" if body_bytes else "GET", path, body_bytes))
+        return requests
+
+    def unread(self, count: int, every: int, pause_ms: int) -> list[Request]:
+        """GETs of 50 kB; of every `every`th the client does not read the answer for a while."""
+        requests = [self.get("50k") for _ in range(count)]
+        for request in requests:
+            request.pause_ms = 0 if number_of(request.id) % every else pause_ms
         return requests
 
     def nagle(self, count: int) -> list[Request]:
@@ -156,16 +172,23 @@ class Traffic:
 
     def nagle(self, number: int, requests: list[Request], port: int) -> None:
         """The two-write client, see nagle_client.py."""
-        asked = self.lab.folder / f"nagle-{number}.jsonl"
+        self._script("nagle_client.py", number, requests, port, 1000 / self.rate_per_s)
+
+    def plain(self, number: int, requests: list[Request], port: int, receive_bytes: int) -> None:
+        """The client that tells of resets and may not read, see plain_client.py."""
+        self._script("plain_client.py", number, requests, port, 1000 / self.rate_per_s, receive_bytes)
+
+    def _script(self, script: str, number: int, requests: list[Request], port: int, *arguments) -> None:
+        """A client of the lab's own: requests in, answers out, one JSON line each."""
+        asked = self.lab.folder / f"asked-{number}.jsonl"
         asked.write_text("".join(json.dumps(dataclasses.asdict(request)) + "\n" for request in requests))
         with open(asked, "rb") as source:
-            child = self.lab.start(self.role, "/usr/bin/python3", topology.HERE / "nagle_client.py", self.address, port,
-                                   1000 / self.rate_per_s, stdin=source, stdout=subprocess.PIPE, text=True)
+            child = self.lab.start(self.role, "/usr/bin/python3", topology.HERE / script, self.address, port, *arguments,
+                                   stdin=source, stdout=subprocess.PIPE, text=True)
         for request, line in zip(requests, child.stdout):
-            answer = json.loads(line)
             request.precision_ns = 1
-            for name in ("status", "client_start_ns", "client_end_ns", "response_body_bytes"):
-                setattr(request, name, answer[name])
+            for name, value in json.loads(line).items():
+                setattr(request, name, value)
         child.wait()
 
     def dig(self, number: int, requests: list[Request], over_s: float) -> None:

@@ -1,8 +1,8 @@
 """Checks that a scenario's folder is sound before the product is held against it.
 
-Sound: every request was answered (lost ones are allowed where the wire loses), tcpdump missed
-nothing, every checksum is right, each capture beside the wire holds exactly the frames the wire
-logged, and on a wire that loses nothing every frame is at every point.
+Sound: every request was answered (lost ones are allowed where the wire loses, those that are to be reset must be),
+tcpdump missed nothing, every checksum is right, each capture beside the wire holds exactly the frames the wire
+logged, on a wire that loses nothing every frame is at every point, and a fault befell the requests it was meant for.
 """
 
 import collections
@@ -11,6 +11,7 @@ import json
 import pathlib
 import statistics
 
+import fault_truth
 import packets
 import pcapfile
 import wirelog
@@ -30,20 +31,22 @@ class Report:
     bad_checksums: int = 0
     unlogged: int = 0           # frames beside the wire that its log does not have, and the reverse
     absent: int = 0             # frames missing at some point although the wire loses nothing
+    unstruck: int = 0           # requests that the scenario's fault missed, or befell although not chosen
     loses: bool = False
+    resets: int = 0             # requests that get a reset instead of an answer
     delay_error_ns: list[int] = dataclasses.field(default_factory=list)     # the wire, lone frames: real - asked
     stamp_error_ns: list[int] = dataclasses.field(default_factory=list)     # captures: seen - logged
 
     @property
     def sound(self) -> bool:
-        answered = self.loses or self.answered == self.requests
-        faults = self.kernel_drops + self.bad_checksums + self.unlogged + self.absent
+        answered = self.loses or self.answered + self.resets == self.requests
+        faults = self.kernel_drops + self.bad_checksums + self.unlogged + self.absent + self.unstruck
         return answered and self.requests > 0 and faults == 0
 
     def line(self) -> str:
         return (f"{self.name}: {'sound' if self.sound else 'NOT SOUND'}  {self.answered}/{self.requests} answered, "
                 f"{self.frames} frames, drops {self.kernel_drops}, bad checksums {self.bad_checksums}, "
-                f"unlogged {self.unlogged}, absent {self.absent}, "
+                f"unlogged {self.unlogged}, absent {self.absent}, unstruck {self.unstruck}, "
                 f"lone-frame delay {middle_and_tail(self.delay_error_ns)} us over, "
                 f"mirrors {middle_and_tail(self.stamp_error_ns)} us from log")
 
@@ -75,6 +78,9 @@ def verify(folder: pathlib.Path) -> Report:
     if not report.loses:
         check_all_points(report, seen)
     check_delays(report, described["phases"], log)
+    if "fault" in described:
+        report.unstruck = fault_truth.mistakes(folder, described, log)
+        report.resets = len(described["fault"]["requests"]) if described["fault"]["kind"] == "reset" else 0
     return report
 
 
@@ -90,7 +96,7 @@ def check_against_log(report: Report, seen: dict, log: list[wirelog.Frame]) -> N
     for frame in log:
         if frame.transport == "other":
             continue
-        if frame.action != "duplicated":
+        if frame.action not in ("duplicated", "injected"):
             entered[frame.direction, log_key(frame)].append(frame.ingress_ns)
         if frame.egress_ns:
             left[frame.direction, log_key(frame)].append(frame.egress_ns)
@@ -122,7 +128,7 @@ def check_all_points(report: Report, seen: dict) -> None:
 
 
 def check_delays(report: Report, phases: list[dict], log: list[wirelog.Frame]) -> None:
-    """How exactly the wire delays lone frames. In a burst, sending itself takes time: the log says so."""
+    """How exactly the wire delays lone frames (some faults delay more). In a burst, sending itself takes time: the log says so."""
     last_ns = {"ab": 0, "ba": 0}
     for frame in log:
         lone = frame.ingress_ns - last_ns[frame.direction] >= LONE_NS

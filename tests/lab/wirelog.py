@@ -19,7 +19,7 @@ class Frame(typing.NamedTuple):
     ingress_ns: int
     egress_ns: int      # 0: dropped
     direction: str      # ab, ba
-    action: str         # forwarded, duplicated, dropped, failed
+    action: str         # forwarded, duplicated, dropped, failed, injected (the wire's own: a reset)
     frame_bytes: int
     tunnel: str
     transport: str
@@ -31,7 +31,7 @@ class Frame(typing.NamedTuple):
     payload_bytes: int
     tcp_flags: int
     dns_id: int
-    label: str          # the request's id, or "-"
+    label: str          # the request's id if it is in the frame or the wire struck the frame because of it; else "-"
 
 
 @dataclasses.dataclass
@@ -42,6 +42,7 @@ class Span:
     backward_ns: int
     copies_dropped: int     # frames with bytes of this request or its answer that the wire dropped
     resent: bool            # the last byte, either way, arrived at the wire more than once
+    single: bool            # request and response came in one frame each
 
     @property
     def round_ns(self) -> int:
@@ -78,7 +79,7 @@ def spans(frames: list[Frame]) -> dict[str, Span]:
             found |= connection_spans(of_one)
     for label, of_query in queries.items():
         span = make_span(label, [frame for frame in of_query if frame.direction == "ab"],
-                         [frame for frame in of_query if frame.direction == "ba"], of_query)
+                         [frame for frame in of_query if frame.direction == "ba"], of_query, True)
         if span:
             found[label] = span
     return found
@@ -126,14 +127,17 @@ def connection_spans(frames: list[Frame]) -> dict[str, Span]:
                     and position(frame.sequence, side) + frame.payload_bytes > first]
 
         mine = touching("ab", sequence, request_end) + touching("ba", ack, response_end)
-        span = make_span(label, touching("ab", request_end - 1, request_end),
-                         touching("ba", response_end - 1, response_end), mine)
+        last = touching("ab", request_end - 1, request_end), touching("ba", response_end - 1, response_end)
+        single = all(position(frame.sequence, frame.direction) == {"ab": sequence, "ba": ack}[frame.direction]
+                     for frame in last[0] + last[1])
+        span = make_span(label, *last, mine, single)
         if span and response_end > ack:
             found[label] = span
     return found
 
 
-def make_span(label: str, forward: list[Frame], backward: list[Frame], all_frames: list[Frame]) -> Span | None:
+def make_span(label: str, forward: list[Frame], backward: list[Frame], all_frames: list[Frame],
+              single: bool) -> Span | None:
     """From the frames that carry the last byte each way; None unless one got through both ways."""
     times = []
     for frames in (forward, backward):
@@ -142,4 +146,5 @@ def make_span(label: str, forward: list[Frame], backward: list[Frame], all_frame
             return None
         times.append(min(left) - min(frame.ingress_ns for frame in frames))
     arrivals = [len({frame.ingress_ns for frame in frames}) for frames in (forward, backward)]
-    return Span(label, times[0], times[1], sum(frame.action == "dropped" for frame in all_frames), max(arrivals) > 1)
+    return Span(label, times[0], times[1], sum(frame.action == "dropped" for frame in all_frames), max(arrivals) > 1,
+                single)
