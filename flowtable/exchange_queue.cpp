@@ -62,7 +62,6 @@ void note_message(HopRecord& record, const Message& message, bool is_response) {
 
 /// Health of one direction while the exchange lasted.
 void fill_health(MessageRecord& record, const DirectionHealth& before, const DirectionHealth& now) {
-  record.retransmissions = now.retransmissions - before.retransmissions;
   record.out_of_order = now.out_of_order - before.out_of_order;
   record.duplicate_acks = now.duplicate_acks - before.duplicate_acks;
   record.sack_blocks = now.sack_blocks - before.sack_blocks;
@@ -318,15 +317,15 @@ void ExchangeQueue::restart() {
   response_place_lost_ = true;
 }
 
-void ExchangeQueue::copied(Direction direction, std::uint32_t sequence, std::uint32_t end, const Stamp& stamp) {
+void ExchangeQueue::copied(Direction direction, std::uint32_t sequence, std::uint32_t end, bool whole,
+                           const Stamp& stamp) {
   for (Exchange& exchange : exchanges_) {
     MessageRecord& message = exchange.message(direction);
     if (!message.seen() || sequence_distance(message.sequence, end) >= 0) continue;
-    if (sequence_distance(sequence, message.sequence) <= 0) {
-      add_copy(message, stamp);
-    } else if (!exchange.done(direction) || sequence_distance(sequence, message.end_sequence) < 0) {
-      message.last_copy_ns = stamp.time_ns;
-    }
+    if (exchange.done(direction) && sequence_distance(sequence, message.end_sequence) >= 0) continue;
+    if (whole) ++message.retransmissions;
+    message.last_copy_ns = stamp.time_ns;
+    if (sequence_distance(sequence, message.sequence) <= 0) add_copy(message, stamp);
   }
 }
 

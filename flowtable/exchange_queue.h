@@ -42,8 +42,8 @@ class ExchangeQueue {
   /// Message::hint of the request that the next response answers.
   std::uint8_t next_hint(const MessageStart& response);
 
-  /// [sequence, end) passed again.
-  void copied(Direction direction, std::uint32_t sequence, std::uint32_t end, const Stamp& stamp);
+  /// [sequence, end) passed again; `whole`: in a segment that had nothing new.
+  void copied(Direction direction, std::uint32_t sequence, std::uint32_t end, bool whole, const Stamp& stamp);
 
   /// The receiver of `direction` acknowledged everything before `ack`.
   void acknowledged(Direction direction, std::uint32_t ack, std::uint64_t time_ns);

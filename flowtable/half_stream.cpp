@@ -28,7 +28,7 @@ void HalfStream::add(const Segment& segment, Session& session) {
   if (sequence_distance(segment.end(), next_) <= 0) {
     if (keep_alive) return;
     ++health.retransmissions;
-    session.copied(direction_, segment.sequence, segment.end(), segment.stamp);
+    session.copied(direction_, segment.sequence, segment.end(), true, segment.stamp);
     return;
   }
   const bool below_highest = sequence_distance(segment.sequence, highest_) < 0;
@@ -39,7 +39,7 @@ void HalfStream::add(const Segment& segment, Session& session) {
     return;
   }
   if (sequence_distance(segment.sequence, next_) < 0)
-    session.copied(direction_, segment.sequence, next_, segment.stamp);
+    session.copied(direction_, segment.sequence, next_, false, segment.stamp);
   if (below_highest && sequence_distance(segment.sequence, next_) == 0) ++health.out_of_order;
   while (sequence_distance(segment.end(), next_) > 0) {  // what is held came first and wins
     const bool overlaps = !held_.empty() && sequence_distance(held_.front().sequence, segment.end()) < 0;

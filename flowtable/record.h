@@ -64,8 +64,8 @@ struct MessageRecord {
   std::uint8_t ttl = 0;
   std::uint8_t copies = 0;              ///< of the first byte, the first one not counted; saturates
   std::array<Copy, kCopiesMax> copy{};  ///< the first of them
+  std::uint32_t retransmissions = 0;    ///< data segments of it none of whose bytes were new
   // Health of the direction this message goes, between first request byte and the end of the exchange.
-  std::uint32_t retransmissions = 0;  ///< data segments none of whose bytes were new
   std::uint32_t out_of_order = 0;     ///< new bytes below the highest sequence number seen
   std::uint32_t duplicate_acks = 0;   ///< sent by the receiver of this direction
   std::uint32_t sack_blocks = 0;      ///< sent by the receiver of this direction

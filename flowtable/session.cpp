@@ -365,8 +365,8 @@ void Session::datagram(Direction direction, Bytes payload, const Stamp& stamp) {
   exchanges_.take_finished(false);
 }
 
-void Session::copied(Direction direction, std::uint32_t sequence, std::uint32_t end, const Stamp& stamp) {
-  exchanges_.copied(direction, sequence, end, stamp);
+void Session::copied(Direction direction, std::uint32_t sequence, std::uint32_t end, bool whole, const Stamp& stamp) {
+  exchanges_.copied(direction, sequence, end, whole, stamp);
 }
 
 /// Data: closes the wait that an ACK has begun.

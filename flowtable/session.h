@@ -29,8 +29,8 @@ class Session {
   /// One UDP payload.
   void datagram(Direction direction, base::Bytes payload, const Stamp& stamp);
 
-  /// [sequence, end) passed again.
-  void copied(Direction direction, std::uint32_t sequence, std::uint32_t end, const Stamp& stamp);
+  /// [sequence, end) passed again; `whole`: in a segment that had nothing new.
+  void copied(Direction direction, std::uint32_t sequence, std::uint32_t end, bool whole, const Stamp& stamp);
 
   /// The receiver of `direction` acknowledged all before `ack`; `pure`: in a segment without data.
   void acknowledged(Direction direction, std::uint32_t ack, std::uint64_t time_ns, bool pure);

@@ -70,6 +70,15 @@ void add_named(const std::vector<NamedCopy>& copies, std::vector<ResentCopy>& re
   }
 }
 
+std::uint64_t sending_ns(const MessageRecord& message) { return message.last_ns - message.first_ns; }
+
+/// Was a repeat what completed the message here? Then it took longer by as long as the repeat took. If not, the first
+/// copy had passed, and the repeat came after the exchange had ended.
+bool waited_for_repeat(const MessageRecord& here, const MessageRecord& witness) {
+  const std::uint64_t repeat_ns = witness.last_copy_ns - std::min(witness.last_copy_ns, witness.last_ns);
+  return sending_ns(here) > sending_ns(witness) + repeat_ns / 2;
+}
+
 /// Repeats beyond those of the first byte. The n-th repeat was seen where n were counted.
 void add_counted(Along along, bool first_byte_named, std::vector<ResentCopy>& resent) {
   const auto repeats = [&](std::size_t place) -> std::uint32_t {
@@ -82,9 +91,16 @@ void add_counted(Along along, bool first_byte_named, std::vector<ResentCopy>& re
   for (std::size_t place = 0; place < along.size(); ++place) most = std::max(most, repeats(place));
   for (std::uint32_t repeat = 1; repeat <= std::min(most, kRepeatsMax); ++repeat) {
     ResentCopy copy{0, 0, true};
+    const MessageRecord* witness = nullptr;  // whose sending was not held up: the quickest that saw the repeat
+    for (std::size_t place = 0; place < along.size(); ++place) {
+      if (along[place] == nullptr || repeats(place) < repeat) continue;
+      if (witness == nullptr || sending_ns(*along[place]) < sending_ns(*witness)) witness = along[place];
+    }
     for (std::size_t place = 0; place < along.size(); ++place) {
       if (along[place] == nullptr) continue;
-      (repeats(place) >= repeat ? copy.seen : copy.saw_later) |= Places{1} << place;
+      // Without names, a late first byte looks like any other.
+      const bool late = (!first_byte_named && witness->copies > 0) || waited_for_repeat(*along[place], *witness);
+      (repeats(place) >= repeat || !late ? copy.seen : copy.saw_later) |= Places{1} << place;
     }
     resent.push_back(copy);
   }

@@ -68,13 +68,16 @@ void mark_late(const Passage& passage, const ResentCopy& copy, std::size_t last,
 }
 
 void find_losses_of(const Passage& passage, const LossModel& model, Trace& trace) {
+  bool arrived = false;
   for (const ResentCopy& copy : resent_copies(passage.messages)) {
+    if (arrived && !copy.counted) continue;  // what came after it was sent in vain, wherever it went
     const std::vector<double> reached = model.reached(passage.places, copy);
     const auto likeliest = std::max_element(reached.begin(), reached.end());
     const auto last = static_cast<std::size_t>(likeliest - reached.begin());
     mark_late(passage, copy, last, trace);
     if (last + 1 == reached.size()) {  // seen everywhere: lost beyond, or sent again in vain
       if (!copy.counted) add_lost_ack(passage, trace.losses);
+      arrived = true;
       continue;
     }
     const std::size_t from = std::min(passage.stops[last], passage.stops[last + 1]);

@@ -1,6 +1,7 @@
 #include "linker/verdict.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "linker/verdict_text.h"
@@ -14,7 +15,6 @@ constexpr double kSurpriseMax = 30;
 constexpr std::int64_t kNoiseNs = 200'000;       // of a part: interrupts, a cold cache
 constexpr std::int64_t kTransferMinNs = 5'000'000;
 constexpr std::int64_t kServerDominantNs = 5'000'000;
-constexpr std::uint64_t kFlightsMin = 16;            // 1 MB in slow start, with room for short windows
 constexpr std::uint64_t kSmallWindowBytes = 65'536;  // a receiver without window scaling
 constexpr std::uint64_t kOneFlightBytes = 14'600;    // ten segments: the initial window (RFC 6928)
 
@@ -53,6 +53,12 @@ Place place_of(const Trace& trace, const Part& part, std::int64_t excess_ns) {
   return by_client ? client_slow : server_slow;
 }
 
+/// Round trips that sending a message may take: slow start doubles the flight, with as many again for short windows.
+std::int64_t flights_of(std::uint64_t bytes) {
+  const auto doublings = static_cast<std::uint64_t>(std::bit_width(bytes / kOneFlightBytes));
+  return static_cast<std::int64_t>(std::max(2 * (1 + doublings), bytes / kSmallWindowBytes));
+}
+
 /// The segment that sending in this trace waited for: the one that lost packets, else the one that is slower than
 /// usual, provided that sending took round trips. Null when sending is to be judged on its own.
 Blame* pacing_segment(const Trace& trace, std::size_t sending, std::vector<Blame>& blames) {
@@ -72,8 +78,7 @@ Blame* pacing_segment(const Trace& trace, std::size_t sending, std::vector<Blame
   const std::int64_t excess = blames[sending].excess_ns;
   const bool one_round_trip = excess <= slower_by + slower_by / 2 + kRoundTripNs;
   if (bytes <= kOneFlightBytes) return one_round_trip ? slow : nullptr;
-  const auto flights = static_cast<std::int64_t>(std::max(kFlightsMin, bytes / kSmallWindowBytes));
-  return excess <= flights * slower_by ? slow : nullptr;
+  return excess <= flights_of(bytes) * slower_by ? slow : nullptr;
 }
 
 void move_sending_to_segments(const Trace& trace, std::vector<Blame>& blames) {

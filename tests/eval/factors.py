@@ -42,13 +42,16 @@ class Cell:
 
 def covering_cells(first_seed: int, requests: int, rounds: int = 2) -> list[Cell]:
     """Every box with every fault, `rounds` times, with mirrors and clocks so chosen that all pairs occur."""
-    cells = []
-    for turn, (box, fault) in itertools.product(range(rounds), itertools.product(range(len(BOXES)), range(len(FAULTS)))):
-        at = turn * len(BOXES) * len(FAULTS) + box * len(FAULTS) + fault
-        mirror = MIRRORS[(box + fault + box * fault + turn) % len(MIRRORS)]
-        clock = CLOCKS[(box + 2 * fault + 3 * turn) % len(CLOCKS)]
-        cells.append(Cell(first_seed + at, BOXES[box], FAULTS[fault], mirror, clock, requests))
-    return cells
+    plan = list(itertools.product(range(rounds), BOXES, FAULTS))
+    for attempt in range(1000):
+        dice = random.Random(attempt)
+        mirrors = dice.sample(MIRRORS * len(plan), len(plan))
+        clocks = dice.sample(CLOCKS * len(plan), len(plan))
+        cells = [Cell(first_seed + at, box, fault, mirrors[at], clocks[at], requests)
+                 for at, (_, box, fault) in enumerate(plan)]
+        if not uncovered(cells):
+            return cells
+    raise ValueError(f"{rounds} rounds are too few to cover all pairs")
 
 
 def open_cells(first_seed: int, requests: int) -> list[Cell]:
@@ -112,7 +115,7 @@ def boxes_behind(cell: Cell, segment: int) -> list[dict]:
     if segment == 1 and cell.box == "snat+dnat":
         elements.append({"snat": {"address": "10.9.9.9"}})
     if cell.box in ("vxlan", "ipip") and segment == 1:
-        elements.append({"tunnel": {"type": cell.box, "id": 7}})
+        elements.append({"tunnel": {"type": cell.box} | ({"id": 7} if cell.box == "vxlan" else {})})
     if cell.box in ("vxlan", "ipip") and segment == 5:
         elements.append({"tunnel_end": {}})
     if cell.box == "tso" and segment == 2:

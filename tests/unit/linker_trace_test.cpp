@@ -206,7 +206,12 @@ TEST(Copies, AreToldApartByName) {
 TEST(Copies, OfTheRestOfAMessageShowAsRepeats) {
   MessageRecord near = copied({1}), far = copied({1});
   near.retransmissions = 2;
+  near.last_copy_ns = 200 * kMs;
+  far.last_ns = 200 * kMs;
   EXPECT_EQ(resent({near, near, far}), (std::vector<std::string>{"110 001 counted", "110 001 counted"}));
+  far.last_ns = 0;
+  EXPECT_EQ(resent({near, near, far}), (std::vector<std::string>{"111 000 counted", "111 000 counted"}))
+      << "it did not wait for the repeats, which came when the exchange had ended";
 }
 
 }  // namespace
