@@ -1,6 +1,7 @@
 #include "appliance/forge/endpoint.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "appliance/forge/connection.h"
 #include "appliance/forge/network.h"
@@ -327,16 +328,19 @@ void Endpoint::give_up() {
 }
 
 void Endpoint::blocked(bool is_blocked) {
+  const Time now = queue_.now();
   if (is_blocked) {
-    blocked_since_ = queue_.now();
+    const Message* message = stream_out().find(sender_.next());
+    // Time before a request's first byte is not part of its response time.
+    const bool counts = message != nullptr && message->exchange != nullptr &&
+                        (!message->is_request || message->exchange->started);
+    waiting_ = counts ? message->exchange : nullptr;
+    blocked_since_ = now;
     Endpoint& other = peer();
-    if (other.window_closed_ && !other.reopen_.running()) other.reopen_.set(queue_.now() + other.closed_for_);
+    if (other.window_closed_ && !other.reopen_.running()) other.reopen_.set(now + other.closed_for_);
     return;
   }
-  const Message* message = stream_out().find(sender_.next());
-  // Time before a request's first byte is not part of its response time.
-  if (message != nullptr && message->exchange != nullptr && (!message->is_request || message->exchange->started))
-    message->exchange->zero_window += queue_.now() - blocked_since_;
+  if (Exchange* exchange = std::exchange(waiting_, nullptr)) exchange->zero_window += now - blocked_since_;
 }
 
 // ---- the truth ----

@@ -110,6 +110,7 @@ class Endpoint : public Handler, private SenderOutput {
   bool window_closed_ = false;
   Time closed_for_ = 0;
   Time blocked_since_ = -1;
+  Exchange* waiting_ = nullptr;  ///< whose message the window holds up
 };
 
 }  // namespace hoptap::forge

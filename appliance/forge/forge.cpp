@@ -68,7 +68,10 @@ tl::expected<ForgeResult, ForgeFailure> run_scenario(const Scenario& scenario, c
   } catch (const ScenarioError& error) {
     const std::string place = error.line() > 0 ? fmt::format("{}:{}", file, error.line()) : file;
     return tl::unexpected(ForgeFailure{.scenario_is_wrong = true, .what = fmt::format("{}: {}", place, error.what())});
-  } catch (const std::runtime_error& error) {  // std::system_error, std::filesystem::filesystem_error
+  } catch (const std::filesystem::filesystem_error& error) {
+    return tl::unexpected(ForgeFailure{.scenario_is_wrong = false,
+                                       .what = fmt::format("{}: {}", error.path1().string(), error.code().message())});
+  } catch (const std::runtime_error& error) {  // also std::system_error
     return tl::unexpected(ForgeFailure{.scenario_is_wrong = false, .what = error.what()});
   }
 }

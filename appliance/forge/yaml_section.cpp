@@ -39,6 +39,9 @@ std::string range_text(Range range) {
 int line_of(const YAML::Node& node) { return node.Mark().line < 0 ? 0 : node.Mark().line + 1; }
 
 std::string nearest(std::string_view word, const std::vector<std::string_view>& words) {
+  constexpr std::size_t kWordMin = 3;
+  for (const std::string_view candidate : words)
+    if (word.size() >= kWordMin && candidate.starts_with(word)) return std::string(candidate);
   std::string_view best;
   std::size_t best_edits = word.size() / 2 + 2;
   for (const std::string_view candidate : words) {
