@@ -95,14 +95,14 @@ Usual Baseline::scaled_from_smaller(Key key) const {
   return {};
 }
 
-double Baseline::tail_share(const NodeId& near, const NodeId& far, std::int64_t from_ns) const {
-  const Sketch* sketch = find({0, PartKind::kSegment, near, far, 0});
+double Baseline::tail_share(PartKind kind, const NodeId& near, const NodeId& far, std::int64_t from_ns) const {
+  const Sketch* sketch = find({0, kind, near, far, 0});
   if (sketch == nullptr) return 0;
   return static_cast<double>(sketch->count_from(from_ns)) / static_cast<double>(sketch->count());
 }
 
-Usual Baseline::usual_between(const NodeId& near, const NodeId& far) const {
-  const Sketch* sketch = find({0, PartKind::kSegment, near, far, 0});
+Usual Baseline::usual_between(PartKind kind, const NodeId& near, const NodeId& far) const {
+  const Sketch* sketch = find({0, kind, near, far, 0});
   return sketch == nullptr ? Usual{} : usual_of(*sketch);
 }
 

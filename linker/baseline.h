@@ -29,11 +29,12 @@ class Baseline {
   /// Of a part of this trace. Sending is compared with messages of like size; a wait for a delayed ACK is never usual.
   Usual usual(const Trace& trace, const Part& part) const;
 
-  /// Share of the requests seen at both points whose round trip between them took `from_ns` or more; 0 if unknown.
-  double tail_share(const NodeId& near, const NodeId& far, std::int64_t from_ns) const;
+  /// Share of the requests whose segment between two points, or server part at one, took `from_ns` or more, whatever
+  /// their path; 0 if unknown.
+  double tail_share(PartKind kind, const NodeId& near, const NodeId& far, std::int64_t from_ns) const;
 
-  /// The usual round trip between two points, whatever the path.
-  Usual usual_between(const NodeId& near, const NodeId& far) const;
+  /// What it usually takes.
+  Usual usual_between(PartKind kind, const NodeId& near, const NodeId& far) const;
 
   std::uint64_t refused() const { return refused_; }  ///< values not learned: kSketchesMax reached
 

@@ -40,7 +40,11 @@ Place place_of(const Trace& trace, const Part& part, std::int64_t excess_ns) {
     case PartKind::kGateway: return {VerdictKind::kGatewaySlow, from, to};
     case PartKind::kDelayedAck: return {VerdictKind::kDelayedAck, from, to};
     case PartKind::kServerKernel: return {VerdictKind::kServerKernel, from, from};
-    case PartKind::kServerProcess: return {VerdictKind::kServerSlow, from, from};
+    case PartKind::kServerProcess:  // it may have had its answer ready, and no window to send it
+      if (receiver_closed_window(trace.hops[part.from].record.response, excess_ns)) {
+        return {VerdictKind::kClientSlow, client, client};
+      }
+      return {VerdictKind::kServerSlow, from, from};
     case PartKind::kClientSend:
     case PartKind::kServerSend: break;
   }
@@ -194,8 +198,8 @@ Judgement judge_unanswered(const Trace& trace) {
   Judgement judgement;
   judgement.verdict.kind = VerdictKind::kCannotTell;
   if (trace.reset.by != ResetBy::kNobody) {
-    const std::string& client = trace.hops.front().point;
-    const std::string& server = trace.hops.back().point;
+    const std::string& client = trace.stops.front().point;
+    const std::string& server = trace.stops.back().point;
     Place place{VerdictKind::kReset, server, server};
     if (trace.reset.by == ResetBy::kClient) place.from = place.to = client;
     if (trace.reset.by == ResetBy::kMiddlebox) {
@@ -245,6 +249,7 @@ const char* verdict_name(VerdictKind kind) {
 }
 
 bool server_is_hidden(const Trace& trace) {
+  if (trace.stops.back().hop != trace.parts.back().to) return false;  // points beyond are known to be there
   const bool one_point = trace.parts.front().from == trace.parts.back().to;
   return trace.far_end == FarEnd::kBeyond || (one_point && trace.far_end != FarEnd::kServer);
 }
@@ -257,39 +262,27 @@ double Blame::surprise() const {
   return std::min(static_cast<double>(excess_ns) / mean_ns, kSurpriseMax);
 }
 
-/// A segment with points inside that did not see the request whole: which of its parts held the time? The one that
-/// lost copies; else the one that most often is that slow in requests that all its points saw.
-void Judge::place_within(const Trace& trace, const Part& part, Blame& blame) const {
-  const std::span<const Stop> inside = stops_between(trace, part);
-  if (inside.empty()) return;
-  const auto first = static_cast<std::size_t>(&inside.front() - trace.stops.data()) - 1;
-  std::vector<double> weight(inside.size() + 1);
-  for (const Loss& loss : trace.losses) {
-    const bool here = loss.from >= first && loss.from <= first + inside.size();
-    if (here && (loss.what == Lost::kRequest || loss.what == Lost::kResponse)) {
-      weight[loss.from - first] += loss.probability;
-    }
-  }
-  const bool lossy = std::any_of(weight.begin(), weight.end(), [](double value) { return value > 0; });
-  for (std::size_t at = 0; at < weight.size() && !lossy; ++at) {
-    const NodeId& near = trace.stops[first + at].node;
-    const NodeId& far = trace.stops[first + at + 1].node;
-    weight[at] = baseline_.tail_share(near, far, baseline_.usual_between(near, far).time_ns + blame.excess_ns / 2);
-  }
-  constexpr double kUnseen = 1e-4;  // what a segment that never was that slow may still do
+/// Where within the part the time went, when it covers more than one stretch of the path.
+void Judge::place_within(const Trace& trace, const Part& part, const std::vector<Stretch>& stretches,
+                         Blame& blame) const {
   constexpr double kTelling = 0.8;
-  double sum = 0;
-  for (double& value : weight) sum += value += kUnseen;
-  const auto best = static_cast<std::size_t>(std::max_element(weight.begin(), weight.end()) - weight.begin());
-  blame.certainty = weight[best] / sum;
+  const bool segment = blame.place.is_segment();
+  if (stretches.size() < 2 || (!segment && !blame.place.is_server())) return;
+  const Likeliest likeliest = likeliest_of(baseline_, trace, part, stretches, blame.excess_ns);
+  blame.certainty = likeliest.probability;
   blame.spans_missing = blame.certainty < kTelling;
   if (blame.spans_missing) return;
-  blame.place.from = trace.stops[first + best].point;
-  blame.place.to = trace.stops[first + best + 1].point;
+  const std::string& near = trace.stops[likeliest.stretch.stop].point;
+  if (likeliest.stretch.is_server) {
+    blame.place.from = blame.place.to = near;
+  } else {
+    blame.place = {VerdictKind::kSlowSegment, near, trace.stops[likeliest.stretch.stop + 1].point};
+  }
 }
 
 Blame Judge::blame_of(const Trace& trace, const Part& part) const {
-  const Usual usual = baseline_.usual(trace, part);
+  const std::vector<Stretch> stretches = stretches_of(trace, part);
+  const Usual usual = usual_of(baseline_, trace, part, stretches);
   Blame blame;
   blame.known = usual.known;
   blame.baseline_ns = usual.time_ns;
@@ -299,10 +292,8 @@ Blame Judge::blame_of(const Trace& trace, const Part& part) const {
   blame.request_copies_lost = part.request_copies_lost;
   blame.response_copies_lost = part.response_copies_lost;
   blame.place = place_of(trace, part, blame.excess_ns);
-  if (part.kind == PartKind::kSegment) {
-    place_within(trace, part, blame);
-    blame.unordered = trace.hops[part.from].tier == trace.hops[part.to].tier;
-  }
+  place_within(trace, part, stretches, blame);
+  if (part.kind == PartKind::kSegment) blame.unordered = trace.hops[part.from].tier == trace.hops[part.to].tier;
   return blame;
 }
 

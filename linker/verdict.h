@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "linker/baseline.h"
+#include "linker/stretches.h"
 #include "linker/trace.h"
 
 namespace hoptap::linker {
@@ -103,7 +104,7 @@ class Judge {
 
  private:
   Blame blame_of(const Trace& trace, const Part& part) const;
-  void place_within(const Trace& trace, const Part& part, Blame& blame) const;
+  void place_within(const Trace& trace, const Part& part, const std::vector<Stretch>& stretches, Blame& blame) const;
 
   const Baseline& baseline_;
 };

@@ -169,9 +169,13 @@ class Judge:
         return place[verdict["from"]] <= place[expected[1][0]] and place[expected[1][1]] <= place[verdict["to"]]
 
     def is_network_hurt(self, request: truths.Request) -> bool:
-        fault = request.fault
-        by_box = request.reset is not None and request.reset["by"] == "middlebox"
-        return by_box or bool(request.lost) or bool(fault and fault["kind"] in truths.NETWORK_FAULTS)
+        """Did the network do this request any harm: a fault of its own, or being queued behind another's?"""
+        if request.lost or (request.reset is not None and request.reset["by"] == "middlebox"):
+            return True
+        harm_ns = truths.MATERIAL_NS // 2
+        return any(request.answered_at(near) and request.answered_at(far)
+                   and request.round_ns(near, far) - self.usual[near, far] >= harm_ns
+                   for near, far in zip(request.path, request.path[1:]))
 
     def segment_errors(self, request: truths.Request, trace: dict) -> None:
         for part in trace["parts"]:
