@@ -80,6 +80,7 @@ Exchange* ExchangeQueue::begin(const Parser& parser, const Message& message, con
   Exchange* exchange = is_response ? begin_response(parser, message, start) : begin_request(parser, message, start);
   if (exchange == nullptr) return nullptr;
   note_message(exchange->record, message, is_response);
+  if (exchange != &exchanges_.back()) return exchange;  // late: the turns have gone on
   last_turn_ = start.direction;
   has_turn_ = true;
   return exchange;
@@ -125,7 +126,15 @@ Exchange* ExchangeQueue::begin_response(const Parser& parser, const Message& mes
   const bool reversed = start.direction == Direction::kToServer;
   Exchange* exchange = nullptr;
   switch (parser.pairing) {
-    case Pairing::kTurn: exchange = find_by_turn(start); break;
+    case Pairing::kTurn:
+      if (is_late(start)) {
+        exchange = find_late_turn(start);
+        if (exchange == nullptr) ++context_.counters.orphan_responses;
+        if (exchange == nullptr) return nullptr;
+        break;
+      }
+      exchange = find_by_turn(start);
+      break;
     case Pairing::kKey: exchange = find_by_key(message.key, reversed, false); break;
     case Pairing::kOrder: exchange = find_in_order(start); break;
   }
@@ -159,6 +168,23 @@ bool ExchangeQueue::misses_turn(std::uint32_t ack_before, const MessageStart& st
   const std::uint32_t ack = start.stamp.ack;
   return start.stamp.has_ack && sequence_distance(ack, ack_before) > 1 &&
          (place_lost || sequence_distance(ack, start.answered_to) > 1);
+}
+
+/// Did the last turn begin after this response was sent? It has waited behind a hole, then, until other packets came.
+bool ExchangeQueue::is_late(const MessageStart& response) const {
+  if (exchanges_.empty() || !response.stamp.has_ack) return false;
+  const MessageRecord& request = exchanges_.back().record.request;
+  return request.seen() && sequence_distance(response.stamp.ack, request.sequence) <= 0;
+}
+
+/// The turn before the last one, when the late response answers it or goes on with its answer.
+Exchange* ExchangeQueue::find_late_turn(const MessageStart& response) {
+  if (exchanges_.size() < 2) return nullptr;
+  Exchange& turn = exchanges_[exchanges_.size() - 2];
+  if (turn.given_out) return nullptr;
+  if (turn.answered()) return turn.record.response.end_sequence == response.sequence ? &turn : nullptr;
+  const bool received = sequence_distance(response.stamp.ack, turn.record.request.sequence) > 0;
+  return turn.pairable && turn.record.request.seen() && received ? &turn : nullptr;
 }
 
 /// The turn that this response answers or goes on with; null when turns of both sides may have been lost since.

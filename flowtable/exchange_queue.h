@@ -63,6 +63,8 @@ class ExchangeQueue {
   Exchange* begin_request(const Parser& parser, const Message& message, const MessageStart& start);
   Exchange* begin_response(const Parser& parser, const Message& message, const MessageStart& start);
   static bool misses_turn(std::uint32_t ack_before, const MessageStart& start, bool place_lost);
+  bool is_late(const MessageStart& response) const;
+  Exchange* find_late_turn(const MessageStart& response);
   Exchange* find_by_turn(const MessageStart& response);
   Exchange* find_by_key(std::uint64_t key, bool reversed, bool answered);
   Exchange* find_in_order(const MessageStart& response);

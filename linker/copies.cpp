@@ -66,7 +66,7 @@ void add_named(const std::vector<NamedCopy>& copies, std::vector<ResentCopy>& re
     earlier |= copies[at].seen;
     Places later = 0;
     for (std::size_t next = at + 1; next < copies.size(); ++next) later |= copies[next].seen;
-    resent.push_back({copies[at].seen, later & ~earlier, false});
+    resent.push_back({copies[at].seen, later & ~earlier, 0, true});
   }
 }
 
@@ -79,8 +79,10 @@ bool waited_for_repeat(const MessageRecord& here, const MessageRecord& witness) 
   return sending_ns(here) > sending_ns(witness) + repeat_ns / 2;
 }
 
-/// Repeats beyond those of the first byte. The n-th repeat was seen where n were counted.
-void add_counted(Along along, bool first_byte_named, std::vector<ResentCopy>& resent) {
+/// Repeats beyond those of the first byte. The n-th repeat was seen where n were counted, or where the message was
+/// whole without it.
+void add_counted(Along along, Places ends_unseen, bool first_byte_named, std::vector<ResentCopy>& resent) {
+  const auto end_seen = [&](std::size_t place) { return !has_place(ends_unseen, place); };
   const auto repeats = [&](std::size_t place) -> std::uint32_t {
     if (along[place] == nullptr) return 0;
     const std::uint32_t of_first_byte = first_byte_named ? along[place]->copies : 0;
@@ -90,17 +92,23 @@ void add_counted(Along along, bool first_byte_named, std::vector<ResentCopy>& re
   std::uint32_t most = 0;
   for (std::size_t place = 0; place < along.size(); ++place) most = std::max(most, repeats(place));
   for (std::uint32_t repeat = 1; repeat <= std::min(most, kRepeatsMax); ++repeat) {
-    ResentCopy copy{0, 0, true};
     const MessageRecord* witness = nullptr;  // whose sending was not held up: the quickest that saw the repeat
     for (std::size_t place = 0; place < along.size(); ++place) {
       if (along[place] == nullptr || repeats(place) < repeat) continue;
       if (witness == nullptr || sending_ns(*along[place]) < sending_ns(*witness)) witness = along[place];
     }
+    ResentCopy copy{0, 0, 0, false};
     for (std::size_t place = 0; place < along.size(); ++place) {
-      if (along[place] == nullptr) continue;
+      const Places here = Places{1} << place;
       // Without names, a late first byte looks like any other.
-      const bool late = (!first_byte_named && witness->copies > 0) || waited_for_repeat(*along[place], *witness);
-      (repeats(place) >= repeat || !late ? copy.seen : copy.saw_later) |= Places{1} << place;
+      const bool nameless = !first_byte_named && witness->copies > 0;
+      if (along[place] != nullptr && repeats(place) >= repeat) {
+        copy.seen |= here;
+      } else if (along[place] == nullptr || !end_seen(place)) {
+        copy.unknown |= here;
+      } else {
+        (nameless || waited_for_repeat(*along[place], *witness) ? copy.saw_later : copy.seen) |= here;
+      }
     }
     resent.push_back(copy);
   }
@@ -108,7 +116,7 @@ void add_counted(Along along, bool first_byte_named, std::vector<ResentCopy>& re
 
 }  // namespace
 
-std::vector<ResentCopy> resent_copies(Along along) {
+std::vector<ResentCopy> resent_copies(Along along, Places ends_unseen) {
   assert(along.size() <= kPlacesMax);
   std::vector<ResentCopy> resent;
   const auto is_resent = [&](const MessageRecord* message) {
@@ -118,7 +126,7 @@ std::vector<ResentCopy> resent_copies(Along along) {
   auto named = named_copies(along, NamedBy::kTimestamp);
   if (!named) named = named_copies(along, NamedBy::kIpId);
   if (named) add_named(*named, resent);
-  add_counted(along, named.has_value(), resent);
+  add_counted(along, ends_unseen, named.has_value(), resent);
   return resent;
 }
 

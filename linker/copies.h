@@ -18,13 +18,16 @@ constexpr bool has_place(Places places, std::size_t place) { return (places >> p
 struct ResentCopy {
   Places seen = 0;       ///< the places that saw it
   Places saw_later = 0;  ///< the places that saw a later copy, and none before this one
-  /// Known by counting repeats only: `seen` are the places that saw it and a later copy too, and all others may have
-  /// seen either.
-  bool counted = false;
+  Places unknown = 0;    ///< the places that cannot tell
+  bool of_first_byte = true;
+
+  bool operator==(const ResentCopy&) const = default;
 };
 
 /// The resent copies of one message as sighted along its way, sender's side first; null: the place saw nothing of it.
-/// Copies of the first byte are told apart by TSval or IP-ID, all others by counting repeats. At most kPlacesMax places.
-std::vector<ResentCopy> resent_copies(std::span<const flowtable::MessageRecord* const> along);
+/// Copies of the first byte are told apart by TSval or IP-ID, all others by counting repeats. At most kPlacesMax
+/// places.
+/// `ends_unseen`: places that did not capture the end of the message.
+std::vector<ResentCopy> resent_copies(std::span<const flowtable::MessageRecord* const> along, Places ends_unseen = 0);
 
 }  // namespace hoptap::linker

@@ -52,8 +52,8 @@ std::optional<SharedBy> FaultScope::shared() const {
     const double of_slow = share(counts.slow, requests_.slow);
     const double of_all = share(counts.all, requests_.all);
     if (of_slow < kNearlyAll || of_all > kClearlyFewer * of_slow) continue;
-    const double certainty = term(counts.slow, of_slow, of_all) +
-                             term(requests_.slow - counts.slow, 1 - of_slow, 1 - of_all);
+    const double certainty =
+        term(counts.slow, of_slow, of_all) + term(requests_.slow - counts.slow, 1 - of_slow, 1 - of_all);
     if (certainty <= most) continue;
     most = certainty;
     best = SharedBy{kNames[static_cast<std::size_t>(key.first)], key.second, of_slow, of_all};

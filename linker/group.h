@@ -26,8 +26,7 @@ inline std::uint64_t end_ns(const flowtable::HopRecord& record) {
 /// True when both messages were seen to their end, the response not before the request, so that times can be taken
 /// from the record.
 inline bool complete(const flowtable::HopRecord& record) {
-  constexpr std::uint32_t kOpenEnded = flowtable::record_flag::kIncomplete |
-                                       flowtable::record_flag::kRequestEndUnseen |
+  constexpr std::uint32_t kOpenEnded = flowtable::record_flag::kIncomplete | flowtable::record_flag::kRequestEndUnseen |
                                        flowtable::record_flag::kResponseEndUnseen;
   return record.request.seen() && record.response.seen() && record.response.first_ns >= record.request.first_ns &&
          (record.flags & kOpenEnded) == 0;

@@ -9,14 +9,13 @@ constexpr double kPriorLosses = 0.1;  // spread over all places: what is believe
 constexpr int kRoundsMax = 100;
 
 /// Likelihood of the sightings for each last place, times `weight` of that place, scaled to a sum of 1.
-std::vector<double> posterior(std::span<const double> completeness, Places seen, bool counted,
+std::vector<double> posterior(std::span<const double> completeness, Places seen, Places unknown,
                               std::span<const double> weight) {
   std::vector<double> likelihood(completeness.size());
   double so_far = 1;  // of the places up to here, if the copy passed them all
   double sum = 0;
   for (std::size_t last = 0; last < completeness.size(); ++last) {
-    const double shows = counted ? completeness[last] * completeness[last] : completeness[last];
-    so_far *= has_place(seen, last) ? shows : 1 - shows;
+    if (!has_place(unknown, last)) so_far *= has_place(seen, last) ? completeness[last] : 1 - completeness[last];
     const bool seen_beyond = last + 1 < kPlacesMax && (seen >> (last + 1)) != 0;
     likelihood[last] = seen_beyond ? 0 : so_far * weight[last];
     sum += likelihood[last];
@@ -42,7 +41,7 @@ void LossModel::learn(const WayPlaces& way, const ResentCopy& copy) {
     known = ways_.emplace(way.id, Learned{way.completeness, {}, std::vector<double>(way.completeness.size())}).first;
   }
   auto& patterns = known->second.patterns;
-  const Pattern pattern(copy.seen, copy.counted);
+  const Pattern pattern(copy.seen, copy.unknown);
   if (patterns.size() >= kPatternsMax && patterns.count(pattern) == 0) {
     ++refused_;
     return;
@@ -76,11 +75,11 @@ std::vector<double> LossModel::reached(const WayPlaces& way, const ResentCopy& c
   const auto known = ways_.find(way.id);
   if (known != ways_.end() && known->second.losses.size() == others.size()) {
     others = known->second.losses;  // less what this very copy added: it must not confirm itself
-    const std::vector<double> own = posterior(way.completeness, copy.seen, copy.counted, with_prior(others));
-    const bool learned = known->second.patterns.count({copy.seen, copy.counted}) > 0;
+    const std::vector<double> own = posterior(way.completeness, copy.seen, copy.unknown, with_prior(others));
+    const bool learned = known->second.patterns.count({copy.seen, copy.unknown}) > 0;
     for (std::size_t last = 0; last < others.size() && learned; ++last) others[last] -= own[last];
   }
-  return posterior(way.completeness, copy.seen, copy.counted, with_prior(others));
+  return posterior(way.completeness, copy.seen, copy.unknown, with_prior(others));
 }
 
 }  // namespace hoptap::linker

@@ -30,14 +30,15 @@ class LossModel {
   /// was rather lost in the one that loses others).
   void solve();
 
-  /// [n]: the probability that the copy passed places 0..n and was not seen beyond: it was lost between n and n + 1, and
-  /// for the last place, that it arrived there. Works before solve() and for ways never learned, with less to go by.
+  /// [n]: the probability that the copy passed places 0..n and was not seen beyond: it was lost between n and n + 1,
+  /// and for the last place, that it arrived there. Works before solve() and for ways never learned, with less to go
+  /// by.
   std::vector<double> reached(const WayPlaces& way, const ResentCopy& copy) const;
 
   std::uint64_t refused() const { return refused_; }  ///< copies not learned: a limit was reached
 
  private:
-  using Pattern = std::pair<Places, bool>;  ///< ResentCopy::seen, counted
+  using Pattern = std::pair<Places, Places>;  ///< ResentCopy::seen, unknown
   struct Learned {
     std::vector<double> completeness;
     std::map<Pattern, std::uint64_t> patterns;

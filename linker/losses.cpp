@@ -15,6 +15,7 @@ struct Passage {
   Way way{};
   std::vector<std::size_t> stops;              ///< indexes into Trace::stops
   std::vector<const MessageRecord*> messages;  ///< by place; null: not seen there
+  Places ends_unseen = 0;
   WayPlaces places;
 };
 
@@ -32,6 +33,9 @@ Passage passage_of(const Trace& trace, std::size_t first, std::size_t end, Way w
       const flowtable::HopRecord& record = trace.hops[at.hop].record;
       message = way == Way::kToServer ? &record.request : &record.response;
       if (!message->seen()) message = nullptr;
+      const std::uint32_t end_unseen = way == Way::kToServer ? flowtable::record_flag::kRequestEndUnseen
+                                                             : flowtable::record_flag::kResponseEndUnseen;
+      if ((record.flags & end_unseen) != 0) passage.ends_unseen |= Places{1} << place;
     }
     passage.stops.push_back(stop);
     passage.messages.push_back(message);
@@ -69,20 +73,19 @@ void mark_late(const Passage& passage, const ResentCopy& copy, std::size_t last,
 
 void find_losses_of(const Passage& passage, const LossModel& model, Trace& trace) {
   bool arrived = false;
-  for (const ResentCopy& copy : resent_copies(passage.messages)) {
-    if (arrived && !copy.counted) continue;  // what came after it was sent in vain, wherever it went
+  for (const ResentCopy& copy : resent_copies(passage.messages, passage.ends_unseen)) {
+    if (arrived && copy.of_first_byte) continue;  // what came after it was sent in vain, wherever it went
     const std::vector<double> reached = model.reached(passage.places, copy);
     const auto likeliest = std::max_element(reached.begin(), reached.end());
     const auto last = static_cast<std::size_t>(likeliest - reached.begin());
     mark_late(passage, copy, last, trace);
     if (last + 1 == reached.size()) {  // seen everywhere: lost beyond, or sent again in vain
-      if (!copy.counted) add_lost_ack(passage, trace.losses);
+      if (copy.of_first_byte) add_lost_ack(passage, trace.losses);
       arrived = true;
       continue;
     }
     const std::size_t from = std::min(passage.stops[last], passage.stops[last + 1]);
-    trace.losses.push_back(
-        {passage.way == Way::kToServer ? Lost::kRequest : Lost::kResponse, from, *likeliest});
+    trace.losses.push_back({passage.way == Way::kToServer ? Lost::kRequest : Lost::kResponse, from, *likeliest});
   }
 }
 
@@ -104,13 +107,13 @@ void each_passage(const Trace& trace, const Completeness& completeness, Visit vi
 }  // namespace
 
 void find_losses(Trace& trace, const RunKnowledge& run) {
-  each_passage(trace, run.completeness,
-               [&](const Passage& passage) { find_losses_of(passage, run.losses, trace); });
+  each_passage(trace, run.completeness, [&](const Passage& passage) { find_losses_of(passage, run.losses, trace); });
 }
 
 void learn_losses(const Trace& trace, const Completeness& completeness, LossModel& model) {
   each_passage(trace, completeness, [&](const Passage& passage) {
-    for (const ResentCopy& copy : resent_copies(passage.messages)) model.learn(passage.places, copy);
+    for (const ResentCopy& copy : resent_copies(passage.messages, passage.ends_unseen))
+      model.learn(passage.places, copy);
   });
 }
 

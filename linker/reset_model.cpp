@@ -12,16 +12,18 @@ namespace {
 using flowtable::Reset;
 
 // Chances, as far as they matter: what decides is which points saw the resets.
-constexpr double kStray = 0.02;             // a reset where its sender sends none (an answer to late data)
-constexpr double kHostOtherTtl = 0.001;     // a host whose resets have another TTL than its data
-constexpr double kBoxSameTtl = 0.1;         // a box that copies the host's TTL
-constexpr double kBoxOneSided = 0.2;        // a box that resets one side only, for each side
+constexpr double kStray = 0.05;          // a reset where its sender sends none (an answer to late data)
+constexpr double kHostOtherTtl = 0.001;  // a host whose resets have another TTL than its data
+constexpr double kBoxSameTtl = 0.1;      // a box that copies the host's TTL
+constexpr double kBoxOneSided = 0.2;     // a box that resets one side only, for each side
 constexpr double kEven = 0.5;
 
-/// One point that saw the exchange.
+/// One point that saw the exchange. Of two resets that it saw, the first counts: the second one, the other way, is an
+/// end host's answer to what came after.
 struct Witness {
   std::size_t stop = 0;
-  const flowtable::HopRecord* record = nullptr;
+  Reset to_server;
+  Reset to_client;
   double completeness_to_server = 0;
   double completeness_to_client = 0;
 };
@@ -31,17 +33,20 @@ std::vector<Witness> witnesses_of(const Trace& trace, const Completeness& comple
   for (std::size_t stop = 0; stop < trace.stops.size(); ++stop) {
     if (trace.stops[stop].hop == Stop::kMissing) continue;
     const flowtable::HopRecord& record = trace.hops[trace.stops[stop].hop].record;
-    witnesses.push_back({stop, &record, completeness.of(record.point, Way::kToServer),
-                         completeness.of(record.point, Way::kToClient)});
+    Witness& witness = witnesses.emplace_back(Witness{stop, record.to_server_reset, record.to_client_reset,
+                                                      completeness.of(record.point, Way::kToServer),
+                                                      completeness.of(record.point, Way::kToClient)});
+    if (!witness.to_server.seen() || !witness.to_client.seen()) continue;
+    (witness.to_server.time_ns > witness.to_client.time_ns ? witness.to_server : witness.to_client) = {};
   }
   return witnesses;
 }
 
 /// Share of the resets of one way that came with the TTL of the other packets on it; kEven when nobody can say.
-double same_ttl_share(const std::vector<Witness>& witnesses, Reset flowtable::HopRecord::* way) {
+double same_ttl_share(const std::vector<Witness>& witnesses, Reset Witness::*way) {
   double same = 0, known = 0;
   for (const Witness& witness : witnesses) {
-    const Reset& reset = witness.record->*way;
+    const Reset& reset = witness.*way;
     if (!reset.seen() || reset.ttl == 0 || reset.usual_ttl == 0) continue;
     ++known;
     same += reset.ttl == reset.usual_ttl ? 1 : 0;
@@ -71,19 +76,17 @@ double log_likelihood(const Hypothesis& hypothesis, const std::vector<Witness>& 
     const bool before_box = witness.stop <= hypothesis.from;
     const bool to_client = hypothesis.to_client && (!box || before_box);
     const bool to_server = hypothesis.to_server && (!box || !before_box);
-    const Reset& client_way = witness.record->to_client_reset;
-    const Reset& server_way = witness.record->to_server_reset;
-    sum += std::log(chance_of(to_client, client_way.seen(), witness.completeness_to_client));
-    sum += std::log(chance_of(to_server, server_way.seen(), witness.completeness_to_server));
-    any_to_client = any_to_client || (to_client && client_way.seen());
-    any_to_server = any_to_server || (to_server && server_way.seen());
+    sum += std::log(chance_of(to_client, witness.to_client.seen(), witness.completeness_to_client));
+    sum += std::log(chance_of(to_server, witness.to_server.seen(), witness.completeness_to_server));
+    any_to_client = any_to_client || (to_client && witness.to_client.seen());
+    any_to_server = any_to_server || (to_server && witness.to_server.seen());
   }
   const auto ttl_chance = [&](double same) {
     return hypothesis.by == ResetBy::kMiddlebox ? same * kBoxSameTtl + (1 - same) * (1 - kBoxSameTtl)
                                                 : same * (1 - kHostOtherTtl) + (1 - same) * kHostOtherTtl;
   };
-  if (any_to_client) sum += std::log(ttl_chance(same_ttl_share(witnesses, &flowtable::HopRecord::to_client_reset)));
-  if (any_to_server) sum += std::log(ttl_chance(same_ttl_share(witnesses, &flowtable::HopRecord::to_server_reset)));
+  if (any_to_client) sum += std::log(ttl_chance(same_ttl_share(witnesses, &Witness::to_client)));
+  if (any_to_server) sum += std::log(ttl_chance(same_ttl_share(witnesses, &Witness::to_server)));
   return sum;
 }
 
@@ -107,7 +110,7 @@ struct Scored {
 std::vector<Scored> shares_of(const Trace& trace, const Completeness& completeness) {
   const std::vector<Witness> witnesses = witnesses_of(trace, completeness);
   const bool any = std::any_of(witnesses.begin(), witnesses.end(), [](const Witness& witness) {
-    return witness.record->to_client_reset.seen() || witness.record->to_server_reset.seen();
+    return witness.to_client.seen() || witness.to_server.seen();
   });
   std::vector<Scored> shares;
   if (!any) return shares;

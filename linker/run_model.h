@@ -1,5 +1,5 @@
-// What is learned from a whole run before its traces can be judged: paths, captures, losses, usual times. The groups are
-// gone through three times, then every trace is drawn up once more to be judged:
+// What is learned from a whole run before its traces can be judged: paths, captures, losses, usual times. The groups
+// are gone through three times, then every trace is drawn up once more to be judged:
 //   add(leg) and learn_points(group) as they come; observe(group) for all, solve_paths();
 //   learn(group) for all, solve(); then trace_of(group), which many may call.
 #pragma once

@@ -29,7 +29,7 @@ struct RunVerdict : Verdict {
   std::uint64_t slow = 0;        ///< requests with a material excess
   double share_of_excess = 0;    ///< of the slow requests' excess, the culprit's, 0..1
   std::int64_t excess_p95_ns = 0;
-  CopiesLost lost_here;         ///< in the culprit segment, all requests
+  CopiesLost lost_here;  ///< in the culprit segment, all requests
   CopiesLost lost_elsewhere;
   std::int64_t server_ns = 0;        ///< median of the slow requests
   std::int64_t server_usual_ns = 0;  ///< median of the others
@@ -42,15 +42,15 @@ struct RunVerdict : Verdict {
     std::string point;
     double share = 0;  ///< of the requests that do not show it
   };
-  std::vector<Missing> missing;  ///< points missing from some requests
-  std::size_t points_max = 0;    ///< timed points of the richest trace
-  Place leading;                 ///< of kNone: where most of the slow requests' excess is, not enough to blame it
-  std::int64_t leading_ns = 0;   ///< the excess there, median
-  std::string because;           ///< of kCannotTell: why
-  std::vector<std::string> inside;  ///< points within the culprit segment that did not see these requests
+  std::vector<Missing> missing;       ///< points missing from some requests
+  std::size_t points_max = 0;         ///< timed points of the richest trace
+  Place leading;                      ///< of kNone: where most of the slow requests' excess is, not enough to blame it
+  std::int64_t leading_ns = 0;        ///< the excess there, median
+  std::string because;                ///< of kCannotTell: why
+  std::vector<std::string> inside;    ///< points within the culprit segment that did not see these requests
   std::optional<SharedBy> shared_by;  ///< what tells the slow requests from the others
-  std::uint64_t resets = 0;         ///< requests that were reset instead of answered
-  std::uint64_t resets_here = 0;    ///< of kReset: by the culprit
+  std::uint64_t resets = 0;           ///< requests that were reset instead of answered
+  std::uint64_t resets_here = 0;      ///< of kReset: by the culprit
 };
 
 class RunJudge {
@@ -76,7 +76,7 @@ class RunJudge {
     Sketch times;                     ///< all requests
     Sketch baselines;                 ///< slow requests
     Sketch excesses;                  ///< slow requests it is the culprit of
-    CopiesLost lost;                        ///< all requests
+    CopiesLost lost;                  ///< all requests
     std::int64_t owned_ns = 0;        ///< all requests: with sending paced by it
     std::int64_t slow_time_ns = 0;    ///< slow requests
     std::int64_t slow_excess_ns = 0;  ///< slow requests

@@ -20,7 +20,8 @@ bool is_renumbered(const Group& left, const Group& right) {
   for (const HopRecord& a : left.records) {
     for (const HopRecord& b : right.records) {
       if (a.point == b.point) return false;
-      const bool stamps = a.request.tsval != 0 && a.request.tsval == b.request.tsval && a.request.tsecr == b.request.tsecr;
+      const bool stamps =
+          a.request.tsval != 0 && a.request.tsval == b.request.tsval && a.request.tsecr == b.request.tsecr;
       same = same || (stamps && same_request(a.request, b.request));
     }
   }
@@ -45,9 +46,8 @@ bool share_id(const Group& left, const Group& right) {
       });
     });
   };
-  return std::any_of(left.records.begin(), left.records.end(), [&](const HopRecord& record) {
-    return std::any_of(record.ids.begin(), record.ids.end(), has);
-  });
+  return std::any_of(left.records.begin(), left.records.end(),
+                     [&](const HopRecord& record) { return std::any_of(record.ids.begin(), record.ids.end(), has); });
 }
 
 /// At every point that saw both, the outer exchange lasts from before the inner one to after it.

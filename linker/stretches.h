@@ -22,8 +22,8 @@ std::vector<Stretch> stretches_of(const Trace& trace, const Part& part);
 /// What a part usually takes: as learned for it, else the sum of what is learned for its stretches.
 Usual usual_of(const Baseline& baseline, const Trace& trace, const Part& part, const std::vector<Stretch>& stretches);
 
-/// Which stretch most likely held `excess_ns`, and how likely: the one that lost copies, else the one that most often is
-/// that slow in requests that all its points saw.
+/// Which stretch most likely held `excess_ns`, and how likely: the one that lost copies, else the one that most often
+/// is that slow in requests that all its points saw.
 struct Likeliest {
   Stretch stretch;
   double probability = 1;

@@ -163,6 +163,22 @@ FarEnd far_end_of(const Trace& trace, std::size_t timed_count) {
   return timed_count > 1 || requests_routed ? FarEnd::kServer : FarEnd::kUnknown;
 }
 
+bool saw_reset(const HopRecord& record) { return record.to_server_reset.seen() || record.to_client_reset.seen(); }
+
+/// Did a reset come instead of the response? The client's side must lack the response and see a reset, and not have
+/// acknowledged what its capture lacks; where other points saw the response pass, the reset must have passed there too.
+bool was_reset(const Trace& trace) {
+  bool without = false, passed = false, passed_with_reset = false, at_client_side = true;
+  for (const Hop& hop : trace.hops) {
+    const bool whole = complete(hop.record);
+    at_client_side = at_client_side && !whole;
+    without |= at_client_side && saw_reset(hop.record) && hop.record.response.unseen_bytes == 0;
+    passed |= whole;
+    passed_with_reset |= whole && saw_reset(hop.record);
+  }
+  return without && (!passed || passed_with_reset);
+}
+
 std::uint64_t trace_id(const HopRecord& first) {
   return base::hash_values(first.transport, first.request.sequence, first.response.sequence, first.key,
                            base::hash_bytes(first.client.address.bytes), first.client.port,
@@ -190,7 +206,7 @@ Trace make_trace(Group&& group, const Path& path, const RunKnowledge& run) {
   add_stops(trace);
   find_losses(trace, run);
   mark_timed_by_stream(trace.hops);
-  if (!trace.hops.empty() && !complete(trace.hops.front().record)) trace.reset = run.resets.origin(trace, run.completeness);
+  if (was_reset(trace)) trace.reset = run.resets.origin(trace, run.completeness);
   const std::vector<std::size_t> timed = timed_hops(trace);
   if (timed.empty() || trace.reset.by != ResetBy::kNobody) {
     trace.flags |= trace_flag::kUnanswered;

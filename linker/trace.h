@@ -20,22 +20,30 @@ struct Hop {
   NodeId node;
   std::string point;
   std::string role;
-  std::string detail;      ///< of a virtual point, see PathHop
+  std::string detail;        ///< of a virtual point, see PathHop
   std::uint32_t tier = 0;    ///< equal for hops whose order is not known
   std::uint32_t stream = 0;  ///< counts the gateways before it that ended the connection and asked on
-  bool timed = false;      ///< both messages seen whole, and the same ones as at the other hops
+  bool timed = false;        ///< both messages seen whole, and the same ones as at the other hops
 };
 
 /// What a stretch of the response time was spent on. A segment's is a round trip: there and back.
 /// kGateway is the same between two points around a gateway that ends the connection.
-enum class PartKind : std::uint8_t { kClientSend, kSegment, kGateway, kServerKernel, kServerProcess, kServerSend, kDelayedAck };
+enum class PartKind : std::uint8_t {
+  kClientSend,
+  kSegment,
+  kGateway,
+  kServerKernel,
+  kServerProcess,
+  kServerSend,
+  kDelayedAck
+};
 
 struct Part {
   PartKind kind{};
-  std::size_t from = 0;                    ///< hop; of kDelayedAck: the sender that held data back
-  std::size_t to = 0;                      ///< hop; of kDelayedAck: the receiver whose acknowledgment it waited for
-  std::int64_t time_ns = 0;                ///< may be slightly negative for a segment: noise of the stamps
-  std::uint32_t request_copies_lost = 0;   ///< packets of the request that were lost between `from` and `to`
+  std::size_t from = 0;                   ///< hop; of kDelayedAck: the sender that held data back
+  std::size_t to = 0;                     ///< hop; of kDelayedAck: the receiver whose acknowledgment it waited for
+  std::int64_t time_ns = 0;               ///< may be slightly negative for a segment: noise of the stamps
+  std::uint32_t request_copies_lost = 0;  ///< packets of the request that were lost between `from` and `to`
   std::uint32_t response_copies_lost = 0;
 };
 
@@ -77,8 +85,8 @@ inline constexpr std::uint32_t kUnanswered = 1u << 5;       ///< no point saw bo
 }  // namespace trace_flag
 
 struct Trace {
-  std::uint64_t id = 0;    ///< of the request's position in its stream and its time at the first hop
-  std::uint64_t path = 0;  ///< signature of the ordered points
+  std::uint64_t id = 0;      ///< of the request's position in its stream and its time at the first hop
+  std::uint64_t path = 0;    ///< signature of the ordered points
   std::vector<Hop> hops;     ///< client first
   std::vector<Stop> stops;   ///< the hops and the missing points, client first
   std::vector<Loss> losses;  ///< between stops

@@ -9,10 +9,10 @@
 namespace hoptap::linker {
 namespace {
 
-constexpr std::int64_t kMaterialNs = 500'000;    // less is below what scheduling does to any request
+constexpr std::int64_t kMaterialNs = 500'000;     // less is below what scheduling does to any request
 constexpr std::int64_t kRoundTripNs = 1'000'000;  // of a segment that can dominate a request, or pace its sending
 constexpr double kSurpriseMax = 30;
-constexpr std::int64_t kNoiseNs = 200'000;       // of a part: interrupts, a cold cache
+constexpr std::int64_t kNoiseNs = 200'000;  // of a part: interrupts, a cold cache
 constexpr std::int64_t kTransferMinNs = 5'000'000;
 constexpr std::int64_t kServerDominantNs = 5'000'000;
 constexpr std::uint64_t kSmallWindowBytes = 65'536;  // a receiver without window scaling
@@ -33,8 +33,8 @@ bool receiver_closed_window(const flowtable::MessageRecord& message, std::int64_
 Place place_of(const Trace& trace, const Part& part, std::int64_t excess_ns) {
   const std::string& from = trace.hops[part.from].point;
   const std::string& to = trace.hops[part.to].point;
-  const std::string& client = trace.client_end().point;
-  const std::string& server = trace.server_end().point;
+  const std::string& client = trace.stops.front().point;
+  const std::string& server = trace.stops.back().point;
   switch (part.kind) {
     case PartKind::kSegment: return {VerdictKind::kSlowSegment, from, to};
     case PartKind::kGateway: return {VerdictKind::kGatewaySlow, from, to};

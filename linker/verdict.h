@@ -28,8 +28,8 @@ enum class VerdictKind : std::uint8_t {
   kCannotTell,
 };
 
-/// "none", "slow_segment", "loss", "gateway_slow", "server_slow", "server_kernel", "delayed_ack", "client_slow", "transfer",
-/// "reset", "dominant", "cannot_tell".
+/// "none", "slow_segment", "loss", "gateway_slow", "server_slow", "server_kernel", "delayed_ack", "client_slow",
+/// "transfer", "reset", "dominant", "cannot_tell".
 const char* verdict_name(VerdictKind kind);
 
 /// What can be blamed. A segment, a delayed ACK and a reset by a middlebox have two points; else `to` equals `from`.

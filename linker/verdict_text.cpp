@@ -54,11 +54,10 @@ std::string trace_segment_text(const Trace& trace, const Judgement& judgement) {
           : "";
   const std::string paced =
       blame.paced_ns > 0 ? fmt::format(", +{} sending that waited for it", duration_text(blame.paced_ns)) : "";
-  return fmt::format("{} of this request's time waited on {}: +{} round trip (baseline {}){}{}.",
-                     percent(verdict.contribution),
-                     segment_words(verdict.from, verdict.to, inside_of(trace, judgement), "it"),
-                     duration_text(verdict.excess_ns - blame.paced_ns), duration_text(verdict.baseline_ns), paced,
-                     lost);
+  return fmt::format(
+      "{} of this request's time waited on {}: +{} round trip (baseline {}){}{}.", percent(verdict.contribution),
+      segment_words(verdict.from, verdict.to, inside_of(trace, judgement), "it"),
+      duration_text(verdict.excess_ns - blame.paced_ns), duration_text(verdict.baseline_ns), paced, lost);
 }
 
 std::string trace_cannot_tell_text(const Trace& trace, const Judgement& judgement) {
@@ -115,9 +114,9 @@ std::string run_slow_text(const RunVerdict& verdict) {
 }
 
 std::string run_segment_text(const RunVerdict& verdict) {
-  std::string text =
-      fmt::format("{} waited on {}: +{} round trip (baseline {})", run_slow_text(verdict),
-                  segment_words(verdict.from, verdict.to, verdict.inside, "these requests"), duration_text(verdict.excess_ns), duration_text(verdict.baseline_ns));
+  std::string text = fmt::format("{} waited on {}: +{} round trip (baseline {})", run_slow_text(verdict),
+                                 segment_words(verdict.from, verdict.to, verdict.inside, "these requests"),
+                                 duration_text(verdict.excess_ns), duration_text(verdict.baseline_ns));
   if (verdict.lost_here.total() > 0) {
     text +=
         fmt::format(", {} lost there, {} elsewhere", copies_of(verdict.lost_here.request, verdict.lost_here.response),

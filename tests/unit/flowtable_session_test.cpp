@@ -374,5 +374,23 @@ TEST(Session, APauseInsideATurnIsPartOfItsTime) {
   EXPECT_GE(hops[0].response.last_ns - hops[0].response.first_ns, 1500 * kMillisecond);
 }
 
+TEST(Session, AResponseBehindAHoleIsNotTheNextTurns) {
+  Script script;
+  script.handshake();
+  script.client.send("\x01 first");
+  script.server.lose(20);
+  script.server.send("rest of the answer");
+  script.client.ack();
+  script.client.send("\x01 second");  // only now the hole is known to stay one
+  script.wait(10 * kMillisecond);
+  script.server.send("second answer");
+  script.client.ack();
+  for (const HopRecord& hop : script.finish()) {
+    if (!hop.request.seen() || !hop.response.seen()) continue;
+    EXPECT_GE(hop.response.first_ns, hop.request.first_ns);
+    EXPECT_EQ(hop.response.bytes, hop.request.bytes == 7 ? 18u : 13u);
+  }
+}
+
 }  // namespace
 }  // namespace hoptap::tests

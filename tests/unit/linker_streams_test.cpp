@@ -45,7 +45,8 @@ TEST(Streams, RenumberedOnesAreJoinedWhenNothingElseFits) {
     return Group{{sighting_at(point, sequence, sequence + 9, 0, 10)}};
   };
   EXPECT_EQ(linker::join_renumbered({group(0, 1'000'000), group(1, 9'000'000)}).size(), 1u);
-  EXPECT_EQ(linker::join_renumbered({group(0, 1'000'000), group(0, 9'000'000)}).size(), 2u) << "one point sees no twins";
+  EXPECT_EQ(linker::join_renumbered({group(0, 1'000'000), group(0, 9'000'000)}).size(), 2u)
+      << "one point sees no twins";
   EXPECT_EQ(linker::join_renumbered({group(0, 1'000'000), group(1, 9'000'000), group(2, 17'000'000)}).size(), 3u)
       << "which belongs to which cannot be told";
 }

@@ -186,7 +186,7 @@ std::vector<std::string> resent(const std::vector<MessageRecord>& messages) {
     return text;
   };
   for (const linker::ResentCopy& copy : linker::resent_copies(along))
-    texts.push_back(text_of(copy.seen) + " " + text_of(copy.saw_later) + (copy.counted ? " counted" : ""));
+    texts.push_back(text_of(copy.seen) + " " + text_of(copy.saw_later) + (copy.of_first_byte ? "" : " counted"));
   return texts;
 }
 
