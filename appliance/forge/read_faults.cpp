@@ -16,9 +16,9 @@ struct Keys {
   bool closed_for;
 };
 constexpr std::array kKinds{
-    Keys{"delay", true, true, false},        Keys{"lose_request", true, false, false},
+    Keys{"delay", true, true, false},          Keys{"lose_request", true, false, false},
     Keys{"lose_response", true, false, false}, Keys{"lose_ack", true, false, false},
-    Keys{"server_slow", false, true, false}, Keys{"zero_window", false, false, true},
+    Keys{"server_slow", false, true, false},   Keys{"zero_window", false, false, true},
     Keys{"reset", false, false, false},
 };
 
@@ -78,8 +78,9 @@ std::vector<FaultPlan> read_faults(const YAML::Node& node) {
     share += faults.back().share;
     constexpr double kWhole = 1 + 1e-9;
     if (share > kWhole)
-      throw ScenarioError(faults.back().line, "the shares of the faults add up to more than 1, and no request is hit "
-                                              "twice; lower them (a share is 0.25 unless given)");
+      throw ScenarioError(faults.back().line,
+                          "the shares of the faults add up to more than 1, and no request is hit "
+                          "twice; lower them (a share is 0.25 unless given)");
   }
   return faults;
 }

@@ -30,12 +30,21 @@ Scenario read(const YAML::Node& root) {
   return scenario;
 }
 
+/// Complaints quote the scenario, which may hold anything.
+std::string one_line(std::string text) {
+  constexpr std::size_t kLengthMax = 400;
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) < ' ') c = ' ';
+  if (text.size() > kLengthMax) text.replace(kLengthMax, std::string::npos, "...");
+  return text;
+}
+
 }  // namespace
 
 base::Outcome<Scenario> read_scenario(const std::string& text, std::string_view file) {
   const auto failure = [&](int line, std::string_view what) {
     const std::string place = line > 0 ? fmt::format("{}:{}", file, line) : std::string(file);
-    return tl::unexpected(base::Failure{fmt::format("{}: {}", place, what)});
+    return tl::unexpected(base::Failure{one_line(fmt::format("{}: {}", place, what))});
   };
   try {
     return read(YAML::Load(text));
