@@ -45,6 +45,7 @@ struct Packet {
   Toward toward = Toward::kServer;
   std::int32_t place = 0;          ///< index on the connection's route: the element it is at
   std::uint32_t transmission = 0;  ///< counts what one end sends; the copies made on the way share it
+  std::uint32_t number = 0;        ///< of its memory, the network's
   bool quiet = false;              ///< before the captures began
 
   // IP and TCP headers as they are here.

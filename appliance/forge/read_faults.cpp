@@ -32,6 +32,7 @@ void read_segment(const Section& section, FaultPlan& fault) {
 
 FaultPlan read_fault(const YAML::Node& node) {
   std::vector<std::string_view> names;
+  names.reserve(kKinds.size());
   for (const Keys& keys : kKinds) names.push_back(keys.kind);
   const Section any(node, "a fault", {"kind", "share", "segment", "add_us", "direction", "for_us", "by"});
   any.need("kind");

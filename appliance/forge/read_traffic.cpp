@@ -51,11 +51,11 @@ Distribution read_form(const YAML::Node& node, const std::string& what) {
   }
   if (form.has("lognormal")) {
     constexpr double kSigmaMax = 20;
-    const Distribution d = two("lognormal", Distribution::Kind::kLognormal);
+    Distribution d = two("lognormal", Distribution::Kind::kLognormal);
     if (d.second > kSigmaMax) form.fail("lognormal", "is [median, sigma]; sigma is at most 20 (of the logarithm)");
     return d;
   }
-  const Distribution d = two("uniform", Distribution::Kind::kUniform);
+  Distribution d = two("uniform", Distribution::Kind::kUniform);
   if (d.first > d.second) form.fail("uniform", "is [low, high]");
   return d;
 }

@@ -10,7 +10,7 @@ namespace hoptap::forge {
 namespace {
 
 std::string read_name(const Section& top) {
-  const std::string name = top.need("name").IsScalar() ? top.text("name", "") : "";
+  std::string name = top.need("name").IsScalar() ? top.text("name", "") : "";
   const auto fits = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
   constexpr std::size_t kNameMax = 40;
   if (name.empty() || name.size() > kNameMax || name[0] < 'a' || name[0] > 'z' ||
