@@ -31,10 +31,11 @@ class CommandLine(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.scratch)
 
     def test_help_teaches(self):
-        for words in (["--help"], ["path", "--help"], ["records", "--help"]):
+        for words, word in ((["--help"], b"hoptap path"), (["path", "--help"], b"FILE"), (["records", "--help"], b"FILE"),
+                            (["forge", "--help"], b"SCENARIO")):
             done = hoptap(*words)
             self.assertEqual(done.returncode, 0)
-            self.assertIn(b"FILE" if len(words) > 1 else b"hoptap path", done.stdout)
+            self.assertIn(word, done.stdout)
 
     def test_wrong_usage_is_2(self):
         for words in ([], ["path"], ["path", "--nonsense", DEMO[0]], ["nonsense"],
@@ -107,6 +108,31 @@ class CommandLine(unittest.TestCase):
         done = hoptap("path", cut)
         self.assertEqual(done.returncode, 0)
         self.assertIn(b"cut", done.stdout)
+
+    def test_forge_makes_what_path_reads(self):
+        scenario, out = self.scratch / "try.yaml", self.scratch / "try"
+        scenario.write_bytes(hoptap("forge", "--example").stdout)
+        done = hoptap("forge", scenario, "--out", out)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        truth = [json.loads(line) for line in (out / "truth.jsonl").read_text().splitlines()]
+        self.assertEqual(len(truth), 1 + 400)
+        joined = rows(hoptap("path", "--json", *sorted((out / "captures").glob("*.pcap"))))
+        self.assertEqual({row["resource"].split("id=")[1] for row in joined if "id=" in row.get("resource", "")},
+                         {row["id"] for row in truth[1:]})
+
+    def test_forge_says_what_is_wrong(self):
+        scenario = self.scratch / "try.yaml"
+        scenario.write_text("name: t\ntraffic: {requests: 1}\npath:\n  - {point: a}\n  - segment: {delay_ms: 1}\n")
+        for words, code, text in ((["forge"], 2, b"--example"), (["forge", scenario], 2, b"--out"),
+                                  (["forge", scenario, "--out", self.scratch], 2, b"try.yaml:5: 'delay_ms'"),
+                                  (["forge", self.scratch / "absent", "--out", self.scratch], 3, b"No such file"),
+                                  (["forge", self.scratch, "--out", self.scratch], 3, b"directory")):
+            done = hoptap(*words)
+            self.assertEqual(done.returncode, code, words)
+            self.assertIn(text, done.stderr)
+            self.assertEqual(done.stderr.count(b"\n"), 1, done.stderr)
+        scenario.write_text("name: t\ntraffic: {requests: 1}\npath:\n  - {point: a}\n")
+        self.assertEqual(hoptap("forge", scenario, "--out", "/dev/null/x").returncode, 4)
 
     def test_points_are_named_and_hinted(self):
         done = hoptap("path", "--json", "--point", f"{DEMO[0]}=client:host", *DEMO)

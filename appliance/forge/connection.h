@@ -24,28 +24,28 @@ class Connection {
   Endpoint& sender(Toward toward) { return toward == Toward::kServer ? *client : *server; }
   Endpoint& receiver(Toward toward) { return sender(opposite(toward)); }
 
-  Address client_address;  ///< as at the client
-  Address target_address;  ///< what the client sends to
-  Address server_address;  ///< as at the server
+  Address client_address;       ///< as at the client
+  Address target_address;       ///< what the client sends to
+  Address server_address;       ///< as at the server
   Address peer_seen_by_server;  ///< who the server believes its client to be
   std::unique_ptr<Endpoint> client;
   std::unique_ptr<Endpoint> server;
   std::vector<ElementMemory> memories;  ///< of each place on the route
   std::array<Time, 2> last_departure{-1, -1};
-  std::uint32_t client_device = 0;      ///< which client host it is, for its MAC address
-  bool quiet = false;                   ///< the captures have not begun for it
+  std::uint32_t client_device = 0;  ///< which client host it is, for its MAC address
+  bool quiet = false;               ///< the captures have not begun for it
 
   // What the two programs keep about it.
-  std::uint64_t server_read = 0;       ///< of the stream to the server: requests taken so far
-  Exchange* serving = nullptr;         ///< what the server works on
-  std::uint64_t client_read = 0;       ///< of the stream to the client: responses taken so far
-  std::deque<Exchange*> outstanding;   ///< requests without their whole answer, in order
-  std::uint32_t slot = 0;              ///< the client program's
+  std::uint64_t server_read = 0;      ///< of the stream to the server: requests taken so far
+  Exchange* serving = nullptr;        ///< what the server works on
+  std::uint64_t client_read = 0;      ///< of the stream to the client: responses taken so far
+  std::deque<Exchange*> outstanding;  ///< requests without their whole answer, in order
+  std::uint32_t slot = 0;             ///< the client program's
   std::uint32_t requests_left = 0;
   Connection* behind_gateway = nullptr;  ///< where a gateway asks on, and back
-  Exchange* ack_loss = nullptr;        ///< the acknowledgments of its response are being lost
-  Time ack_loss_since = 0;             ///< waiting for that since then; 0: not yet
-  std::uint64_t body_after = 0;        ///< the rest of a request is written when this is acknowledged; 0: nothing
+  Exchange* ack_loss = nullptr;          ///< the acknowledgments of its response are being lost
+  Time ack_loss_since = 0;               ///< waiting for that since then; 0: not yet
+  std::uint64_t body_after = 0;          ///< the rest of a request is written when this is acknowledged; 0: nothing
 
  private:
   std::uint64_t number_;

@@ -16,7 +16,9 @@ struct Distribution {
   std::vector<double> values;   ///< of kPick
   std::vector<double> weights;  ///< of kPick, as many as values
 
-  static Distribution constant(double value) { return {.kind = Kind::kConstant, .first = value, .values = {}, .weights = {}}; }
+  static Distribution constant(double value) {
+    return {.kind = Kind::kConstant, .first = value, .values = {}, .weights = {}};
+  }
 
   /// Never below zero.
   double sample(Random& random) const;

@@ -19,14 +19,14 @@ struct ElementMemory {
   explicit ElementMemory(std::uint64_t seed) : random(seed, "element") {}
 
   Random random;
-  std::array<Time, 2> last_arrival{};        ///< segment, each way
-  Address translated;                        ///< snat, fullnat: who the server talks to
-  Address original;                          ///< ... and who that is before it
-  std::array<std::uint32_t, 2> shift{};      ///< rewrite: added to sequence numbers each way
-  std::uint32_t timestamp_shift = 0;         ///< synproxy: added to the server's TSval
-  int stage = 0;                             ///< synproxy: how far the handshake is
-  std::unique_ptr<Packet> syn;               ///< synproxy: the client's
-  Packet* held = nullptr;                    ///< tso: being joined
+  std::array<Time, 2> last_arrival{};    ///< segment, each way
+  Address translated;                    ///< snat, fullnat: who the server talks to
+  Address original;                      ///< ... and who that is before it
+  std::array<std::uint32_t, 2> shift{};  ///< rewrite: added to sequence numbers each way
+  std::uint32_t timestamp_shift = 0;     ///< synproxy: added to the server's TSval
+  int stage = 0;                         ///< synproxy: how far the handshake is
+  std::unique_ptr<Packet> syn;           ///< synproxy: the client's
+  Packet* held = nullptr;                ///< tso: being joined
   Time held_since = 0;
 };
 

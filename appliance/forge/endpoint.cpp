@@ -332,8 +332,8 @@ void Endpoint::blocked(bool is_blocked) {
   if (is_blocked) {
     const Message* message = stream_out().find(sender_.next());
     // Time before a request's first byte is not part of its response time.
-    const bool counts = message != nullptr && message->exchange != nullptr &&
-                        (!message->is_request || message->exchange->started);
+    const bool counts =
+        message != nullptr && message->exchange != nullptr && (!message->is_request || message->exchange->started);
     waiting_ = counts ? message->exchange : nullptr;
     blocked_since_ = now;
     Endpoint& other = peer();
@@ -346,39 +346,41 @@ void Endpoint::blocked(bool is_blocked) {
 // ---- the truth ----
 
 void Endpoint::note_sent(const Packet& packet, Cause cause, Time time) {
-  stream_out().each(packet.from, packet.from + packet.bytes, [&](const Message& message, std::uint64_t from, std::uint64_t end) {
-    Exchange& exchange = *message.exchange;
-    if (cause == Cause::kNew) {
-      if (message.is_request && !exchange.started) {
-        exchange.started = true;
-        exchange.start = time;
-      }
-      return;
-    }
-    if (!message.is_request) exchange.resent_after_ack_loss = true;
-    exchange.resent.push_back({.connection = &connection_,
-                               .is_request = message.is_request,
-                               .cause = cause,
-                               .time = time,
-                               .from = from,
-                               .end = end,
-                               .transmission = packet.transmission,
-                               .came_before = peer().receiver_.has(from, end),
-                               .was_needed = false});
-  });
+  stream_out().each(packet.from, packet.from + packet.bytes,
+                    [&](const Message& message, std::uint64_t from, std::uint64_t end) {
+                      Exchange& exchange = *message.exchange;
+                      if (cause == Cause::kNew) {
+                        if (message.is_request && !exchange.started) {
+                          exchange.started = true;
+                          exchange.start = time;
+                        }
+                        return;
+                      }
+                      if (!message.is_request) exchange.resent_after_ack_loss = true;
+                      exchange.resent.push_back({.connection = &connection_,
+                                                 .is_request = message.is_request,
+                                                 .cause = cause,
+                                                 .time = time,
+                                                 .from = from,
+                                                 .end = end,
+                                                 .transmission = packet.transmission,
+                                                 .came_before = peer().receiver_.has(from, end),
+                                                 .was_needed = false});
+                    });
 }
 
 void Endpoint::note_delivery(const Packet& packet) {
-  stream_in().each(packet.from, packet.from + packet.bytes, [&](const Message& message, std::uint64_t from, std::uint64_t end) {
-    for (Resent& resent : message.exchange->resent) {
-      const std::uint64_t first = std::max(from, resent.from);
-      const std::uint64_t last = std::min(end, resent.end);
-      if (resent.connection != &connection_ || resent.is_request != message.is_request || first >= last ||
-          receiver_.has(first, last))
-        continue;
-      (packet.transmission < resent.transmission ? resent.came_before : resent.was_needed) = true;
-    }
-  });
+  stream_in().each(packet.from, packet.from + packet.bytes,
+                   [&](const Message& message, std::uint64_t from, std::uint64_t end) {
+                     for (Resent& resent : message.exchange->resent) {
+                       const std::uint64_t first = std::max(from, resent.from);
+                       const std::uint64_t last = std::min(end, resent.end);
+                       if (resent.connection != &connection_ || resent.is_request != message.is_request ||
+                           first >= last || receiver_.has(first, last))
+                         continue;
+                       (packet.transmission < resent.transmission ? resent.came_before : resent.was_needed) = true;
+                     }
+                   });
 }
 
 }  // namespace hoptap::forge

@@ -27,8 +27,8 @@ class Program {
 struct EndpointConfig {
   Toward toward = Toward::kServer;  ///< where it sends: to the server, if it is the client
   bool timestamps = true;
-  std::uint32_t mss = 1448;          ///< payload bytes, beside timestamps if they are on
-  std::uint32_t burst_bytes = 0;     ///< at once to a network card that cuts them (TSO)
+  std::uint32_t mss = 1448;       ///< payload bytes, beside timestamps if they are on
+  std::uint32_t burst_bytes = 0;  ///< at once to a network card that cuts them (TSO)
   Time delayed_ack = 40 * kMillisecond;
   std::uint32_t initial_sequence = 0;
   std::uint32_t timestamp_offset = 0;

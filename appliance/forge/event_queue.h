@@ -31,9 +31,7 @@ class EventQueue {
     std::uint64_t order;
     Handler* handler;
     std::uint64_t what;
-    bool operator>(const Event& other) const {
-      return time != other.time ? time > other.time : order > other.order;
-    }
+    bool operator>(const Event& other) const { return time != other.time ? time > other.time : order > other.order; }
   };
 
   Time now_ = 0;

@@ -7,9 +7,9 @@
 #include <utility>
 #include <vector>
 
+#include "appliance/forge/instant.h"
 #include "appliance/forge/packet.h"
 #include "appliance/forge/scenario.h"
-#include "appliance/forge/instant.h"
 
 namespace hoptap::forge {
 
@@ -22,7 +22,7 @@ class Coverage {
   bool whole(std::uint64_t bytes) const { return prefix_ >= bytes; }
 
  private:
-  std::uint64_t prefix_ = 0;                                     ///< all before it
+  std::uint64_t prefix_ = 0;                                    ///< all before it
   std::vector<std::pair<std::uint64_t, std::uint64_t>> ahead_;  ///< ranges behind it
 };
 
@@ -36,7 +36,7 @@ struct Passing {
 
 struct AtPoint {
   std::uint32_t point = 0;
-  std::uint64_t request_bytes = 0;   ///< whole messages as they are here; 0: not known
+  std::uint64_t request_bytes = 0;  ///< whole messages as they are here; 0: not known
   std::uint64_t response_bytes = 0;
   Passing request;
   Passing response;
@@ -73,9 +73,9 @@ struct Exchange {
   std::uint64_t request_bytes = 0;
   std::uint64_t response_bytes = 0;
   Time service = 0;
-  std::string header_lines;            ///< with header ids
+  std::string header_lines;  ///< with header ids
   const FaultPlan* fault = nullptr;
-  double fault_at = 0;                 ///< which share of a message's bytes the fault hits
+  double fault_at = 0;  ///< which share of a message's bytes the fault hits
 
   // What happened.
   bool started = false;
@@ -86,7 +86,7 @@ struct Exchange {
   Address client;
   Address server;
   int status = 0;
-  Time served = 0;                     ///< what the process took
+  Time served = 0;  ///< what the process took
   bool fault_done = false;
   bool resent_after_ack_loss = false;
   const std::string* fault_from = nullptr;

@@ -19,7 +19,8 @@ void refuse_other_captures(const std::filesystem::path& captures, const std::vec
   std::set<std::string> ours;
   for (const Point* point : points) ours.insert(PathModel::file_name(point->index(), point->plan().name));
   for (const auto& entry : std::filesystem::directory_iterator(captures))
-    if (const std::string name = entry.path().filename().string(); entry.path().extension() == ".pcap" && !ours.contains(name))
+    if (const std::string name = entry.path().filename().string();
+        entry.path().extension() == ".pcap" && !ours.contains(name))
       throw std::runtime_error(
           fmt::format("{} already holds {}, which is not of this scenario; remove it or choose another folder",
                       captures.string(), name));

@@ -152,8 +152,10 @@ void FrameMaker::tcp(const Packet& packet) {
   packet.connection->stream(packet.toward).copy(packet.from, packet.bytes, buffer_.data() + used_);
   used_ += packet.bytes;
   const std::size_t bytes = used_ - start;
-  const std::uint64_t pseudo = checksum_add(0, base::Bytes(buffer_).subspan(start - 8, 8));  // addresses end the IP header
-  std::array<std::uint8_t, 4> rest{0, kProtocolTcp, static_cast<std::uint8_t>(bytes >> 8), static_cast<std::uint8_t>(bytes)};
+  const std::uint64_t pseudo =
+      checksum_add(0, base::Bytes(buffer_).subspan(start - 8, 8));  // addresses end the IP header
+  std::array<std::uint8_t, 4> rest{0, kProtocolTcp, static_cast<std::uint8_t>(bytes >> 8),
+                                   static_cast<std::uint8_t>(bytes)};
   const std::uint16_t sum =
       checksum_fold(checksum_add(checksum_add(pseudo, rest), base::Bytes(buffer_).subspan(start, bytes)));
   buffer_[start + 16] = static_cast<std::uint8_t>(sum >> 8);

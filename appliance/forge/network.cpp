@@ -5,7 +5,7 @@
 namespace hoptap::forge {
 namespace {
 
-// What an event is for, in its lowest bit: a packet's address, or a place and a connection.
+// What an event is for, in its lowest bit: a packet's number, or a place and a connection.
 constexpr std::uint64_t kWake = 1;
 constexpr int kPlaceBits = 12;
 constexpr std::uint64_t kPlaceMask = (1U << kPlaceBits) - 1;
@@ -14,16 +14,23 @@ constexpr Time kBetweenPackets = 200;  ///< how fast a host can send one after t
 }  // namespace
 
 Packet& Network::make() {
-  if (free_.empty()) return packets_.emplace_back();
-  Packet& packet = *free_.back();
+  if (free_.empty()) {
+    Packet& packet = packets_.emplace_back();
+    packet.number = static_cast<std::uint32_t>(packets_.size() - 1);
+    return packet;
+  }
+  const std::uint32_t number = free_.back();
   free_.pop_back();
-  packet = Packet{};
-  return packet;
+  packets_[number] = Packet{};
+  packets_[number].number = number;
+  return packets_[number];
 }
 
 Packet& Network::copy(const Packet& packet) {
   Packet& twin = make();
+  const std::uint32_t number = twin.number;
   twin = packet;
+  twin.number = number;
   return twin;
 }
 
@@ -35,14 +42,14 @@ Time Network::send(Packet& packet) {
   return last;
 }
 
-void Network::go_on(Packet& packet, Time time) { queue_.at(time, *this, reinterpret_cast<std::uintptr_t>(&packet)); }
+void Network::go_on(Packet& packet, Time time) { queue_.at(time, *this, std::uint64_t{packet.number} << 1); }
 
 void Network::call_back(const Connection& connection, std::int32_t place, Time time) {
   queue_.at(time, *this, (connection.number() << kPlaceBits | static_cast<std::uint64_t>(place)) << 1 | kWake);
 }
 
 void Network::happen(std::uint64_t what) {
-  if ((what & kWake) == 0) return travel(*reinterpret_cast<Packet*>(static_cast<std::uintptr_t>(what)));
+  if ((what & kWake) == 0) return travel(packets_[what >> 1]);
   what >>= 1;
   Connection& connection = *connections_[what >> kPlaceBits];
   const auto place = static_cast<std::size_t>(what & kPlaceMask);

@@ -19,7 +19,7 @@ class Network : public Handler {
   /// A packet to fill in. It lives until it arrives or is dropped.
   Packet& make();
   Packet& copy(const Packet& packet);
-  void drop(Packet& packet) { free_.push_back(&packet); }
+  void drop(Packet& packet) { free_.push_back(packet.number); }
 
   /// A host sends: packets of one host and connection leave one after the other. Returns when this one does.
   Time send(Packet& packet);
@@ -36,7 +36,7 @@ class Network : public Handler {
 
   EventQueue& queue_;
   std::deque<Packet> packets_;
-  std::vector<Packet*> free_;
+  std::vector<std::uint32_t> free_;
   std::vector<Connection*> connections_;  ///< by number
 };
 

@@ -43,9 +43,10 @@ struct Packet {
 
   Connection* connection = nullptr;
   Toward toward = Toward::kServer;
-  std::int32_t place = 0;        ///< index on the connection's route: the element it is at
+  std::int32_t place = 0;          ///< index on the connection's route: the element it is at
   std::uint32_t transmission = 0;  ///< counts what one end sends; the copies made on the way share it
-  bool quiet = false;            ///< before the captures began
+  std::uint32_t number = 0;        ///< of its memory, the network's
+  bool quiet = false;              ///< before the captures began
 
   // IP and TCP headers as they are here.
   Address source;
@@ -59,8 +60,8 @@ struct Packet {
   bool timestamps = false;
   std::uint32_t tsval = 0;
   std::uint32_t tsecr = 0;
-  bool sack_permitted = false;     ///< SYN only, as mss and window_scale
-  std::uint16_t mss = 0;           ///< 0: no option
+  bool sack_permitted = false;  ///< SYN only, as mss and window_scale
+  std::uint16_t mss = 0;        ///< 0: no option
   std::uint8_t window_scale = 0;
   std::uint8_t sack_count = 0;
   std::array<SackBlock, kSackBlocksMax> sacks{};

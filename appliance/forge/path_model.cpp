@@ -34,7 +34,8 @@ PathModel::PathModel(const Scenario& scenario, const std::string& folder, std::u
     }
   }
   finish_span();
-  if (points_.empty()) throw ScenarioError(0, "the path has no point: nothing would be captured; add '- point: client'");
+  if (points_.empty())
+    throw ScenarioError(0, "the path has no point: nothing would be captured; add '- point: client'");
   place_faults(scenario);
 }
 
@@ -86,7 +87,8 @@ PathModel::Node PathModel::build_one(const ElementPlan& plan, std::vector<Open>&
     return {.element = &add<TunnelEnd>(*tunnel, tunnels_, true)};
   }
   if (std::holds_alternative<TunnelEndPlan>(plan.what)) {
-    if (open.empty()) throw ScenarioError(plan.line, "a tunnel_end without a tunnel before it on this stretch of the path");
+    if (open.empty())
+      throw ScenarioError(plan.line, "a tunnel_end without a tunnel before it on this stretch of the path");
     const Open tunnel = open.back();
     open.pop_back();
     return {.element = &add<TunnelEnd>(tunnel.plan, tunnel.number, false)};
@@ -118,7 +120,8 @@ std::vector<PathModel::Position> PathModel::walk(const Nodes& nodes, std::vector
       if (node.point == nullptr) continue;
       const std::string& name = node.point->plan().name;
       std::vector<Segment*>& segments = between_[{position.point, name}];
-      if (position.segment != nullptr && std::find(segments.begin(), segments.end(), position.segment) == segments.end())
+      if (position.segment != nullptr &&
+          std::find(segments.begin(), segments.end(), position.segment) == segments.end())
         segments.push_back(position.segment);
       position = {.point = name, .segment = nullptr};
     }
@@ -132,14 +135,18 @@ void PathModel::place_faults(const Scenario& scenario) {
     if (!fault.has_segment()) continue;
     for (const std::string& name : {fault.from, fault.to})
       if (std::none_of(points_.begin(), points_.end(), [&](const Point* point) { return point->plan().name == name; }))
-        throw ScenarioError(fault.line, fmt::format("the segment [{}, {}]: there is no point '{}'", fault.from, fault.to, name));
+        throw ScenarioError(fault.line,
+                            fmt::format("the segment [{}, {}]: there is no point '{}'", fault.from, fault.to, name));
     const auto found = between_.find({fault.from, fault.to});
     if (found == between_.end())
-      throw ScenarioError(fault.line, fmt::format("the segment [{}, {}]: these points do not follow each other; a segment "
-                                                  "is two neighbours, client side first", fault.from, fault.to));
+      throw ScenarioError(fault.line,
+                          fmt::format("the segment [{}, {}]: these points do not follow each other; a segment "
+                                      "is two neighbours, client side first",
+                                      fault.from, fault.to));
     if (found->second.empty())
       throw ScenarioError(fault.line, fmt::format("there is no '- segment:' between {} and {}; add one where the fault "
-                                                  "can happen", fault.from, fault.to));
+                                                  "can happen",
+                                                  fault.from, fault.to));
     for (Segment* segment : found->second) segment->add_fault(fault);
   }
 }

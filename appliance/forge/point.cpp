@@ -24,19 +24,21 @@ bool Point::pass(Packet& packet, ElementMemory&, Network& network) {
 
 void Point::note(const Packet& packet, Time now, std::size_t captured_payload, bool captured) const {
   const Stream& stream = packet.connection->stream(packet.toward);
-  stream.each(packet.from, packet.from + packet.bytes, [&](const Message& message, std::uint64_t from, std::uint64_t end) {
-    AtPoint& here = message.exchange->at(index_);
-    Passing& passing = message.is_request ? here.request : here.response;
-    const std::uint64_t bytes = message.end - message.from;
-    (message.is_request ? here.request_bytes : here.response_bytes) = bytes;
-    const bool had_first = passing.passed.holds_first();
-    const bool had_all = passing.passed.whole(bytes);
-    if (!had_all) passing.passed.add(from - message.from, end - message.from);
-    if (!had_first && passing.passed.holds_first()) passing.first = now;
-    if (!had_all && passing.passed.whole(bytes)) passing.last = now;
-    const std::uint64_t captured_end = std::min(end, packet.from + captured_payload);
-    if (captured && captured_end > from) passing.captured.add(from - message.from, captured_end - message.from);
-  });
+  stream.each(packet.from, packet.from + packet.bytes,
+              [&](const Message& message, std::uint64_t from, std::uint64_t end) {
+                AtPoint& here = message.exchange->at(index_);
+                Passing& passing = message.is_request ? here.request : here.response;
+                const std::uint64_t bytes = message.end - message.from;
+                (message.is_request ? here.request_bytes : here.response_bytes) = bytes;
+                const bool had_first = passing.passed.holds_first();
+                const bool had_all = passing.passed.whole(bytes);
+                if (!had_all) passing.passed.add(from - message.from, end - message.from);
+                if (!had_first && passing.passed.holds_first()) passing.first = now;
+                if (!had_all && passing.passed.whole(bytes)) passing.last = now;
+                const std::uint64_t captured_end = std::min(end, packet.from + captured_payload);
+                if (captured && captured_end > from)
+                  passing.captured.add(from - message.from, captured_end - message.from);
+              });
 }
 
 /// Returns how many bytes of its payload are in the capture.
@@ -78,7 +80,8 @@ void Point::write_late(Time now) {
   if (late_.empty()) return;
   std::stable_sort(late_.begin(), late_.end(), [](const Late& a, const Late& b) { return a.due < b.due; });
   const auto first_after = std::find_if(late_.begin(), late_.end(), [now](const Late& late) { return late.due > now; });
-  for (auto late = late_.begin(); late != first_after; ++late) writer_.write(late->stamp, late->bytes, late->wire_bytes);
+  for (auto late = late_.begin(); late != first_after; ++late)
+    writer_.write(late->stamp, late->bytes, late->wire_bytes);
   late_.erase(late_.begin(), first_after);
 }
 

@@ -27,8 +27,8 @@ class Point : public Element {
  private:
   /// A record that a mirror gives out later than its turn.
   struct Late {
-    Time due;         ///< a second copy comes at this time; kAfterOthers: after some other records
-    int records;      ///< ... so many
+    Time due;     ///< a second copy comes at this time; kAfterOthers: after some other records
+    int records;  ///< ... so many
     Time stamp;
     std::vector<std::uint8_t> bytes;
     std::size_t wire_bytes;

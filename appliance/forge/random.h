@@ -15,11 +15,11 @@ class Random {
   Random(std::uint64_t seed, std::string_view purpose, std::uint64_t number = 0);
 
   std::uint64_t next();
-  double unit();                            ///< [0, 1)
+  double unit();                             ///< [0, 1)
   std::uint64_t below(std::uint64_t limit);  ///< [0, limit); limit > 0
-  bool chance(double probability);          ///< draws nothing when that is 0
-  double normal();                          ///< mean 0, deviation 1
-  double exponential();                     ///< mean 1
+  bool chance(double probability);           ///< draws nothing when that is 0
+  double normal();                           ///< mean 0, deviation 1
+  double exponential();                      ///< mean 1
 
  private:
   std::array<std::uint64_t, 4> state_{};

@@ -16,9 +16,9 @@ struct Keys {
   bool closed_for;
 };
 constexpr std::array kKinds{
-    Keys{"delay", true, true, false},        Keys{"lose_request", true, false, false},
+    Keys{"delay", true, true, false},          Keys{"lose_request", true, false, false},
     Keys{"lose_response", true, false, false}, Keys{"lose_ack", true, false, false},
-    Keys{"server_slow", false, true, false}, Keys{"zero_window", false, false, true},
+    Keys{"server_slow", false, true, false},   Keys{"zero_window", false, false, true},
     Keys{"reset", false, false, false},
 };
 
@@ -32,6 +32,7 @@ void read_segment(const Section& section, FaultPlan& fault) {
 
 FaultPlan read_fault(const YAML::Node& node) {
   std::vector<std::string_view> names;
+  names.reserve(kKinds.size());
   for (const Keys& keys : kKinds) names.push_back(keys.kind);
   const Section any(node, "a fault", {"kind", "share", "segment", "add_us", "direction", "for_us", "by"});
   any.need("kind");
@@ -78,8 +79,9 @@ std::vector<FaultPlan> read_faults(const YAML::Node& node) {
     share += faults.back().share;
     constexpr double kWhole = 1 + 1e-9;
     if (share > kWhole)
-      throw ScenarioError(faults.back().line, "the shares of the faults add up to more than 1, and no request is hit "
-                                              "twice; lower them (a share is 0.25 unless given)");
+      throw ScenarioError(faults.back().line,
+                          "the shares of the faults add up to more than 1, and no request is hit "
+                          "twice; lower them (a share is 0.25 unless given)");
   }
   return faults;
 }

@@ -12,8 +12,8 @@ namespace {
 constexpr Range kShare{0, 1};
 constexpr Range kLossOnWire{0, 0.5};  // with more no connection comes to an end
 constexpr Range kSpan{-1e9, 1e9};
-const std::vector<std::string_view> kElements{"point", "segment", "router", "dnat", "snat", "tunnel",
-                                              "tunnel_end", "tso", "rewrite", "gateway", "ecmp"};
+const std::vector<std::string_view> kElements{"point",      "segment", "router",  "dnat",    "snat", "tunnel",
+                                              "tunnel_end", "tso",     "rewrite", "gateway", "ecmp"};
 const std::vector<std::string_view> kOfPoint{"point", "role", "clock", "mirror", "sees"};
 
 Time time_of(double value, Time unit) { return static_cast<Time>(value * static_cast<double>(unit)); }
@@ -110,7 +110,8 @@ TunnelPlan read_tunnel(const YAML::Node& node) {
   tunnel.kind = static_cast<TunnelKind>(section.choice("type", 0, {"vxlan", "ipip", "gre"}));
   tunnel.id = static_cast<std::uint32_t>(
       section.integer("id", 0, {0, tunnel.kind == TunnelKind::kGre ? 4294967295.0 : 16777215.0}));
-  if (tunnel.kind == TunnelKind::kIpInIp && section.has("id")) section.fail("id", "is for vxlan and gre; ipip has none");
+  if (tunnel.kind == TunnelKind::kIpInIp && section.has("id"))
+    section.fail("id", "is for vxlan and gre; ipip has none");
   return tunnel;
 }
 
@@ -158,7 +159,8 @@ ElementPlan read_element(const YAML::Node& node, bool in_branch) {
                         kind == "point" ? kOfPoint
                         : kind.empty()  ? kElements
                                         : std::vector<std::string_view>{kind});
-  if (kind.empty()) throw ScenarioError(element.line(), "a path element is one of " + fmt::format("{}", fmt::join(kElements, ", ")));
+  if (kind.empty())
+    throw ScenarioError(element.line(), "a path element is one of " + fmt::format("{}", fmt::join(kElements, ", ")));
   if (in_branch && (kind == "ecmp" || kind == "gateway"))
     throw ScenarioError(element.line(), "a branch of ecmp holds neither ecmp nor gateway; put it before or behind");
   ElementPlan plan{.line = element.line(), .what = RouterPlan{}};

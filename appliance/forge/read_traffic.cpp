@@ -19,7 +19,8 @@ std::vector<double> numbers_of(const YAML::Node& node, const std::string& what, 
 }
 
 Distribution read_pick(const Section& form, const std::string& what) {
-  Distribution picked{.kind = Distribution::Kind::kPick, .values = numbers_of(form.find("pick"), what, 0), .weights = {}};
+  Distribution picked{
+      .kind = Distribution::Kind::kPick, .values = numbers_of(form.find("pick"), what, 0), .weights = {}};
   picked.weights.assign(picked.values.size(), 1);
   if (form.has("weights")) picked.weights = numbers_of(form.find("weights"), "weights", picked.values.size());
   double sum = 0;
@@ -34,9 +35,9 @@ Distribution read_form(const YAML::Node& node, const std::string& what) {
     const auto numbers = numbers_of(form.find(key), fmt::format("{} of {}", key, what), 2);
     return Distribution{.kind = kind, .first = numbers[0], .second = numbers[1], .values = {}, .weights = {}};
   };
-  const int kinds = form.has("uniform") + form.has("normal") + form.has("exponential") + form.has("lognormal") + form.has("pick");
-  if (kinds != 1)
-    throw ScenarioError(form.line(), what + " has one of uniform, normal, exponential, lognormal, pick");
+  const int kinds =
+      form.has("uniform") + form.has("normal") + form.has("exponential") + form.has("lognormal") + form.has("pick");
+  if (kinds != 1) throw ScenarioError(form.line(), what + " has one of uniform, normal, exponential, lognormal, pick");
   if (form.has("min") && !form.has("exponential")) form.fail("min", "goes with exponential only");
   if (form.has("weights") && !form.has("pick")) form.fail("weights", "go with pick only");
   if (form.has("normal")) return two("normal", Distribution::Kind::kNormal);
@@ -50,11 +51,11 @@ Distribution read_form(const YAML::Node& node, const std::string& what) {
   }
   if (form.has("lognormal")) {
     constexpr double kSigmaMax = 20;
-    const Distribution d = two("lognormal", Distribution::Kind::kLognormal);
+    Distribution d = two("lognormal", Distribution::Kind::kLognormal);
     if (d.second > kSigmaMax) form.fail("lognormal", "is [median, sigma]; sigma is at most 20 (of the logarithm)");
     return d;
   }
-  const Distribution d = two("uniform", Distribution::Kind::kUniform);
+  Distribution d = two("uniform", Distribution::Kind::kUniform);
   if (d.first > d.second) form.fail("uniform", "is [low, high]");
   return d;
 }
@@ -83,16 +84,15 @@ Distribution read_distribution(const Section& section, std::string_view key, con
   const YAML::Node node = section.find(key);
   const std::string what = fmt::format("{} of {}", key, section.what());
   if (node.IsMap()) return read_form(node, what);
-  if (!node.IsScalar())
-    section.fail(key, "is a number or a distribution such as {uniform: [low, high]}");
+  if (!node.IsScalar()) section.fail(key, "is a number or a distribution such as {uniform: [low, high]}");
   return Distribution::constant(read_number(node, what, kQuantity));
 }
 
 TrafficPlan read_traffic(const YAML::Node& node) {
-  const Section section(node, "traffic",
-                        {"requests", "rate_per_s", "connections", "clients", "requests_per_connection", "pipeline",
-                         "mid_stream", "request_bytes", "response_bytes", "service_us", "timestamps", "mss",
-                         "delayed_ack_ms", "header_ids"});
+  const Section section(
+      node, "traffic",
+      {"requests", "rate_per_s", "connections", "clients", "requests_per_connection", "pipeline", "mid_stream",
+       "request_bytes", "response_bytes", "service_us", "timestamps", "mss", "delayed_ack_ms", "header_ids"});
   TrafficPlan plan;
   section.need("requests");
   const auto whole = [&](std::string_view key, std::uint64_t otherwise, double high) {

@@ -46,9 +46,8 @@ void Receiver::acknowledged(Time now, bool with_data, Time delayed_ack) {
 }
 
 bool Receiver::has(std::uint64_t from, std::uint64_t end) const {
-  return end <= next_ || std::any_of(ahead_.begin(), ahead_.end(), [&](const Range& range) {
-           return range.from <= from && end <= range.end;
-         });
+  return end <= next_ || std::any_of(ahead_.begin(), ahead_.end(),
+                                     [&](const Range& range) { return range.from <= from && end <= range.end; });
 }
 
 std::uint8_t Receiver::sack_blocks(std::array<SackBlock, Packet::kSackBlocksMax>& blocks) const {

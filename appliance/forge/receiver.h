@@ -36,11 +36,11 @@ class Receiver {
 
   std::uint32_t mss_ = 0;
   std::uint64_t next_ = 0;
-  std::vector<Range> ahead_;        ///< beyond next_, latest first, disjoint
+  std::vector<Range> ahead_;          ///< beyond next_, latest first, disjoint
   std::uint64_t unacknowledged_ = 0;  ///< bytes since the last acknowledgment
-  int quick_ = 0;                   ///< acknowledgments that need not wait
+  int quick_ = 0;                     ///< acknowledgments that need not wait
   bool began_ = false;
-  bool interactive_ = false;        ///< data goes both ways: acknowledgments may ride on it
+  bool interactive_ = false;  ///< data goes both ways: acknowledgments may ride on it
   Time last_data_ = -1;
 };
 

@@ -17,8 +17,7 @@ void Requester::send_request(Connection& connection, Exchange& exchange, std::st
   exchange.connections.push_back(&connection);
   connection.outstanding.push_back(&exchange);
   const std::size_t head_bytes = text.head.size();
-  const Message& message =
-      connection.stream(Toward::kServer).append(std::move(text.head), text.bytes, exchange, true);
+  const Message& message = connection.stream(Toward::kServer).append(std::move(text.head), text.bytes, exchange, true);
   const std::uint64_t head_end = message.from + head_bytes;
   plan_faults(connection, exchange, head_end);
   connection.client->write(connection.body_after > 0 ? head_end : message.end);

@@ -60,8 +60,8 @@ bool Firewall::pass(Packet& packet, ElementMemory& memory, Network&) {
 }
 
 bool SynProxy::pass(Packet& packet, ElementMemory& memory, Network& network) {
-  const bool goes_on = packet.toward == Toward::kServer ? from_client(packet, memory, network)
-                                                        : from_server(packet, memory, network);
+  const bool goes_on =
+      packet.toward == Toward::kServer ? from_client(packet, memory, network) : from_server(packet, memory, network);
   if (!goes_on) {
     network.drop(packet);
     return false;

@@ -10,7 +10,7 @@ namespace hoptap::forge {
 namespace {
 
 std::string read_name(const Section& top) {
-  const std::string name = top.need("name").IsScalar() ? top.text("name", "") : "";
+  std::string name = top.need("name").IsScalar() ? top.text("name", "") : "";
   const auto fits = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
   constexpr std::size_t kNameMax = 40;
   if (name.empty() || name.size() > kNameMax || name[0] < 'a' || name[0] > 'z' ||
@@ -30,12 +30,21 @@ Scenario read(const YAML::Node& root) {
   return scenario;
 }
 
+/// Complaints quote the scenario, which may hold anything.
+std::string one_line(std::string text) {
+  constexpr std::size_t kLengthMax = 400;
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) < ' ') c = ' ';
+  if (text.size() > kLengthMax) text.replace(kLengthMax, std::string::npos, "...");
+  return text;
+}
+
 }  // namespace
 
 base::Outcome<Scenario> read_scenario(const std::string& text, std::string_view file) {
   const auto failure = [&](int line, std::string_view what) {
     const std::string place = line > 0 ? fmt::format("{}:{}", file, line) : std::string(file);
-    return tl::unexpected(base::Failure{fmt::format("{}: {}", place, what)});
+    return tl::unexpected(base::Failure{one_line(fmt::format("{}: {}", place, what))});
   };
   try {
     return read(YAML::Load(text));

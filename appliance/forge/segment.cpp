@@ -22,9 +22,10 @@ void note_loss(const Packet& packet, Time now) {
   };
   Connection& connection = *packet.connection;
   if (packet.bytes > 0) {
-    connection.stream(packet.toward).each(packet.from, packet.from + packet.bytes, [&](const Message& message, auto, auto) {
-      add(*message.exchange, message.is_request ? Lost::What::kRequest : Lost::What::kResponse);
-    });
+    connection.stream(packet.toward)
+        .each(packet.from, packet.from + packet.bytes, [&](const Message& message, auto, auto) {
+          add(*message.exchange, message.is_request ? Lost::What::kRequest : Lost::What::kResponse);
+        });
   } else if (packet.has(kAck) && packet.acknowledged > 0 && !packet.has(kSyn | kRst | kFin)) {
     const Message* message = connection.stream(opposite(packet.toward)).find(packet.acknowledged - 1);
     if (message != nullptr && message->exchange != nullptr) add(*message->exchange, Lost::What::kAcknowledgment);
@@ -115,7 +116,8 @@ Segment::Harm Segment::harm(const Packet& packet) const {
     }
     const FaultKind losing = is_request ? FaultKind::kLoseRequest : FaultKind::kLoseResponse;
     const auto bytes = message.end - message.from;
-    const std::uint64_t hit = message.from + std::min(bytes - 1, static_cast<std::uint64_t>(exchange.fault_at * static_cast<double>(bytes)));
+    const std::uint64_t hit =
+        message.from + std::min(bytes - 1, static_cast<std::uint64_t>(exchange.fault_at * static_cast<double>(bytes)));
     if (fault.kind == losing && !exchange.fault_done && from <= hit && hit < end) {
       mark_done(exchange, packet);
       harm.lost = true;

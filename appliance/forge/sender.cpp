@@ -9,9 +9,9 @@ constexpr Time kNever = -1;
 constexpr Time kVariationMin = 200 * kMillisecond;  ///< Linux: TCP_RTO_MIN
 constexpr Time kTimeoutFirst = kSecond;             ///< RFC 6298 section 2.1
 constexpr Time kTimeoutMax = 120 * kSecond;
-constexpr Time kProbeMargin = 2 * kMillisecond;       ///< Linux: TCP_TIMEOUT_MIN
-constexpr Time kDelayedAckMax = 200 * kMillisecond;   ///< Linux waits so for the ACK of a single packet
-constexpr std::uint64_t kFirstWindowSegments = 10;    ///< RFC 6928
+constexpr Time kProbeMargin = 2 * kMillisecond;      ///< Linux: TCP_TIMEOUT_MIN
+constexpr Time kDelayedAckMax = 200 * kMillisecond;  ///< Linux waits so for the ACK of a single packet
+constexpr std::uint64_t kFirstWindowSegments = 10;   ///< RFC 6928
 constexpr int kBackoffMax = 12;
 constexpr int kDuplicateThreshold = 3;
 

@@ -66,7 +66,8 @@ bool TunnelEnd::pass(Packet& packet, ElementMemory&, Network&) {
   }
   constexpr std::uint32_t kPorts = 16384;
   constexpr std::uint32_t kFirstPort = 49152;
-  const std::uint64_t flow = base::hash_values(packet.source.ip, packet.target.ip, packet.source.port, packet.target.port);
+  const std::uint64_t flow =
+      base::hash_values(packet.source.ip, packet.target.ip, packet.source.port, packet.target.port);
   packet.tunnels[packet.tunnel_count++] = {.kind = plan_.kind,
                                            .id = plan_.id,
                                            .source = client_end_ ? client_address_ : server_address_,

@@ -38,8 +38,8 @@ std::string fault_json(const Exchange& exchange) {
 }
 
 void add_passing(std::string& json, std::string_view message, const Passing& passing, std::uint64_t bytes) {
-  fmt::format_to(std::back_inserter(json), R"(,"{0}_first_ns":{1},"{0}_last_ns":{2},"{0}_whole":{3},"{0}_any":{4})", message,
-                 unix_time(passing.first), unix_time(passing.last), bytes > 0 && passing.captured.whole(bytes),
+  fmt::format_to(std::back_inserter(json), R"(,"{0}_first_ns":{1},"{0}_last_ns":{2},"{0}_whole":{3},"{0}_any":{4})",
+                 message, unix_time(passing.first), unix_time(passing.last), bytes > 0 && passing.captured.whole(bytes),
                  passing.captured.any());
 }
 

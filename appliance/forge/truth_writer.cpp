@@ -36,9 +36,8 @@ void TruthWriter::add(const Exchange& exchange) {
 void TruthWriter::finish(const Scenario& scenario, std::uint64_t seed) {
   const File file = open(path_, "wb");
   put(file.get(), run_line(scenario, seed, points_));
-  std::sort(lines_.begin(), lines_.end(), [](const Line& a, const Line& b) {
-    return std::tie(a.start, a.number) < std::tie(b.start, b.number);
-  });
+  std::sort(lines_.begin(), lines_.end(),
+            [](const Line& a, const Line& b) { return std::tie(a.start, a.number) < std::tie(b.start, b.number); });
   std::string text;
   for (const Line& line : lines_) {
     text.resize(line.bytes);

@@ -59,13 +59,14 @@ Section::Section(const YAML::Node& node, std::string what, std::vector<std::stri
     : what_(std::move(what)), line_(line_of(node)) {
   if (!node.IsDefined() || node.IsNull()) return;
   if (!node.IsMap())
-    throw ScenarioError(line_, fmt::format("{} is written as a map of keys and values: {}", what_, fmt::join(keys, ", ")));
+    throw ScenarioError(line_,
+                        fmt::format("{} is written as a map of keys and values: {}", what_, fmt::join(keys, ", ")));
   for (const auto& entry : node) {
     const std::string key = entry.first.IsScalar() ? entry.first.Scalar() : "";
     const int line = line_of(entry.first);
     if (std::find(keys.begin(), keys.end(), key) == keys.end()) {
       const std::string meant = nearest(key, keys);
-      const std::string advice = !meant.empty()  ? "did you mean " + meant + "?"
+      const std::string advice = !meant.empty() ? "did you mean " + meant + "?"
                                  : keys.empty() ? std::string("it has none")
                                                 : fmt::format("it has {}", fmt::join(keys, ", "));
       throw ScenarioError(line, fmt::format("'{}' is not a key of {}; {}", key, what_, advice));
