@@ -26,14 +26,18 @@ class RunModel {
   void learn(Group&& group) {
     const Trace trace = trace_of(std::move(group));
     baseline_.add(trace);
+    rates_.learn(trace);
     learn_losses(trace, completeness_, losses_);
     if (trace.reset.by != ResetBy::kNobody) resets_.learn(trace, completeness_);
   }
-  void solve() { losses_.solve(); }
+  void solve() {
+    losses_.solve();
+    rates_.solve();
+  }
 
   Trace trace_of(Group&& group) const {
     const Path path = paths_.path_of(group);
-    return make_trace(std::move(group), path, {completeness_, losses_, resets_});
+    return make_trace(std::move(group), path, {completeness_, losses_, resets_, rates_});
   }
 
   const PathModel& paths() const { return paths_; }
@@ -46,6 +50,7 @@ class RunModel {
   Completeness completeness_;
   LossModel losses_;
   ResetModel resets_;
+  ClockRates rates_;
   Baseline baseline_;
 };
 

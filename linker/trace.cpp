@@ -1,6 +1,7 @@
 #include "linker/trace.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <utility>
 
@@ -22,8 +23,14 @@ constexpr std::int64_t kReleaseMaxNs = 5'000'000;    // data released by an ACK 
 /// The end of the request as far as the response waited for it: an early response does not.
 std::uint64_t request_end(const HopRecord& record) { return std::min(record.request.last_ns, record.response.last_ns); }
 
+/// later - earlier at one hop, in the time of the first timed hop's clock, ns.
+std::int64_t time_between(const Hop& hop, std::uint64_t later, std::uint64_t earlier) {
+  const std::int64_t time_ns = difference_ns(later, earlier);
+  return time_ns + std::llround(static_cast<double>(time_ns) * (hop.rate - 1));
+}
+
 /// From the end of the request to the end of the response.
-std::int64_t rest_ns(const HopRecord& record) { return difference_ns(record.response.last_ns, request_end(record)); }
+std::int64_t rest_ns(const Hop& hop) { return time_between(hop, hop.record.response.last_ns, request_end(hop.record)); }
 
 void number_streams(std::vector<Hop>& hops) {
   for (std::size_t at = 1; at < hops.size(); ++at) {
@@ -108,8 +115,8 @@ void add_client_parts(Trace& trace, std::size_t first, std::size_t last) {
 
 void add_segments(Trace& trace, const std::vector<std::size_t>& timed) {
   for (std::size_t at = 0; at + 1 < timed.size(); ++at) {
-    const HopRecord& near = trace.hops[timed[at]].record;
-    const HopRecord& far = trace.hops[timed[at + 1]].record;
+    const Hop& near = trace.hops[timed[at]];
+    const Hop& far = trace.hops[timed[at + 1]];
     const std::int64_t time = rest_ns(near) - rest_ns(far);
     if (time < 0) trace.flags |= trace_flag::kNegativeSegment;
     const bool gateway = trace.hops[timed[at]].stream != trace.hops[timed[at + 1]].stream;
@@ -125,7 +132,8 @@ void add_segments(Trace& trace, const std::vector<std::size_t>& timed) {
 }
 
 void add_server_parts(Trace& trace, std::size_t first, std::size_t last) {
-  const HopRecord& record = trace.hops[last].record;
+  const Hop& hop = trace.hops[last];
+  const HopRecord& record = hop.record;
   const MessageRecord& request = record.request;
   const MessageRecord& response = record.response;
   const std::uint64_t asked = request_end(record);
@@ -138,12 +146,12 @@ void add_server_parts(Trace& trace, std::size_t first, std::size_t last) {
   } else if (difference_ns(request.ack_ns, asked) >= kAckTimerMinNs) {
     trace.flags |= trace_flag::kAckDelayed;
   } else {
-    kernel = difference_ns(request.ack_ns, asked);
+    kernel = time_between(hop, request.ack_ns, asked);
   }
-  const std::int64_t sending = difference_ns(response.last_ns, answered);
+  const std::int64_t sending = time_between(hop, response.last_ns, answered);
   const std::int64_t held = held_back_ns(response, trace.hops[first].record.response, sending);
   trace.parts.push_back({PartKind::kServerKernel, last, last, kernel});
-  trace.parts.push_back({PartKind::kServerProcess, last, last, difference_ns(answered, asked) - kernel});
+  trace.parts.push_back({PartKind::kServerProcess, last, last, rest_ns(hop) - sending - kernel});
   if (held > 0) trace.parts.push_back({PartKind::kDelayedAck, last, first, held});
   trace.parts.push_back({PartKind::kServerSend, last, last, sending - held});
 }
@@ -199,7 +207,7 @@ Trace make_trace(Group&& group, const Path& path, const RunKnowledge& run) {
   if (path.unordered) trace.flags |= trace_flag::kUnordered;
   for (const PathHop& hop : path.hops) {
     trace.hops.push_back(
-        {std::move(group.records[hop.record]), hop.node, hop.point, hop.role, hop.detail, hop.tier, 0, true});
+        {std::move(group.records[hop.record]), hop.node, hop.point, hop.role, hop.detail, hop.tier, 0, 1, true});
   }
   if (!trace.hops.empty()) trace.id = trace_id(trace.hops.front().record);
   number_streams(trace.hops);
@@ -213,6 +221,9 @@ Trace make_trace(Group&& group, const Path& path, const RunKnowledge& run) {
     return trace;
   }
   const HopRecord& first = trace.hops[timed.front()].record;
+  for (Hop& hop : trace.hops)
+    hop.rate =
+        run.rates.reference_time(hop.node.point) / run.rates.reference_time(trace.hops[timed.front()].node.point);
   trace.response_time_ns = difference_ns(first.response.last_ns, first.request.first_ns);
   add_client_parts(trace, timed.front(), timed.back());
   add_segments(trace, timed);

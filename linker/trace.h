@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "linker/clock_rates.h"
 #include "linker/completeness.h"
 #include "linker/group.h"
 #include "linker/loss_model.h"
@@ -23,6 +24,7 @@ struct Hop {
   std::string detail;        ///< of a virtual point, see PathHop
   std::uint32_t tier = 0;    ///< equal for hops whose order is not known
   std::uint32_t stream = 0;  ///< counts the gateways before it that ended the connection and asked on
+  double rate = 1;           ///< how much of the first timed hop's clock passes while this one's counts one
   bool timed = false;        ///< both messages seen whole, and the same ones as at the other hops
 };
 
@@ -107,6 +109,7 @@ struct RunKnowledge {
   const Completeness& completeness;
   const LossModel& losses;
   const ResetModel& resets;
+  const ClockRates& rates;
 };
 
 /// Takes the group's records into a trace along `path` (of the same group).

@@ -42,7 +42,8 @@ Trace trace_of(std::vector<HopRecord> records, const std::string& last_role = "u
   static const linker::Completeness completeness;
   static const linker::LossModel losses;
   static const linker::ResetModel resets;
-  return linker::make_trace(linker::Group{std::move(records)}, path, {completeness, losses, resets});
+  static const linker::ClockRates rates;
+  return linker::make_trace(linker::Group{std::move(records)}, path, {completeness, losses, resets, rates});
 }
 
 std::int64_t time_of(const Trace& trace, PartKind kind) {

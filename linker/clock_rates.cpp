@@ -1,0 +1,98 @@
+#include "linker/clock_rates.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "linker/trace.h"
+
+namespace hoptap::linker {
+namespace {
+
+constexpr std::size_t kStretchesMax = 128;
+constexpr std::size_t kSlopesMin = 8;
+
+double median_of(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+}  // namespace
+
+void ClockRates::Differences::add(std::uint64_t time_ns, std::int64_t difference_ns) {
+  const auto [at, is_new] = stretches_.try_emplace(time_ns >> width_bits_, Least{time_ns, difference_ns});
+  if (!is_new && difference_ns < at->second.difference_ns) at->second = {time_ns, difference_ns};
+  if (stretches_.size() > kStretchesMax) widen();
+}
+
+void ClockRates::Differences::widen() {
+  ++width_bits_;
+  std::map<std::uint64_t, Least> wider;
+  for (const auto& [index, least] : stretches_) {
+    const auto [at, is_new] = wider.try_emplace(index >> 1, least);
+    if (!is_new && least.difference_ns < at->second.difference_ns) at->second = least;
+  }
+  stretches_ = std::move(wider);
+}
+
+/// Median of the slopes between stretches an eighth of the run apart (Theil, Sen): three settings of a clock spoil
+/// fewer than half of them.
+double ClockRates::Differences::slope() const {
+  std::vector<Least> leasts;
+  for (const auto& [index, least] : stretches_) leasts.push_back(least);
+  const std::size_t lag = std::max<std::size_t>(leasts.size() / 8, 1);
+  std::vector<double> slopes;
+  for (std::size_t at = 0; at + lag < leasts.size(); ++at) {
+    const double apart = static_cast<double>(leasts[at + lag].time_ns - leasts[at].time_ns);
+    const double grown = static_cast<double>(leasts[at + lag].difference_ns - leasts[at].difference_ns);
+    if (apart > 0) slopes.push_back(grown / apart);
+  }
+  if (slopes.size() < kSlopesMin) return 0;
+  const double slope = median_of(slopes);
+  for (double& value : slopes) value = std::abs(value - slope);
+  const double error = 3 * 1.4826 * 1.2533 * median_of(slopes) / std::sqrt(static_cast<double>(slopes.size()) / 2);
+  return std::abs(slope) <= error || std::abs(slope) > kRateMax ? 0 : slope;
+}
+
+void ClockRates::learn(const Trace& trace) {
+  const Hop* near = nullptr;
+  for (const Hop& hop : trace.hops) {
+    if (!hop.timed || hop.record.request.copies > 0) continue;
+    if (near != nullptr && near->node.point != hop.node.point) {
+      const std::uint64_t time_ns = near->record.request.first_ns;
+      const std::pair key(near->node.point, hop.node.point);
+      if (pairs_.size() < kPairsMax || pairs_.count(key) > 0) {
+        pairs_[key].add(time_ns, difference_ns(hop.record.request.first_ns, time_ns));
+      }
+    }
+    near = &hop;
+  }
+}
+
+void ClockRates::solve() {
+  reference_time_.clear();
+  for (bool grown = true; grown;) {  // from one point to its neighbours; each joins once
+    grown = false;
+    for (const auto& [points, differences] : pairs_) {
+      const auto near = reference_time_.find(points.first), far = reference_time_.find(points.second);
+      const bool has_near = near != reference_time_.end(), has_far = far != reference_time_.end();
+      if (has_near && has_far) continue;
+      if (!has_near && !has_far && !reference_time_.empty()) continue;
+      const double far_for_near = 1 + differences.slope();
+      if (has_far) {
+        reference_time_[points.first] = far->second * far_for_near;
+      } else {
+        reference_time_[points.second] = (has_near ? near->second : (reference_time_[points.first] = 1)) / far_for_near;
+      }
+      grown = true;
+    }
+  }
+}
+
+double ClockRates::reference_time(std::uint32_t point) const {
+  const auto known = reference_time_.find(point);
+  return known == reference_time_.end() ? 1 : known->second;
+}
+
+}  // namespace hoptap::linker
