@@ -169,6 +169,9 @@ void Flow::note_acknowledgment(const Decoded& packet, Direction direction) {
       tcp.acknowledgment == record.server_isn + 1)
     record.ack_ns = packet.time_ns;
   if (tcp.has(tcp_flag::kRst)) return;
+  const HalfStream& own = this->half(direction);
+  if (session_ && own.started() && sequence_distance(tcp.sequence, own.next()) <= 0)
+    session_->had_received(direction, tcp.acknowledgment);
   HalfStream& half = this->half(data);
   DirectionHealth& health = leg_.health[index_of(data)];
   const bool pure = packet.payload_wire_bytes == 0 && plain;

@@ -301,8 +301,9 @@ void Session::abandon(Direction direction) {
 }
 
 void Session::lose_place(Direction direction) {
-  side(direction).placed = false;
-  exchanges_.lost_place(direction, received(opposite(direction)));
+  Side& side = this->side(direction);
+  side.placed = false;
+  exchanges_.lost_place(direction, side.own_ack_known ? side.own_ack : received(opposite(direction)));
 }
 
 /// Both directions speak another protocol from here on.
@@ -392,6 +393,13 @@ void Session::acknowledged(Direction direction, std::uint32_t ack, std::uint64_t
   const std::uint32_t sent = side.sequence + static_cast<std::uint32_t>(side.held.size());
   if (pure && inside && side.wait.ack_ns == 0 && ack == sent && time_ns >= side.wait.last_data_ns)
     side.wait.ack_ns = time_ns;
+}
+
+void Session::had_received(Direction direction, std::uint32_t ack) {
+  Side& side = this->side(direction);
+  if (side.own_ack_known && sequence_distance(ack, side.own_ack) <= 0) return;
+  side.own_ack = ack;
+  side.own_ack_known = true;
 }
 
 void Session::end_of_stream(Direction direction) {

@@ -35,6 +35,9 @@ class Session {
   /// The receiver of `direction` acknowledged all before `ack`; `pure`: in a segment without data.
   void acknowledged(Direction direction, std::uint32_t ack, std::uint64_t time_ns, bool pure);
 
+  /// The sender of `direction` had received all before `ack` when it had sent no more than has been delivered.
+  void had_received(Direction direction, std::uint32_t ack);
+
   /// The sender has closed: a message that lasts to the end has ended.
   void end_of_stream(Direction direction);
 
@@ -78,6 +81,8 @@ class Session {
     bool pumping = false;
     bool seen = false;           ///< any byte, or a hole
     bool in_gap = false;         ///< what is being passed over was not captured
+    bool own_ack_known = false;
+    std::uint32_t own_ack = 0;   ///< what its sender had received of the other direction, before any hole
     std::uint32_t acked = 0;     ///< highest acknowledgment of this direction
     std::uint64_t acked_ns = 0;  ///< when it first passed; 0: none yet
     AckWait wait;

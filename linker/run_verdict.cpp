@@ -24,7 +24,7 @@ struct Threshold {
   std::int64_t excess_ns;
   double share;
 };
-constexpr std::array<Threshold, 3> kThresholds{{{10'000'000, 0.02}, {5'000'000, 0.08}, {500'000, 0.12}}};
+constexpr std::array<Threshold, 3> kThresholds{{{10'000'000, 0.02}, {5'000'000, 0.08}, {500'000, 0.10}}};
 constexpr std::uint64_t kSlowMin = 5;
 // So many requests, so much slower on average, are no noise even when no place stands out.
 constexpr double kManyShare = 0.10;

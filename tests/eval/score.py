@@ -135,23 +135,26 @@ class Judge:
     def expected(self, request: truths.Request) -> tuple | None:
         """(kind, place): what a verdict on this request must say; None where the fault did not hurt, or hurt little."""
         fault = request.fault
-        if fault is None:
-            return None
         if request.reset is not None:
             reset = request.reset
             at = {"server": request.path[-1], "client": request.path[0]}.get(reset["by"], "")
             return "reset", (reset["from"], reset["to"]) if reset["by"] == "middlebox" else (at,)
         if not request.status:
             return None
-        if fault["kind"] in truths.NETWORK_FAULTS:
-            added = request.round_ns(fault["from"], fault["to"]) - self.usual[fault["from"], fault["to"]]
-            return ("slow_segment", (fault["from"], fault["to"])) if added >= truths.MATERIAL_NS else None
+        if fault is None or fault["kind"] in truths.NETWORK_FAULTS:  # also one queued behind another's fault
+            added, segment = self.worst_segment(request)
+            return ("slow_segment", segment) if added >= truths.MATERIAL_NS else None
         if fault["kind"] == "server_slow":
             return "server_slow", (request.path[-1],)
         if fault["kind"] == "zero_window" and request.zero_window_ns >= truths.MATERIAL_NS:
             by_client = fault["by"] == "client"
             return ("client_slow" if by_client else "server_slow"), (request.path[0 if by_client else -1],)
         return None
+
+    def worst_segment(self, request: truths.Request) -> tuple[int, tuple[str, str]]:
+        """How much more than usual the slowest segment truly took, and which it is."""
+        return max((request.round_ns(*segment) - self.usual[segment], segment)
+                   for segment in zip(request.path, request.path[1:]))
 
     def is_right(self, verdict: dict, expected: tuple | None) -> bool:
         if expected is None:
