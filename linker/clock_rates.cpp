@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <vector>
 
 #include "linker/trace.h"
@@ -21,6 +22,7 @@ double median_of(std::vector<double> values) {
 }  // namespace
 
 void ClockRates::Differences::add(std::uint64_t time_ns, std::int64_t difference_ns) {
+  ++count_;
   const auto [at, is_new] = stretches_.try_emplace(time_ns >> width_bits_, Least{time_ns, difference_ns});
   if (!is_new && difference_ns < at->second.difference_ns) at->second = {time_ns, difference_ns};
   if (stretches_.size() > kStretchesMax) widen();
@@ -70,22 +72,24 @@ void ClockRates::learn(const Trace& trace) {
   }
 }
 
+/// From point to point, the pairs that most requests passed first.
 void ClockRates::solve() {
   reference_time_.clear();
-  for (bool grown = true; grown;) {  // from one point to its neighbours; each joins once
-    grown = false;
-    for (const auto& [points, differences] : pairs_) {
-      const auto near = reference_time_.find(points.first), far = reference_time_.find(points.second);
-      const bool has_near = near != reference_time_.end(), has_far = far != reference_time_.end();
-      if (has_near && has_far) continue;
-      if (!has_near && !has_far && !reference_time_.empty()) continue;
-      const double far_for_near = 1 + differences.slope();
-      if (has_far) {
-        reference_time_[points.first] = far->second * far_for_near;
-      } else {
-        reference_time_[points.second] = (has_near ? near->second : (reference_time_[points.first] = 1)) / far_for_near;
-      }
-      grown = true;
+  std::vector<std::pair<std::uint64_t, std::pair<std::uint32_t, std::uint32_t>>> pairs;
+  for (const auto& [points, differences] : pairs_) pairs.emplace_back(differences.count(), points);
+  std::sort(pairs.begin(), pairs.end(), std::greater<>());
+  if (!pairs.empty()) reference_time_[pairs.front().second.first] = 1;
+  const auto joins_one = [this](const auto& pair) {
+    return reference_time_.count(pair.second.first) != reference_time_.count(pair.second.second);
+  };
+  for (auto next = std::find_if(pairs.begin(), pairs.end(), joins_one); next != pairs.end();
+       next = std::find_if(pairs.begin(), pairs.end(), joins_one)) {
+    const auto [near, far] = next->second;
+    const double far_for_near = 1 + pairs_.at(next->second).slope();
+    if (reference_time_.count(near) > 0) {
+      reference_time_[far] = reference_time_[near] / far_for_near;
+    } else {
+      reference_time_[near] = reference_time_[far] * far_for_near;
     }
   }
 }

@@ -31,6 +31,7 @@ class ClockRates {
    public:
     void add(std::uint64_t time_ns, std::int64_t difference_ns);
     double slope() const;  ///< 0 when it cannot be told from nothing
+    std::uint64_t count() const { return count_; }
 
    private:
     struct Least {
@@ -41,6 +42,7 @@ class ClockRates {
 
     std::map<std::uint64_t, Least> stretches_;  ///< by time / width
     unsigned width_bits_ = 26;                  ///< 67 ms to begin with
+    std::uint64_t count_ = 0;
   };
 
   std::map<std::pair<std::uint32_t, std::uint32_t>, Differences> pairs_;

@@ -81,8 +81,7 @@ bool waited_for_repeat(const MessageRecord& here, const MessageRecord& witness) 
 
 /// Repeats beyond those of the first byte. The n-th repeat was seen where n were counted, or where the message was
 /// whole without it.
-void add_counted(Along along, Places ends_unseen, bool first_byte_named, std::vector<ResentCopy>& resent) {
-  const auto end_seen = [&](std::size_t place) { return !has_place(ends_unseen, place); };
+void add_counted(Along along, Places with_gaps, bool first_byte_named, std::vector<ResentCopy>& resent) {
   const auto repeats = [&](std::size_t place) -> std::uint32_t {
     if (along[place] == nullptr) return 0;
     const std::uint32_t of_first_byte = first_byte_named ? along[place]->copies : 0;
@@ -104,7 +103,7 @@ void add_counted(Along along, Places ends_unseen, bool first_byte_named, std::ve
       const bool nameless = !first_byte_named && witness->copies > 0;
       if (along[place] != nullptr && repeats(place) >= repeat) {
         copy.seen |= here;
-      } else if (along[place] == nullptr || !end_seen(place)) {
+      } else if (along[place] == nullptr || has_place(with_gaps, place)) {
         copy.unknown |= here;
       } else {
         (nameless || waited_for_repeat(*along[place], *witness) ? copy.saw_later : copy.seen) |= here;
@@ -116,7 +115,7 @@ void add_counted(Along along, Places ends_unseen, bool first_byte_named, std::ve
 
 }  // namespace
 
-std::vector<ResentCopy> resent_copies(Along along, Places ends_unseen) {
+std::vector<ResentCopy> resent_copies(Along along, Places with_gaps) {
   assert(along.size() <= kPlacesMax);
   std::vector<ResentCopy> resent;
   const auto is_resent = [&](const MessageRecord* message) {
@@ -126,7 +125,7 @@ std::vector<ResentCopy> resent_copies(Along along, Places ends_unseen) {
   auto named = named_copies(along, NamedBy::kTimestamp);
   if (!named) named = named_copies(along, NamedBy::kIpId);
   if (named) add_named(*named, resent);
-  add_counted(along, ends_unseen, named.has_value(), resent);
+  add_counted(along, with_gaps, named.has_value(), resent);
   return resent;
 }
 

@@ -27,7 +27,7 @@ struct ResentCopy {
 /// The resent copies of one message as sighted along its way, sender's side first; null: the place saw nothing of it.
 /// Copies of the first byte are told apart by TSval or IP-ID, all others by counting repeats. At most kPlacesMax
 /// places.
-/// `ends_unseen`: places that did not capture the end of the message.
-std::vector<ResentCopy> resent_copies(std::span<const flowtable::MessageRecord* const> along, Places ends_unseen = 0);
+/// `with_gaps`: places whose captures lack some of the message's bytes.
+std::vector<ResentCopy> resent_copies(std::span<const flowtable::MessageRecord* const> along, Places with_gaps = 0);
 
 }  // namespace hoptap::linker

@@ -9,13 +9,14 @@ namespace hoptap::linker {
 namespace {
 
 using flowtable::MessageRecord;
+namespace record_flag = flowtable::record_flag;
 
 /// One message of a trace along the way it goes: the stops from its sender on.
 struct Passage {
   Way way{};
   std::vector<std::size_t> stops;              ///< indexes into Trace::stops
   std::vector<const MessageRecord*> messages;  ///< by place; null: not seen there
-  Places ends_unseen = 0;
+  Places with_gaps = 0;
   WayPlaces places;
 };
 
@@ -33,9 +34,9 @@ Passage passage_of(const Trace& trace, std::size_t first, std::size_t end, Way w
       const flowtable::HopRecord& record = trace.hops[at.hop].record;
       message = way == Way::kToServer ? &record.request : &record.response;
       if (!message->seen()) message = nullptr;
-      const std::uint32_t end_unseen = way == Way::kToServer ? flowtable::record_flag::kRequestEndUnseen
-                                                             : flowtable::record_flag::kResponseEndUnseen;
-      if ((record.flags & end_unseen) != 0) passage.ends_unseen |= Places{1} << place;
+      const std::uint32_t gap = way == Way::kToServer ? record_flag::kRequestGap | record_flag::kRequestEndUnseen
+                                                      : record_flag::kResponseGap | record_flag::kResponseEndUnseen;
+      if ((record.flags & gap) != 0) passage.with_gaps |= Places{1} << place;
     }
     passage.stops.push_back(stop);
     passage.messages.push_back(message);
@@ -73,7 +74,7 @@ void mark_late(const Passage& passage, const ResentCopy& copy, std::size_t last,
 
 void find_losses_of(const Passage& passage, const LossModel& model, Trace& trace) {
   bool arrived = false;
-  for (const ResentCopy& copy : resent_copies(passage.messages, passage.ends_unseen)) {
+  for (const ResentCopy& copy : resent_copies(passage.messages, passage.with_gaps)) {
     if (arrived && copy.of_first_byte) continue;  // what came after it was sent in vain, wherever it went
     const std::vector<double> reached = model.reached(passage.places, copy);
     const auto likeliest = std::max_element(reached.begin(), reached.end());
@@ -112,8 +113,7 @@ void find_losses(Trace& trace, const RunKnowledge& run) {
 
 void learn_losses(const Trace& trace, const Completeness& completeness, LossModel& model) {
   each_passage(trace, completeness, [&](const Passage& passage) {
-    for (const ResentCopy& copy : resent_copies(passage.messages, passage.ends_unseen))
-      model.learn(passage.places, copy);
+    for (const ResentCopy& copy : resent_copies(passage.messages, passage.with_gaps)) model.learn(passage.places, copy);
   });
 }
 
