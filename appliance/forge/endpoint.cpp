@@ -365,7 +365,7 @@ void Endpoint::note_sent(const Packet& packet, Cause cause, Time time) {
                         }
                         return;
                       }
-                                    exchange.resent.push_back({.connection = &connection_,
+                      exchange.resent.push_back({.connection = &connection_,
                                                  .is_request = message.is_request,
                                                  .cause = cause,
                                                  .time = time,
