@@ -24,6 +24,9 @@ class Connection {
   Endpoint& sender(Toward toward) { return toward == Toward::kServer ? *client : *server; }
   Endpoint& receiver(Toward toward) { return sender(opposite(toward)); }
 
+  /// Drops all that points to an exchange that is over, or goes over another connection.
+  void forget(const Exchange& exchange);
+
   Address client_address;       ///< as at the client
   Address target_address;       ///< what the client sends to
   Address server_address;       ///< as at the server
@@ -42,10 +45,11 @@ class Connection {
   std::deque<Exchange*> outstanding;  ///< requests without their whole answer, in order
   std::uint32_t slot = 0;             ///< the client program's
   std::uint32_t requests_left = 0;
-  Connection* behind_gateway = nullptr;  ///< where a gateway asks on, and back
-  Exchange* ack_loss = nullptr;          ///< the acknowledgments of its response are being lost
-  Time ack_loss_since = 0;               ///< waiting for that since then; 0: not yet
-  std::uint64_t body_after = 0;          ///< the rest of a request is written when this is acknowledged; 0: nothing
+  Connection* upstream = nullptr;    ///< where the gateway that it ends at asks on for it
+  Connection* downstream = nullptr;  ///< for whom the gateway that it begins at asks on
+  Exchange* ack_loss = nullptr;      ///< the acknowledgments of its response are being lost
+  Time ack_loss_since = 0;           ///< waiting for that since then; 0: not yet
+  std::uint64_t body_after = 0;      ///< the rest of a request is written when this is acknowledged; 0: nothing
 
  private:
   std::uint64_t number_;

@@ -148,6 +148,7 @@ void Endpoint::send_window_probe() {  // Linux: an acknowledged byte's number, a
   Packet& packet = make(kAck);
   packet.sequence -= 1;
   const Time time = network_.send(packet);
+  end_ack_loss();
   const Message* message = stream_out().find(sender_.next());
   if (message == nullptr || message->exchange == nullptr) return;
   message->exchange->resent.push_back({.connection = &connection_,
@@ -345,7 +346,15 @@ void Endpoint::blocked(bool is_blocked) {
 
 // ---- the truth ----
 
+/// Acknowledgments are lost until the sender has felt it.
+void Endpoint::end_ack_loss() {
+  Exchange* exchange = connection_.ack_loss;
+  if (exchange != nullptr && exchange->fault_done && config_.toward == Toward::kClient)
+    exchange->resent_after_ack_loss = true;
+}
+
 void Endpoint::note_sent(const Packet& packet, Cause cause, Time time) {
+  if (cause != Cause::kNew) end_ack_loss();
   stream_out().each(packet.from, packet.from + packet.bytes,
                     [&](const Message& message, std::uint64_t from, std::uint64_t end) {
                       Exchange& exchange = *message.exchange;
@@ -356,7 +365,6 @@ void Endpoint::note_sent(const Packet& packet, Cause cause, Time time) {
                         }
                         return;
                       }
-                      if (!message.is_request) exchange.resent_after_ack_loss = true;
                       exchange.resent.push_back({.connection = &connection_,
                                                  .is_request = message.is_request,
                                                  .cause = cause,

@@ -48,6 +48,10 @@ class Endpoint : public Handler, private SenderOutput {
   /// From its next packet on it shows a window of zero, until the other end has waited for so long for more.
   void close_window(Time closed_for);
 
+  void forget(const Exchange& exchange) {
+    if (waiting_ == &exchange) waiting_ = nullptr;
+  }
+
   bool established() const { return state_ == State::kEstablished; }
   bool alive() const { return state_ != State::kClosed && state_ != State::kReset; }
   const Receiver& receiver() const { return receiver_; }
@@ -75,6 +79,7 @@ class Endpoint : public Handler, private SenderOutput {
   void take_data(const Packet& packet);
   void note_delivery(const Packet& packet);
   void note_sent(const Packet& packet, Cause cause, Time time);
+  void end_ack_loss();
   void end_by_reset();
   void set_alarm();
   Stream& stream_out();

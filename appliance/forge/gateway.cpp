@@ -10,7 +10,7 @@ void Gateway::Front::handle(Connection& connection, Exchange&) {
 }
 
 void Gateway::Front::on_time(Connection& connection) {
-  if (connection.behind_gateway == nullptr) back_.ask(connection);
+  if (connection.upstream == nullptr) back_.ask(connection);
 }
 
 void Gateway::Front::answer(Connection& connection, int status) {
@@ -36,8 +36,8 @@ void Gateway::Back::ask(Connection& downstream) {
     upstream = idle_.back();
     idle_.pop_back();
   }
-  upstream->behind_gateway = &downstream;
-  downstream.behind_gateway = upstream;
+  upstream->downstream = &downstream;
+  downstream.upstream = upstream;
   if (upstream->client->established()) {
     send(*upstream);
   } else {
@@ -46,11 +46,11 @@ void Gateway::Back::ask(Connection& downstream) {
 }
 
 void Gateway::Back::send(Connection& connection) {
-  send_request(connection, *connection.behind_gateway->serving, "Via: 1.1 gateway\r\n");
+  send_request(connection, *connection.downstream->serving, "Via: 1.1 gateway\r\n");
 }
 
 void Gateway::Back::on_established(Connection& connection) {
-  if (connection.behind_gateway != nullptr) {
+  if (connection.downstream != nullptr) {
     send(connection);
   } else {
     idle_.push_back(&connection);
@@ -58,8 +58,8 @@ void Gateway::Back::on_established(Connection& connection) {
 }
 
 void Gateway::Back::on_response(Connection& connection, Exchange&) {
-  if (Connection* downstream = std::exchange(connection.behind_gateway, nullptr)) {
-    downstream->behind_gateway = nullptr;
+  if (Connection* downstream = std::exchange(connection.downstream, nullptr)) {
+    downstream->upstream = nullptr;
     front_.answer(*downstream, 200);
   }
 }
@@ -69,16 +69,16 @@ void Gateway::Back::on_idle(Connection& connection) { idle_.push_back(&connectio
 void Gateway::Back::on_reset(Connection& connection) {
   std::erase(idle_, &connection);
   ports_.give_back(connection.client_address.port, world().queue.now());
-  if (Connection* downstream = std::exchange(connection.behind_gateway, nullptr)) {
-    downstream->behind_gateway = nullptr;
+  if (Connection* downstream = std::exchange(connection.downstream, nullptr)) {
+    downstream->upstream = nullptr;
     front_.answer(*downstream, 502);
   }
 }
 
 void Gateway::Back::abandon(Connection& downstream) {
-  Connection* upstream = std::exchange(downstream.behind_gateway, nullptr);
+  Connection* upstream = std::exchange(downstream.upstream, nullptr);
   if (upstream == nullptr) return;
-  upstream->behind_gateway = nullptr;
+  upstream->downstream = nullptr;
   upstream->client->abort();
   ports_.give_back(upstream->client_address.port, world().queue.now());
 }

@@ -28,7 +28,7 @@ void Responder::respond(Connection& connection, int status, std::uint64_t bytes)
   Exchange& exchange = *connection.serving;
   connection.serving = nullptr;
   MessageText text = make_response(status, exchange.id, bytes);
-  exchange.status = status;
+  if (!exchange.over) exchange.status = status;
   Stream& stream = connection.stream(Toward::kClient);
   stream.append(std::move(text.head), text.bytes, exchange, false);
   connection.server->write(stream.end());

@@ -183,10 +183,7 @@ void Traffic::on_reset(Connection& connection) {
   slot.connection = nullptr;
   if (was_busy) idle_slots_.push_back(connection.slot);
   for (Exchange* exchange : again) {
-    for (Connection* carrier : exchange->connections) {
-      carrier->stream(Toward::kServer).forget(*exchange);
-      carrier->stream(Toward::kClient).forget(*exchange);
-    }
+    for (Connection* carrier : exchange->connections) carrier->forget(*exchange);
     exchange->connections.clear();
     exchange->points.clear();
   }
@@ -216,10 +213,7 @@ void Traffic::time_out(Exchange& exchange) {
 
 void Traffic::retire(Exchange& exchange) {
   truth_.add(exchange);
-  for (Connection* connection : exchange.connections) {
-    connection->stream(Toward::kServer).forget(exchange);
-    connection->stream(Toward::kClient).forget(exchange);
-  }
+  for (Connection* connection : exchange.connections) connection->forget(exchange);
   exchanges_[exchange.number].reset();
 }
 
