@@ -332,7 +332,7 @@ void RunJudge::add_context(RunVerdict& verdict) const {
   }
 }
 
-/// The place that reset most requests, if they are no lone accident and more than half of all that were reset.
+/// The place that reset most requests, if they are no lone accident.
 const Place* RunJudge::leading_reset() const {
   constexpr std::uint64_t kResetsMin = 2;
   const Place* best = nullptr;
@@ -342,8 +342,7 @@ const Place* RunJudge::leading_reset() const {
     most = sums.requests;
     best = &place;
   }
-  const bool enough = most >= std::max(kResetsMin, count_share(requests_ + unanswered_, 0.01)) && most * 2 > reset_;
-  return enough ? best : nullptr;
+  return most >= std::max(kResetsMin, count_share(requests_ + unanswered_, 0.01)) ? best : nullptr;
 }
 
 void RunJudge::settle_reset(const Place& place, RunVerdict& verdict) const {

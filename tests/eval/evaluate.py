@@ -10,6 +10,7 @@ intervals. Exits with 1 when a bound is broken. Seeds below 1000 are for tuning,
 import argparse
 import collections
 import concurrent.futures
+import dataclasses
 import json
 import os
 import pathlib
@@ -47,9 +48,22 @@ def run(*words, stdout=subprocess.DEVNULL) -> None:
         raise RuntimeError(f"{' '.join(map(str, words[:3]))} ended with {done.returncode}: {done.stderr.strip()[-400:]}")
 
 
+def join_speed(cell: factors.Cell, hoptap: str) -> str:
+    """What `hoptap-join-speed` says of one cell's records; best of three."""
+    program = pathlib.Path(hoptap).parent.parent / "tests/bench/hoptap-join-speed"
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = pathlib.Path(scratch)
+        (folder / "scenario.yaml").write_text(json.dumps(factors.scenario(dataclasses.replace(cell, requests=10_000))))
+        run(hoptap, "forge", folder / "scenario.yaml", "--out", folder / "out")
+        captures = sorted((folder / "out" / "captures").glob("*.pcap"))
+        lines = [subprocess.run([program, *captures], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                                check=True).stdout.strip() for _ in range(3)]
+    return max(lines, key=lambda line: int(line.split(", ")[1].split()[0]))
+
+
 def chosen_cells(chosen: argparse.Namespace) -> list[factors.Cell]:
     if chosen.short:
-        cells = factors.covering_cells(chosen.first_seed, 400)[::6]
+        cells = factors.covering_cells(chosen.first_seed, 1000)[::3]
     else:
         cells = factors.covering_cells(chosen.first_seed, chosen.requests)
         cells += factors.open_cells(chosen.first_seed + 500, chosen.requests)
@@ -61,7 +75,7 @@ def chosen_cells(chosen: argparse.Namespace) -> list[factors.Cell]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hoptap", default=str(ROOT / "build/appliance/hoptap"))
-    parser.add_argument("--short", action="store_true", help="20 small cells, for CI")
+    parser.add_argument("--short", action="store_true", help="40 cells of 1,000 requests, for CI")
     parser.add_argument("--requests", type=int, default=2000, help="per cell")
     parser.add_argument("--first-seed", type=int, default=1000)
     parser.add_argument("--cells", help="only cells whose name, box or fault contains one of these words")
@@ -82,7 +96,7 @@ def main() -> None:
     if chosen.examples:
         print(json.dumps(collect_examples(results), indent=1))
     if chosen.write:
-        chosen.write.write_text(text)
+        chosen.write.write_text(report.page(text, join_speed(cells[0], chosen.hoptap)))
     for line in broken:
         print(f"BROKEN: {line}")
     print(f"evaluation: {len(cells)} cells, {len(broken)} bounds broken")

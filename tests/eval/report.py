@@ -90,6 +90,44 @@ def check_bounds(results: list) -> tuple[list[str], list[str]]:
     return lines, broken
 
 
+PAGE = """# How often hoptap is right
+
+`./dev bench eval` makes this page anew: it forges the captures of every cell ([forge.md](forge.md)), lets `hoptap path` judge
+them without any option, and holds its answers against the exact truth. Seeds below 1000 were for tuning; these are others.
+
+**A cell** is one combination of a box on the path, a fault on a quarter of the requests, the loss of every mirror and what is
+wrong with the clocks; all pairs of values of two factors occur. The path has 8 points and 7 segments; the faulty segment is
+drawn for each cell. Requests are 250 to 5,000 bytes, responses 200 to 30,000.
+
+**The figures.** *Link precision*: of all links between two sightings in a trace, those of one request. *Link recall*: of the
+links between points whose captures hold one of a request's messages whole, those found. *Top-1 segment*: of the requests
+that a segment truly delayed by 0.5 ms or more, those whose trace names this very segment; an answer "between A and C"
+counts as a miss here. *Over 50 requests*: the same for `--window` verdicts of about 50 requests with at least 5 delayed.
+*Loss located*: of the packets lost between two points and sent again, those found there. *Blamed when innocent*: of the
+requests that no segment did any harm, those whose trace blames one. *Reset origin*: server, or the segment with the
+middlebox. *Server or client*: slow server, closed window: the host named. *Segment error*: against the true round trip.
+Shares have Wilson's 95 % interval. A bound holds where the table says so; all else is measured.
+
+Baselines are coded by us from public descriptions (`tests/eval/baselines.py`) and get the sightings that hoptap found.
+"""
+
+
+def page(text: str, speed: str) -> str:
+    """The whole of docs/evaluation.md."""
+    return f"""{PAGE}
+{text}
+## Speed
+
+`hoptap-join-speed`, one core of this machine (shared with other work): {speed}. A pending record holds all that the trace
+shows of a hop; the joiner's own share is the keys.
+
+## Read with care
+
+One fault at a time, faults that come and go at random, clean HTTP/1 traffic, queueing that is exponential. The forge's TCP is
+modelled on Linux and simpler than it. `./dev lab faults` is the check with real kernels and servers.
+"""
+
+
 def report(results: list) -> tuple[str, list[str]]:
     bounded = [result for result in results if not result[0].open]
     lines, broken = check_bounds(results)
