@@ -39,18 +39,18 @@ SEGMENT_ERROR_MEDIAN_MAX_NS = 15_000    # of all scenarios together
 SEGMENT_ERROR_P99_MAX_NS = 150_000
 VERDICT_BOUNDS = {                      # a scenario that is not here has no bound on its verdicts
     "f-quiet": Bound(0.0, 0.05, True),
-    "f-delay1": Bound(0.5, 0.05, False),
+    "f-delay1": Bound(0.9, 0.05, True),
     "f-delay50": Bound(0.95, 0.05, True),
     "f-delay300": Bound(0.95, 0.05, True),
-    "f-delay300-late": Bound(0.0, 0.05, False),
+    "f-delay300-late": Bound(0.95, 0.05, True),
     "f-lost-request": Bound(0.95, 0.05, True),
     "f-lost-response": Bound(0.95, 0.05, True),
     "f-slow-server": Bound(0.95, 0.05, True),
-    "f-unread-response": Bound(0.9, 0.2, True),
-    "f-unread-request": Bound(0.9, 0.2, True),
-    "f-reset-server": Bound(0.0, 0.05, False),
-    "f-reset-response": Bound(0.0, 0.05, False),
-    "f-reset-request": Bound(0.0, 0.05, False),
+    "f-unread-response": Bound(0.95, 0.1, True),
+    "f-unread-request": Bound(0.95, 0.1, True),
+    "f-reset-server": Bound(0.95, 0.05, True),
+    "f-reset-response": Bound(0.95, 0.05, True),
+    "f-reset-request": Bound(0.95, 0.05, True),
 }
 QUIET = "f-quiet"                       # its jitter is the floor
 NO_VERDICT, NOT_FOUND = {"kind": "no verdict"}, {"kind": "not found"}
