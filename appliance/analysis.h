@@ -41,6 +41,7 @@ class Analysis : public flowtable::RecordSink {
   const base::Outcome<void>& status() const { return status_; }
 
   const linker::JoinCounters& join_counters() const { return joiner_.counters(); }
+  const linker::Completeness& completeness() const { return model_.completeness(); }
   const linker::PathModel& paths() const { return model_.paths(); }
   std::uint64_t legs() const { return legs_; }
   std::uint64_t spilled_bytes() const { return groups_.file_bytes(); }

@@ -83,6 +83,18 @@ void add_reason_for_nothing(const Feed& feed, std::vector<std::string>& notes) {
                                   feed.path(), interface.snap_bytes));
 }
 
+/// A capture that misses packets makes answers less sure.
+void add_poor_capture(const exporting::PointSummary& point, std::vector<std::string>& notes) {
+  constexpr double kGood = 0.995;
+  const double to_server = point.completeness_to_server.value_or(1),
+               to_client = point.completeness_to_client.value_or(1);
+  if (to_server >= kGood && to_client >= kGood) return;
+  notes.push_back(
+      fmt::format("{}: the capture misses {:.1f} % of the bytes to servers and {:.1f} % of those to clients "
+                  "(acknowledged, but not in it)",
+                  point.name, 100 * (1 - to_server), 100 * (1 - to_client)));
+}
+
 std::vector<std::string> notes_on(const Replay& replay, const Analysis& analysis) {
   std::vector<std::string> notes;
   for (const auto& feed : replay.feeds()) {
@@ -117,12 +129,16 @@ std::vector<std::string> notes_on(const Replay& replay, const Analysis& analysis
 exporting::Summary summarize(const Replay& replay, const Analysis& analysis, const linker::PointTable& points) {
   exporting::Summary summary;
   summary.version = HOPTAP_VERSION;
-  summary.points.assign(points.all().begin(), points.all().end());
+  const linker::Completeness& captures = analysis.completeness();
+  for (const linker::Point& point : points.all())
+    summary.points.push_back({point.name, point.role, captures.share(point.id, linker::Way::kToServer),
+                              captures.share(point.id, linker::Way::kToClient)});
   summary.paths = analysis.paths().routes();
   add_capture_counters(replay, summary.counters);
   add_flow_counters(replay, summary.counters);
   add_join_counters(analysis, summary.counters);
   summary.notes = notes_on(replay, analysis);
+  for (const exporting::PointSummary& point : summary.points) add_poor_capture(point, summary.notes);
   return summary;
 }
 

@@ -198,8 +198,11 @@ std::string verdict_json(const linker::RunVerdict& verdict, std::optional<linker
 std::string summary_json(const Summary& summary) {
   json::object out{{"type", "summary"}, {"schema", kPathJsonSchema}, {"version", summary.version}};
   json::array points, paths;
-  for (const linker::Point& point : summary.points) {
-    points.push_back({{"name", utf8(point.name)}, {"role", utf8(point.role)}});
+  for (const PointSummary& point : summary.points) {
+    json::object one{{"name", utf8(point.name)}, {"role", utf8(point.role)}};
+    if (point.completeness_to_server) one["completeness_to_server"] = *point.completeness_to_server;
+    if (point.completeness_to_client) one["completeness_to_client"] = *point.completeness_to_client;
+    points.push_back(std::move(one));
   }
   for (const linker::RouteSummary& path : summary.paths) {
     paths.push_back({{"points", names(path.points)},

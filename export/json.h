@@ -20,10 +20,18 @@ namespace hoptap::exporting {
 
 inline constexpr int kPathJsonSchema = 1;
 
+/// A point, and the share of acknowledged bytes that its capture shows, either way; nothing when there were none.
+struct PointSummary {
+  std::string name;
+  std::string role;
+  std::optional<double> completeness_to_server;
+  std::optional<double> completeness_to_client;
+};
+
 /// What a run read, found and could not use.
 struct Summary {
   std::string version;
-  std::vector<linker::Point> points;
+  std::vector<PointSummary> points;
   std::vector<linker::RouteSummary> paths;
   std::vector<std::pair<std::string, std::uint64_t>> counters;  ///< by name, in the order they are to be written
   std::vector<std::string> notes;                               ///< for the person: what deserves attention

@@ -23,9 +23,19 @@ void Completeness::add(const flowtable::LegRecord& leg) {
   count(leg.to_client, point[1]);
 }
 
-double Completeness::of(std::uint32_t point, Way way) const {
+Completeness::Bytes Completeness::bytes_of(std::uint32_t point, Way way) const {
   const auto known = points_.find(point);
-  const Bytes bytes = known == points_.end() ? Bytes{} : known->second[static_cast<std::size_t>(way)];
+  return known == points_.end() ? Bytes{} : known->second[static_cast<std::size_t>(way)];
+}
+
+std::optional<double> Completeness::share(std::uint32_t point, Way way) const {
+  const Bytes bytes = bytes_of(point, way);
+  if (bytes.acknowledged == 0) return std::nullopt;
+  return 1 - static_cast<double>(bytes.unseen) / static_cast<double>(bytes.acknowledged);
+}
+
+double Completeness::of(std::uint32_t point, Way way) const {
+  const Bytes bytes = bytes_of(point, way);
   const double unseen = static_cast<double>(bytes.unseen) + kPriorUnseen;
   const double all = static_cast<double>(bytes.acknowledged) + kPriorBytes;
   return std::clamp(1 - unseen / all, kLeast, kMost);

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 
 #include "flowtable/record.h"
 
@@ -21,11 +22,16 @@ class Completeness {
   /// seen it stays near what captures usually hold.
   double of(std::uint32_t point, Way way) const;
 
+  /// Share of the acknowledged bytes going this way that the point's capture shows; nothing when none were.
+  std::optional<double> share(std::uint32_t point, Way way) const;
+
  private:
   struct Bytes {
     std::uint64_t acknowledged = 0;
     std::uint64_t unseen = 0;
   };
+  Bytes bytes_of(std::uint32_t point, Way way) const;
+
   std::map<std::uint32_t, std::array<Bytes, 2>> points_;
 };
 

@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "base/hash.h"
+#include "linker/halves.h"
 #include "linker/join_keys.h"
 #include "linker/streams.h"
 
@@ -25,7 +26,7 @@ void sort_records(std::vector<HopRecord>& records) {
 bool fits(const Group& group, const HopRecord& record, bool& check_failed) {
   bool related = false;  // a header identifier alone may join the streams of a gateway, which chain_streams() tells
   for (const HopRecord& member : group.records) {
-    if (member.point == record.point && member.leg_id == record.leg_id) return false;
+    if (member.point == record.point && member.leg_id == record.leg_id && !are_halves(member, record)) return false;
     if (!compatible(member, record)) {
       check_failed = true;
       return false;
@@ -33,6 +34,16 @@ bool fits(const Group& group, const HopRecord& record, bool& check_failed) {
     related = related || same_numbers(member, record);
   }
   return related;
+}
+
+void put_into(Group& group, HopRecord&& record) {
+  const auto half = std::find_if(group.records.begin(), group.records.end(),
+                                 [&](const HopRecord& member) { return are_halves(member, record); });
+  if (half == group.records.end()) {
+    group.records.push_back(std::move(record));
+  } else {
+    add_half(*half, std::move(record));
+  }
 }
 
 /// TCP keys name a byte position, so a record belongs to the first group that does not contradict it.
@@ -48,7 +59,7 @@ std::vector<Group> split_streams(std::vector<HopRecord>&& records, std::uint64_t
     if (home == groups.end()) {
       groups.emplace_back().records.push_back(std::move(record));
     } else {
-      home->records.push_back(std::move(record));
+      put_into(*home, std::move(record));
     }
   }
   constexpr std::size_t kGroupsMax = 256;  // more have one identifier in common that identifies nothing

@@ -59,7 +59,7 @@ TEST(Json, DelayedAcksAreAtWhoDelaysThem) {
 TEST(Json, SummariesListPointsPathsAndCounters) {
   exporting::Summary summary;
   summary.version = "0.1.0";
-  summary.points = {{1, "pod-a", "pod", {}}};
+  summary.points = {{"pod-a", "pod", {}, {}}};
   summary.paths = {{7, {"pod-a", "pod-b"}, 12, false, true}};
   summary.counters = {{"packets", 5}, {"late", 0}};
   summary.notes = {"look here"};

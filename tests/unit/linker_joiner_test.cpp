@@ -248,5 +248,39 @@ TEST(Joiner, RecordsWithoutKeysPassThrough) {
   EXPECT_EQ(joined.counters.keyless, 2u);
 }
 
+TEST(Joiner, HalvesOfAnExchangeAreOneWhereAnotherPointSawBoth) {
+  Scenario scenario;
+  scenario.requests = 3;
+  scenario.datagrams = 0;
+  std::vector<HopRecord> records = records_of(scenario);
+  const std::size_t whole = analyse(records, point_table(scenario)).traces.size();
+  std::vector<HopRecord> halved;
+  for (HopRecord& record : records) {
+    if (record.point != point_id(scenario, 3)) {
+      halved.push_back(std::move(record));
+      continue;
+    }
+    HopRecord response = record;
+    response.request = {};
+    response.record_id += 1000;
+    response.flags |= record_flag::kRequestMissing;
+    response.method = response.resource = "";
+    record.response = {};
+    record.flags |= record_flag::kResponseMissing;
+    record.has_status = false;
+    halved.push_back(std::move(response));
+    halved.push_back(std::move(record));
+  }
+  const Analysis analysis = analyse(halved, point_table(scenario));
+  EXPECT_EQ(analysis.traces.size(), whole);
+  for (const linker::Trace& trace : analysis.traces) {
+    ASSERT_EQ(trace.hops.size(), 8u);
+    EXPECT_TRUE(trace.hops[3].timed);
+    EXPECT_FALSE(trace.hops[3].record.resource.empty());
+    EXPECT_EQ(trace.hops[3].record.status, 200u);
+    EXPECT_EQ(trace.hops[3].record.flags & (record_flag::kRequestMissing | record_flag::kResponseMissing), 0u);
+  }
+}
+
 }  // namespace
 }  // namespace hoptap::test
