@@ -31,7 +31,7 @@ struct PathOptions {
   bool ascii = false;
   std::string colour = "auto";          ///< auto, always, never
   std::string trace;                    ///< id of the trace to draw; "": the one that shows the verdict best
-  double window_s = 0;                   ///< a verdict for each stretch of so many seconds; 0: for the run only
+  double window_s = 0;                  ///< a verdict for each stretch of so many seconds; 0: for the run only
   std::size_t pending_records_max = 0;  ///< 0: the linker's default
 };
 

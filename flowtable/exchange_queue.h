@@ -32,8 +32,8 @@ class ExchangeQueue {
   /// The message has passed up to `end_sequence`. May be called again when a turn goes on.
   void end(Exchange& exchange, Direction direction, std::uint64_t time_ns, std::uint32_t end_sequence);
 
-  /// Bytes were lost in this direction and messages may have been among them; their sender had received all of the other
-  /// direction up to `answered_to` before.
+  /// Bytes were lost in this direction and messages may have been among them; their sender had received all of the
+  /// other direction up to `answered_to` before.
   void lost_place(Direction direction, std::uint32_t answered_to);
 
   /// The leg goes on in another protocol, or was picked up in the middle: what is in flight gets no answer.

@@ -208,7 +208,8 @@ void Flow::note_close(const Decoded& packet, Direction direction) {
     leg_.record.closing |= from_client ? closing::kClientReset : closing::kServerReset;
     Reset& reset = leg_.resets[index_of(direction)];
     const LegRecord::Direction& count = counts(direction);
-    if (!reset.seen()) reset = {packet.time_ns, packet.ip_id, packet.ttl, count.packets > 1 ? count.ttl : std::uint8_t{0}};
+    if (!reset.seen())
+      reset = {packet.time_ns, packet.ip_id, packet.ttl, count.packets > 1 ? count.ttl : std::uint8_t{0}};
     ended_ = true;
     return;
   }

@@ -23,12 +23,12 @@ inline constexpr std::uint32_t kRequestGap = 1u << 4;       ///< bytes inside th
 inline constexpr std::uint32_t kResponseGap = 1u << 5;
 inline constexpr std::uint32_t kTruncated = 1u << 6;  ///< packets were cut by the snap length
 inline constexpr std::uint32_t kEncrypted = 1u << 7;
-inline constexpr std::uint32_t kOneDirection = 1u << 8;    ///< only one direction of the leg was captured
-inline constexpr std::uint32_t kIncomplete = 1u << 9;      ///< request or response had not ended when the leg did
-inline constexpr std::uint32_t kInterim = 1u << 10;        ///< an interim (1xx) response came first
-inline constexpr std::uint32_t kUpgraded = 1u << 11;       ///< the leg left its protocol here (Upgrade, CONNECT)
-inline constexpr std::uint32_t kHandshake = 1u << 12;      ///< a security handshake, not application data
-inline constexpr std::uint32_t kCopyUncertain = 1u << 13;  ///< copies told apart by time only (no TSval, no IP-ID)
+inline constexpr std::uint32_t kOneDirection = 1u << 8;        ///< only one direction of the leg was captured
+inline constexpr std::uint32_t kIncomplete = 1u << 9;          ///< request or response had not ended when the leg did
+inline constexpr std::uint32_t kInterim = 1u << 10;            ///< an interim (1xx) response came first
+inline constexpr std::uint32_t kUpgraded = 1u << 11;           ///< the leg left its protocol here (Upgrade, CONNECT)
+inline constexpr std::uint32_t kHandshake = 1u << 12;          ///< a security handshake, not application data
+inline constexpr std::uint32_t kCopyUncertain = 1u << 13;      ///< copies told apart by time only (no TSval, no IP-ID)
 inline constexpr std::uint32_t kRequestEndUnseen = 1u << 14;   ///< the request's last byte was not captured: its
                                                                ///< last_ns is when the last captured one passed
 inline constexpr std::uint32_t kResponseEndUnseen = 1u << 15;  ///< the same of the response
@@ -66,11 +66,11 @@ struct MessageRecord {
   std::array<Copy, kCopiesMax> copy{};  ///< the first of them
   std::uint32_t retransmissions = 0;    ///< data segments of it none of whose bytes were new
   // Health of the direction this message goes, between first request byte and the end of the exchange.
-  std::uint32_t out_of_order = 0;     ///< new bytes below the highest sequence number seen
-  std::uint32_t duplicate_acks = 0;   ///< sent by the receiver of this direction
-  std::uint32_t sack_blocks = 0;      ///< sent by the receiver of this direction
-  std::uint64_t unseen_bytes = 0;     ///< acknowledged by the receiver, never captured here
-  std::uint64_t zero_window_ns = 0;   ///< that the receiver kept its window at zero
+  std::uint32_t out_of_order = 0;    ///< new bytes below the highest sequence number seen
+  std::uint32_t duplicate_acks = 0;  ///< sent by the receiver of this direction
+  std::uint32_t sack_blocks = 0;     ///< sent by the receiver of this direction
+  std::uint64_t unseen_bytes = 0;    ///< acknowledged by the receiver, never captured here
+  std::uint64_t zero_window_ns = 0;  ///< that the receiver kept its window at zero
 
   bool seen() const { return first_ns != 0; }
 };
@@ -93,7 +93,7 @@ inline constexpr std::uint8_t kClientFin = 1, kServerFin = 2, kClientReset = 4, 
 
 /// The first reset (RFC 9293 section 3.5.2) that went one way during an exchange.
 struct Reset {
-  std::uint64_t time_ns = 0;    ///< 0: none seen
+  std::uint64_t time_ns = 0;  ///< 0: none seen
   std::uint16_t ip_id = 0;
   std::uint8_t ttl = 0;
   std::uint8_t usual_ttl = 0;  ///< of the first other packet that went this way on the leg; 0: none did

@@ -273,7 +273,8 @@ void Session::finish(Direction direction) {
   if (Exchange* exchange = side.open) {
     exchanges_.end(*exchange, direction, passed_ns(side), side.sequence);
     if (side.in_gap)
-      exchange->record.flags |= exchange->asks(direction) ? record_flag::kRequestEndUnseen : record_flag::kResponseEndUnseen;
+      exchange->record.flags |=
+          exchange->asks(direction) ? record_flag::kRequestEndUnseen : record_flag::kResponseEndUnseen;
     MessageRecord& message = exchange->message(direction);
     if (side.wait.longest_ns > message.ack_wait_ns) {
       message.ack_wait_ns = side.wait.longest_ns;

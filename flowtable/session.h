@@ -79,8 +79,8 @@ class Session {
     bool upgrades = false;           ///< when it ends, another protocol begins
     bool placed = true;              ///< at a message start; else it has to be looked for
     bool pumping = false;
-    bool seen = false;           ///< any byte, or a hole
-    bool in_gap = false;         ///< what is being passed over was not captured
+    bool seen = false;    ///< any byte, or a hole
+    bool in_gap = false;  ///< what is being passed over was not captured
     bool own_ack_known = false;
     std::uint32_t own_ack = 0;   ///< what its sender had received of the other direction, before any hole
     std::uint32_t acked = 0;     ///< highest acknowledgment of this direction

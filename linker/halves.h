@@ -6,8 +6,8 @@
 
 namespace hoptap::linker {
 
-/// Are these the two halves of one exchange, if they belong together: of one leg at one point, one without response, the
-/// other without request, in this order of time?
+/// Are these the two halves of one exchange, if they belong together: of one leg at one point, one without response,
+/// the other without request, in this order of time?
 bool are_halves(const flowtable::HopRecord& left, const flowtable::HopRecord& right);
 
 /// Puts what `half` has into `record`, which becomes whole.

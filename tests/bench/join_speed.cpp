@@ -86,6 +86,7 @@ int main(int count, char** arguments) {
   std::size_t bytes = 0;
   std::vector<linker::Group> groups = join(std::move(kept.hops), joining, bytes);
   const double judging = judge(groups, kept.legs);
-  fmt::print("{:.0f} records, {:.0f} joined per second, {:.0f} joined and judged per second, {} bytes per pending record\n",
-             records, records / joining, records / (joining + judging), bytes);
+  fmt::print(
+      "{:.0f} records, {:.0f} joined per second, {:.0f} joined and judged per second, {} bytes per pending record\n",
+      records, records / joining, records / (joining + judging), bytes);
 }
