@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <unordered_map>
 
 #include "base/hash.h"
 #include "linker/halves.h"
@@ -24,17 +25,51 @@ void sort_records(std::vector<HopRecord>& records) {
 }
 
 bool fits(const Group& group, const HopRecord& record, bool& check_failed) {
-  bool related = false;  // a header identifier alone may join the streams of a gateway, which chain_streams() tells
   for (const HopRecord& member : group.records) {
     if (member.point == record.point && member.leg_id == record.leg_id && !are_halves(member, record)) return false;
     if (!compatible(member, record)) {
       check_failed = true;
       return false;
     }
-    related = related || same_numbers(member, record);
   }
-  return related;
+  return true;
 }
+
+/// The groups that hold a sequence number, by number and way.
+class ByNumbers {
+ public:
+  /// The oldest group that has one of the record's numbers and does not contradict it; null: none.
+  std::size_t home_of(const HopRecord& record, const std::vector<Group>& groups, bool& check_failed) const {
+    std::size_t home = kNone;
+    for (const std::uint64_t number : numbers_of(record)) {
+      const auto [first, end] = groups_.equal_range(number);
+      for (auto at = first; at != end; ++at) {
+        if (at->second < home && fits(groups[at->second], record, check_failed)) home = at->second;
+      }
+    }
+    return home;
+  }
+
+  void add(const HopRecord& record, std::size_t group) {
+    for (const std::uint64_t number : numbers_of(record)) {
+      const auto [first, end] = groups_.equal_range(number);
+      const bool known = std::any_of(first, end, [group](const auto& entry) { return entry.second == group; });
+      if (!known) groups_.emplace(number, group);
+    }
+  }
+
+  static constexpr std::size_t kNone = SIZE_MAX;
+
+ private:
+  static std::vector<std::uint64_t> numbers_of(const HopRecord& record) {
+    std::vector<std::uint64_t> numbers;
+    if (record.request.seen()) numbers.push_back(record.request.sequence);
+    if (record.response.seen()) numbers.push_back(std::uint64_t{1} << 32 | record.response.sequence);
+    return numbers;
+  }
+
+  std::unordered_multimap<std::uint64_t, std::size_t> groups_;  // looked up, never walked
+};
 
 void put_into(Group& group, HopRecord&& record) {
   const auto half = std::find_if(group.records.begin(), group.records.end(),
@@ -51,16 +86,17 @@ std::vector<Group> split_streams(std::vector<HopRecord>&& records, std::uint64_t
   std::vector<Group> groups;
   std::stable_partition(records.begin(), records.end(),  // what links those that saw one message only comes first
                         [](const HopRecord& record) { return record.request.seen() && record.response.seen(); });
+  ByNumbers by_numbers;
   for (HopRecord& record : records) {
     bool check_failed = false;
-    const auto home = std::find_if(groups.begin(), groups.end(),
-                                   [&](const Group& group) { return fits(group, record, check_failed); });
+    std::size_t home = by_numbers.home_of(record, groups, check_failed);
     if (check_failed) ++conflicts;
-    if (home == groups.end()) {
-      groups.emplace_back().records.push_back(std::move(record));
-    } else {
-      put_into(*home, std::move(record));
+    if (home == ByNumbers::kNone) {  // a header identifier alone joins the streams of a gateway, see chain_streams()
+      home = groups.size();
+      groups.emplace_back();
     }
+    by_numbers.add(record, home);
+    put_into(groups[home], std::move(record));
   }
   constexpr std::size_t kGroupsMax = 256;  // more have one identifier in common that identifies nothing
   if (groups.size() == 1 || groups.size() > kGroupsMax) return groups;
