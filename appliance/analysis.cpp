@@ -30,7 +30,24 @@ base::Outcome<linker::RunVerdict> Analysis::finish(const TakeTrace& take) {
     take(trace, judgement);
   });
   if (!judged) return tl::unexpected(judged.error());
+  places_refused_ = run.places_refused();
+  scopes_refused_ = run.scopes_refused();
   return run.finish();
+}
+
+std::vector<std::pair<std::string, std::uint64_t>> Analysis::refused() const {
+  const linker::PathCounters paths = model_.paths().counters();
+  const linker::RunModel::Refused learned = model_.refused();
+  return {{"ids_refused", joiner_.counters().resolved.ids_refused},
+          {"variants_refused", paths.variants_refused},
+          {"hops_refused", paths.hops_refused},
+          {"facets_refused", paths.facets_refused},
+          {"losses_refused", learned.losses},
+          {"resets_refused", learned.resets},
+          {"clocks_refused", learned.clocks},
+          {"baselines_refused", learned.baselines},
+          {"places_refused", places_refused_},
+          {"scopes_refused", scopes_refused_}};
 }
 
 base::Outcome<void> Analysis::each(const TakeTrace& take) {

@@ -4,6 +4,8 @@
 
 #include <functional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/result.h"
 #include "export/spill.h"
@@ -43,6 +45,8 @@ class Analysis : public flowtable::RecordSink {
   const linker::JoinCounters& join_counters() const { return joiner_.counters(); }
   const linker::Completeness& completeness() const { return model_.completeness(); }
   const linker::PathModel& paths() const { return model_.paths(); }
+  /// What was not learned or judged because a limit was reached, by name of its counter; after finish().
+  std::vector<std::pair<std::string, std::uint64_t>> refused() const;
   std::uint64_t legs() const { return legs_; }
   std::uint64_t spilled_bytes() const { return groups_.file_bytes(); }
 
@@ -55,6 +59,8 @@ class Analysis : public flowtable::RecordSink {
   linker::Joiner joiner_;
   base::Outcome<void> status_;
   std::uint64_t legs_ = 0;
+  std::uint64_t places_refused_ = 0;
+  std::uint64_t scopes_refused_ = 0;
 };
 
 }  // namespace hoptap::appliance

@@ -97,7 +97,7 @@ int print_text(const PathOptions& options, Analysis& analysis, const exporting::
   return kDone;
 }
 
-void print_windows(const linker::WindowVerdicts& windows, const PathOptions& options) {
+void print_windows(linker::WindowVerdicts& windows, const PathOptions& options) {
   windows.each([&](const linker::TimeWindow& window, const linker::RunVerdict& verdict) {
     if (options.json) {
       fmt::print("{}\n", exporting::verdict_json(verdict, window));
@@ -134,13 +134,15 @@ int analyse(const PathOptions& options, const Hints& hints) {
   });
   if (!verdict) return fail(kCannotWrite, verdict.error().what);
   if (windows && options.json) print_windows(*windows, options);
-  const exporting::Summary summary = summarize(*replay, analysis, points);
+  exporting::Summary summary = summarize(*replay, analysis, points);
+  if (windows && windows->refused() > 0)
+    summary.notes.push_back(fmt::format("{} requests are in no window: raise --window", windows->refused()));
   int code = kDone;
   if (options.json) {
     fmt::print("{}\n{}\n", exporting::verdict_json(*verdict), exporting::summary_json(summary));
   } else if (analysis.join_counters().groups > 0) {
     code = print_text(options, analysis, table, *verdict, slowest, summary);
-    if (windows) print_windows(*windows, options);
+    if (windows && code == kDone) print_windows(*windows, options);
   } else {
     for (const std::string& note : summary.notes) fmt::print(stderr, "note: {}\n", note);
   }

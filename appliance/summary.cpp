@@ -56,10 +56,11 @@ void add_join_counters(const Analysis& analysis, Counters& counters) {
   counters.emplace_back("traces", join.groups);
   counters.emplace_back("traces_joined", join.joined);
   counters.emplace_back("records_without_key", join.keyless);
-  counters.emplace_back("join_conflicts", join.conflicts);
+  counters.emplace_back("join_conflicts", join.resolved.conflicts);
   counters.emplace_back("joins_closed_early", join.closed_early);
   counters.emplace_back("joins_oversized", join.oversized);
   counters.emplace_back("late_records", join.late);
+  for (auto& refused : analysis.refused()) counters.push_back(std::move(refused));
   counters.emplace_back("spilled_bytes", analysis.spilled_bytes());
 }
 

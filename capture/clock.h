@@ -13,7 +13,10 @@ class InterfaceClock {
   /// `resolution`: units per second as a power of ten, or of two when the top bit is set.
   explicit InterfaceClock(std::uint8_t resolution = kMicroseconds, std::int64_t offset_seconds = 0);
 
-  /// Nanoseconds since the epoch; what lies before it is 0, what 64 bits cannot hold is the largest value.
+  /// 2116-02-20: later stamps are no times, and differences of differences of these fit 64 bits.
+  static constexpr std::uint64_t kNsMax = std::uint64_t{1} << 62;
+
+  /// Nanoseconds since the epoch; what lies before it is 0, what is after kNsMax is that.
   std::uint64_t to_ns(std::uint64_t units) const {
     return units < exact_units_end_ ? units * ns_per_unit_ + offset_ns_ : to_ns_slow(units);
   }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "export/canvas.h"
 #include "export/json.h"
@@ -278,8 +279,12 @@ std::string draw_window(const linker::TimeWindow& window, const linker::RunVerdi
     const std::uint64_t ms = time_ns / 1'000'000 % 86'400'000;
     return fmt::format("{:02}:{:02}:{:02}.{:03}", ms / 3'600'000, ms / 60'000 % 60, ms / 1000 % 60, ms % 1000);
   };
-  const std::string head = fmt::format("{} .. {} UTC, {} requests", clock(window.start_ns), clock(window.end_ns),
-                                       verdict.requests + verdict.unanswered);
+  const std::chrono::sys_days day(std::chrono::days(window.start_ns / 86'400'000'000'000));
+  const std::chrono::year_month_day date(day);
+  const std::string head =
+      fmt::format("{}-{:02}-{:02} {} .. {} UTC, {} requests", static_cast<int>(date.year()),
+                  static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), clock(window.start_ns),
+                  clock(window.end_ns), verdict.requests + verdict.unanswered);
   return canvas.paint(head, Paint::kStrong) + "\n" + sentence(verdict.text, verdict.kind, canvas);
 }
 

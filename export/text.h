@@ -24,7 +24,7 @@ std::string draw_trace(const linker::Trace& trace, const linker::Judgement& judg
 /// Every path: response times, then median, 95th percentile and share of each part.
 std::string draw_paths(const PathTable& table, const TextStyle& style);
 
-/// "14:02:00.000 .. 14:02:10.000 (UTC)  23 requests, ...", then the verdict of that window, with line ends.
+/// "2026-01-01 14:02:00.000 .. 14:02:10.000 UTC, 23 requests", then the verdict of that window, with line ends.
 std::string draw_window(const linker::TimeWindow& window, const linker::RunVerdict& verdict, const TextStyle& style);
 
 /// The run's verdict, wrapped to the width.

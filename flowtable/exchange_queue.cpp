@@ -80,7 +80,7 @@ Exchange* ExchangeQueue::begin(const Parser& parser, const Message& message, con
   Exchange* exchange = is_response ? begin_response(parser, message, start) : begin_request(parser, message, start);
   if (exchange == nullptr) return nullptr;
   note_message(exchange->record, message, is_response);
-  if (exchange != &exchanges_.back()) return exchange;  // late: the turns have gone on
+  if (parser.pairing == Pairing::kTurn && exchange != &exchanges_.back()) return exchange;  // late: turns have gone on
   last_turn_ = start.direction;
   has_turn_ = true;
   return exchange;
@@ -129,9 +129,9 @@ Exchange* ExchangeQueue::begin_response(const Parser& parser, const Message& mes
     case Pairing::kTurn:
       if (is_late(start)) {
         exchange = find_late_turn(start);
-        if (exchange == nullptr) ++context_.counters.orphan_responses;
-        if (exchange == nullptr) return nullptr;
-        break;
+        if (exchange != nullptr) break;
+        ++context_.counters.orphan_responses;
+        return nullptr;
       }
       exchange = find_by_turn(start);
       break;

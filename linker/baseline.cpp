@@ -10,10 +10,6 @@ namespace {
 
 constexpr std::int64_t kSpreadMinNs = 10'000;
 
-bool is_sending(PartKind kind) { return kind == PartKind::kClientSend || kind == PartKind::kServerSend; }
-
-bool is_serving(PartKind kind) { return kind == PartKind::kServerKernel || kind == PartKind::kServerProcess; }
-
 /// 1 + floor(log2(bytes)): messages within a factor of two are alike.
 std::uint64_t size_class(std::uint64_t bytes) { return static_cast<std::uint64_t>(std::bit_width(bytes)) + 1; }
 
@@ -67,17 +63,6 @@ void Baseline::add(const Trace& trace) {
   }
 }
 
-void Baseline::merge(const Baseline& other) {
-  refused_ += other.refused_;
-  for (const auto& [key, sketch] : other.sketches_) {
-    if (sketches_.size() >= kSketchesMax && sketches_.count(key) == 0) {
-      refused_ += sketch.count();
-      continue;
-    }
-    sketches_[key].merge(sketch);
-  }
-}
-
 const Sketch* Baseline::find(const Key& key) const {
   const auto known = sketches_.find(key);
   return known != sketches_.end() && known->second.count() >= kRequestsMin ? &known->second : nullptr;
@@ -89,8 +74,10 @@ Usual Baseline::scaled_from_smaller(Key key) const {
     --key.sort;
     const Sketch* sketch = find(key);
     if (sketch == nullptr) continue;
+    constexpr std::int64_t kUsualMaxNs = 3'600'000'000'000;  // longer than anything that is compared
     const Usual usual = usual_of(*sketch);
-    return {usual.time_ns * scale, std::max(usual.time_ns, usual.spread_ns) * scale, true};
+    const auto scaled = [&](std::int64_t time_ns) { return std::min(time_ns, kUsualMaxNs / scale) * scale; };
+    return {scaled(usual.time_ns), scaled(std::max(usual.time_ns, usual.spread_ns)), true};
   }
   return {};
 }

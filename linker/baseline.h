@@ -24,7 +24,6 @@ class Baseline {
   static constexpr std::uint64_t kRequestsMin = 5;  ///< a part seen less often has no known usual time
 
   void add(const Trace& trace);
-  void merge(const Baseline& other);
 
   /// Of a part of this trace. Sending is compared with messages of like size; a wait for a delayed ACK is never usual.
   Usual usual(const Trace& trace, const Part& part) const;

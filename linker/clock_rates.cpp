@@ -53,7 +53,10 @@ double ClockRates::Differences::slope() const {
   if (slopes.size() < kSlopesMin) return 0;
   const double slope = median_of(slopes);
   for (double& value : slopes) value = std::abs(value - slope);
-  const double error = 3 * 1.4826 * 1.2533 * median_of(slopes) / std::sqrt(static_cast<double>(slopes.size()) / 2);
+  // Three standard errors of a median. Slopes that overlap tell each other little, hence half their number.
+  constexpr double kDeviationOfMad = 1.4826, kErrorOfMedian = 1.2533;
+  const double independent = static_cast<double>(slopes.size()) / 2;
+  const double error = 3 * kErrorOfMedian * kDeviationOfMad * median_of(slopes) / std::sqrt(independent);
   return std::abs(slope) <= error || std::abs(slope) > kRateMax ? 0 : slope;
 }
 
@@ -66,6 +69,8 @@ void ClockRates::learn(const Trace& trace) {
       const std::pair key(near->node.point, hop.node.point);
       if (pairs_.size() < kPairsMax || pairs_.count(key) > 0) {
         pairs_[key].add(time_ns, difference_ns(hop.record.request.first_ns, time_ns));
+      } else {
+        ++refused_;
       }
     }
     near = &hop;
@@ -78,15 +83,19 @@ void ClockRates::solve() {
   std::vector<std::pair<std::uint64_t, std::pair<std::uint32_t, std::uint32_t>>> pairs;
   for (const auto& [points, differences] : pairs_) pairs.emplace_back(differences.count(), points);
   std::sort(pairs.begin(), pairs.end(), std::greater<>());
-  if (!pairs.empty()) reference_time_[pairs.front().second.first] = 1;
-  const auto joins_one = [this](const auto& pair) {
-    return reference_time_.count(pair.second.first) != reference_time_.count(pair.second.second);
-  };
-  for (auto next = std::find_if(pairs.begin(), pairs.end(), joins_one); next != pairs.end();
-       next = std::find_if(pairs.begin(), pairs.end(), joins_one)) {
+  const auto known = [this](std::uint32_t point) { return reference_time_.count(point) > 0; };
+  const auto joins_one = [&](const auto& pair) { return known(pair.second.first) != known(pair.second.second); };
+  const auto joins_none = [&](const auto& pair) { return !known(pair.second.first) && !known(pair.second.second); };
+  while (true) {
+    auto next = std::find_if(pairs.begin(), pairs.end(), joins_one);
+    if (next == pairs.end()) {  // points that no request of the others passes have a reference of their own
+      next = std::find_if(pairs.begin(), pairs.end(), joins_none);
+      if (next == pairs.end()) return;
+      reference_time_[next->second.first] = 1;
+    }
     const auto [near, far] = next->second;
     const double far_for_near = 1 + pairs_.at(next->second).slope();
-    if (reference_time_.count(near) > 0) {
+    if (known(near)) {
       reference_time_[far] = reference_time_[near] / far_for_near;
     } else {
       reference_time_[near] = reference_time_[far] * far_for_near;

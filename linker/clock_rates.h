@@ -24,6 +24,8 @@ class ClockRates {
   /// the ratio of theirs. 1 for a point nothing is known of.
   double reference_time(std::uint32_t point) const;
 
+  std::uint64_t refused() const { return refused_; }  ///< sightings not learned: kPairsMax reached
+
  private:
   /// Least difference of two clocks as requests pass: network delay only ever adds to it. By stretches of time, so
   /// that a clock that is set does not look like one that is fast.
@@ -47,6 +49,7 @@ class ClockRates {
 
   std::map<std::pair<std::uint32_t, std::uint32_t>, Differences> pairs_;
   std::map<std::uint32_t, double> reference_time_;
+  std::uint64_t refused_ = 0;
 };
 
 }  // namespace hoptap::linker

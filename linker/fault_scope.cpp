@@ -24,11 +24,14 @@ std::string points_of(const Trace& trace) {
 }  // namespace
 
 void FaultScope::count(Property property, const std::string& value, bool slow) {
-  const std::pair key(property, value);
-  auto known = values_.find(key);
-  if (known == values_.end()) {
-    if (values_.size() >= kValuesMax) return;
-    known = values_.emplace(key, Counts{}).first;
+  auto& values = values_[static_cast<std::size_t>(property)];
+  auto known = values.find(value);
+  if (known == values.end()) {
+    if (values.size() >= kValuesMax) {
+      ++refused_;
+      return;
+    }
+    known = values.emplace(value, Counts{}).first;
   }
   ++known->second.all;
   known->second.slow += slow ? 1 : 0;
@@ -45,18 +48,20 @@ void FaultScope::add(const Trace& trace, bool slow) {
 
 std::optional<SharedBy> FaultScope::shared() const {
   constexpr double kNearlyAll = 0.9, kClearlyFewer = 0.7, kCertain = 5;  // nats: a chance of one in 150
-  static constexpr const char* kNames[] = {"client", "service", "server", "path"};
+  static constexpr std::array<const char*, kProperties> kNames{"client", "service", "server", "path"};
   std::optional<SharedBy> best;
   double most = kCertain;
-  for (const auto& [key, counts] : values_) {
-    const double of_slow = share(counts.slow, requests_.slow);
-    const double of_all = share(counts.all, requests_.all);
-    if (of_slow < kNearlyAll || of_all > kClearlyFewer * of_slow) continue;
-    const double certainty =
-        term(counts.slow, of_slow, of_all) + term(requests_.slow - counts.slow, 1 - of_slow, 1 - of_all);
-    if (certainty <= most) continue;
-    most = certainty;
-    best = SharedBy{kNames[static_cast<std::size_t>(key.first)], key.second, of_slow, of_all};
+  for (std::size_t property = 0; property < kProperties; ++property) {
+    for (const auto& [value, counts] : values_[property]) {
+      const double of_slow = share(counts.slow, requests_.slow);
+      const double of_all = share(counts.all, requests_.all);
+      if (of_slow < kNearlyAll || of_all > kClearlyFewer * of_slow) continue;
+      const double certainty =
+          term(counts.slow, of_slow, of_all) + term(requests_.slow - counts.slow, 1 - of_slow, 1 - of_all);
+      if (certainty <= most) continue;
+      most = certainty;
+      best = SharedBy{kNames[property], value, of_slow, of_all};
+    }
   }
   return best;
 }

@@ -1,6 +1,7 @@
 // What slow requests have in common that others have not: one client, one service, one server, one path. One thread.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -21,7 +22,7 @@ struct SharedBy {
 
 class FaultScope {
  public:
-  static constexpr std::size_t kValuesMax = 4096;  ///< over all properties; more are not counted
+  static constexpr std::size_t kValuesMax = 4096;  ///< of each property; more are not counted
 
   void add(const Trace& trace, bool slow);
 
@@ -29,8 +30,11 @@ class FaultScope {
   /// fewer of the rest. Nothing when they are slow everywhere.
   std::optional<SharedBy> shared() const;
 
+  std::uint64_t refused() const { return refused_; }  ///< values not counted: kValuesMax reached
+
  private:
   enum class Property : std::uint8_t { kClient, kService, kServer, kPath };
+  static constexpr std::size_t kProperties = 4;
   struct Counts {
     std::uint64_t all = 0;
     std::uint64_t slow = 0;
@@ -38,8 +42,9 @@ class FaultScope {
 
   void count(Property property, const std::string& value, bool slow);
 
-  std::map<std::pair<Property, std::string>, Counts> values_;
+  std::array<std::map<std::string, Counts>, kProperties> values_;
   Counts requests_;
+  std::uint64_t refused_ = 0;
 };
 
 }  // namespace hoptap::linker

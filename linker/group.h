@@ -8,6 +8,8 @@
 
 namespace hoptap::linker {
 
+inline constexpr std::uint8_t kTcp = 6;  ///< HopRecord::transport
+
 /// All sightings of one request. The joiner gives them by (point, record id); their order says nothing of the path.
 struct Group {
   std::vector<flowtable::HopRecord> records;
@@ -32,7 +34,7 @@ inline bool complete(const flowtable::HopRecord& record) {
          (record.flags & kOpenEnded) == 0;
 }
 
-/// later - earlier of two times of one clock, ns.
+/// later - earlier of two times of one clock, ns; captures give none after 2^62.
 inline std::int64_t difference_ns(std::uint64_t later, std::uint64_t earlier) {
   return static_cast<std::int64_t>(later - earlier);
 }

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "base/hash.h"
+#include "linker/group.h"
 
 namespace hoptap::linker {
 namespace {
@@ -24,8 +25,6 @@ enum class KeyKind : std::uint8_t {
   kDatagramId,
   kDatagramPayload,
 };
-
-constexpr std::uint8_t kTcp = 6;
 
 template <class... Values>
 std::uint64_t key_of(KeyKind kind, Values... values) {

@@ -107,7 +107,7 @@ std::vector<flowtable::HopRecord> Joiner::release(std::uint32_t at) {
 void Joiner::close(std::uint32_t at) {
   std::vector<flowtable::HopRecord> records = release(at);
   const bool certain = is_unambiguous(records);
-  for (Group& group : resolve(std::move(records), offsets_, counters_.conflicts)) {
+  for (Group& group : resolve(std::move(records), offsets_, counters_.resolved)) {
     if (certain) offsets_.learn(group);
     give(std::move(group));
   }
@@ -122,13 +122,13 @@ void Joiner::flush() {
       doubtful.push_back(std::move(records));
       continue;
     }
-    for (Group& group : resolve(std::move(records), offsets_, counters_.conflicts)) {
+    for (Group& group : resolve(std::move(records), offsets_, counters_.resolved)) {
       offsets_.learn(group);
       groups.push_back(std::move(group));
     }
   }
   for (std::vector<flowtable::HopRecord>& records : doubtful) {  // now the clock offsets are known
-    for (Group& group : resolve(std::move(records), offsets_, counters_.conflicts)) groups.push_back(std::move(group));
+    for (Group& group : resolve(std::move(records), offsets_, counters_.resolved)) groups.push_back(std::move(group));
   }
   std::sort(groups.begin(), groups.end(), [](const Group& left, const Group& right) {
     const flowtable::HopRecord& a = left.records.front();

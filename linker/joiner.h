@@ -24,9 +24,9 @@ struct JoinLimits {
 struct JoinCounters {
   std::uint64_t records = 0;
   std::uint64_t groups = 0;
-  std::uint64_t joined = 0;        ///< groups of more than one record
-  std::uint64_t keyless = 0;       ///< records with nothing to join them by
-  std::uint64_t conflicts = 0;     ///< records that a key would have joined and a check kept apart
+  std::uint64_t joined = 0;   ///< groups of more than one record
+  std::uint64_t keyless = 0;  ///< records with nothing to join them by
+  ResolveCounters resolved;
   std::uint64_t closed_early = 0;  ///< groups closed by pending_records_max
   std::uint64_t oversized = 0;     ///< times component_records_max was reached
   std::uint64_t late = 0;          ///< records of a group already closed, as far as remembered

@@ -1,6 +1,7 @@
 #include "linker/loss_model.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace hoptap::linker {
 namespace {
@@ -42,11 +43,11 @@ void LossModel::learn(const WayPlaces& way, const ResentCopy& copy) {
   }
   auto& patterns = known->second.patterns;
   const Pattern pattern(copy.seen, copy.unknown);
-  if (patterns.size() >= kPatternsMax && patterns.count(pattern) == 0) {
+  if (pattern_count_ >= kPatternsMax && patterns.count(pattern) == 0) {
     ++refused_;
     return;
   }
-  ++patterns[pattern];
+  if (++patterns[pattern] == 1) ++pattern_count_;
 }
 
 void LossModel::solve() {

@@ -22,7 +22,7 @@ struct WayPlaces {
 class LossModel {
  public:
   static constexpr std::size_t kWaysMax = 4096;
-  static constexpr std::size_t kPatternsMax = 4096;  ///< kinds of sightings remembered per way
+  static constexpr std::size_t kPatternsMax = 65536;  ///< kinds of sightings remembered, over all ways
 
   void learn(const WayPlaces& way, const ResentCopy& copy);
 
@@ -46,6 +46,7 @@ class LossModel {
   };
 
   std::map<std::uint64_t, Learned> ways_;
+  std::size_t pattern_count_ = 0;
   std::uint64_t refused_ = 0;
 };
 

@@ -182,13 +182,10 @@ void PathModel::find_missing(Route& route) const {
       const bool present = std::binary_search(route.nodes.begin(), route.nodes.end(), whole.nodes[at]);
       const std::string name = node_name(whole.nodes[at]);
       if (!present) {
-        route.missing.push_back({whole.nodes[at], name, after, {}});
+        route.missing.push_back({whole.nodes[at], name, after});
         continue;
       }
       after = name;
-      for (MissingPoint& missing : route.missing) {
-        if (missing.before.empty()) missing.before = name;
-      }
     }
     return;
   }

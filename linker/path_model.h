@@ -31,8 +31,7 @@ struct PathHop {
 struct MissingPoint {
   NodeId node;
   std::string point;
-  std::string after;   ///< the nearest point towards the client that saw it; empty: none did
-  std::string before;  ///< the nearest point towards the server that saw it; empty: none did
+  std::string after;  ///< the nearest point towards the client that saw it; empty: none did
 };
 
 struct Path {

@@ -147,7 +147,11 @@ void ResetModel::learn(const Trace& trace, const Completeness& completeness) {
   normalize(shares);
   for (const Scored& one : shares) {
     const Place place = place_of(trace, one.by, one.from);
-    if (resets_.size() < kPlacesMax || resets_.count(place) > 0) resets_[place] += one.share;
+    if (resets_.size() < kPlacesMax || resets_.count(place) > 0) {
+      resets_[place] += one.share;
+    } else {
+      ++refused_;
+    }
   }
 }
 

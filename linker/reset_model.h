@@ -31,6 +31,8 @@ class ResetModel {
   /// middlebox's go away from it to either side with a TTL of their own. kNobody when no hop saw a reset.
   ResetOrigin origin(const Trace& trace, const Completeness& completeness) const;
 
+  std::uint64_t refused() const { return refused_; }  ///< resets not learned: kPlacesMax reached
+
  private:
   /// Of a host, its nearest stop twice.
   struct Place {
@@ -39,11 +41,10 @@ class ResetModel {
     NodeId far;
     auto operator<=>(const Place&) const = default;
   };
-  using Shares = std::map<Place, double>;  ///< of one reset, over the places that may have sent it
-
   static Place place_of(const Trace& trace, ResetBy by, std::size_t from);
 
-  Shares resets_;  ///< expected number of requests reset
+  std::map<Place, double> resets_;  ///< expected number of requests that each place reset
+  std::uint64_t refused_ = 0;
 };
 
 }  // namespace hoptap::linker

@@ -15,7 +15,6 @@ namespace {
 using flowtable::HopRecord;
 
 constexpr std::int64_t kNestingSlackNs = 1'000'000;  // stamps of one capture may trail each other by this
-constexpr std::uint8_t kTcp = 6;
 
 void sort_records(std::vector<HopRecord>& records) {
   std::sort(records.begin(), records.end(), [](const HopRecord& left, const HopRecord& right) {
@@ -82,7 +81,7 @@ void put_into(Group& group, HopRecord&& record) {
 }
 
 /// TCP keys name a byte position, so a record belongs to the first group that does not contradict it.
-std::vector<Group> split_streams(std::vector<HopRecord>&& records, std::uint64_t& conflicts) {
+std::vector<Group> split_streams(std::vector<HopRecord>&& records, ResolveCounters& counters) {
   std::vector<Group> groups;
   std::stable_partition(records.begin(), records.end(),  // what links those that saw one message only comes first
                         [](const HopRecord& record) { return record.request.seen() && record.response.seen(); });
@@ -90,7 +89,7 @@ std::vector<Group> split_streams(std::vector<HopRecord>&& records, std::uint64_t
   for (HopRecord& record : records) {
     bool check_failed = false;
     std::size_t home = by_numbers.home_of(record, groups, check_failed);
-    if (check_failed) ++conflicts;
+    if (check_failed) ++counters.conflicts;
     if (home == ByNumbers::kNone) {  // a header identifier alone joins the streams of a gateway, see chain_streams()
       home = groups.size();
       groups.emplace_back();
@@ -99,6 +98,7 @@ std::vector<Group> split_streams(std::vector<HopRecord>&& records, std::uint64_t
     put_into(groups[home], std::move(record));
   }
   constexpr std::size_t kGroupsMax = 256;  // more have one identifier in common that identifies nothing
+  if (groups.size() > kGroupsMax) ++counters.ids_refused;
   if (groups.size() == 1 || groups.size() > kGroupsMax) return groups;
   return chain_streams(join_renumbered(std::move(groups)));
 }
@@ -194,7 +194,7 @@ std::vector<std::size_t> pair_in_order(const std::vector<Instance>& base, const 
 
 /// Datagrams carry no position, so exchanges with equal ids are told apart by their order in time at each point.
 std::vector<Group> split_datagrams(std::vector<HopRecord>&& records, const ClockOffsets& offsets,
-                                   std::uint64_t& conflicts) {
+                                   ResolveCounters& counters) {
   auto by_point = instances_by_point(std::move(records));
   auto base = by_point.begin();
   for (auto at = by_point.begin(); at != by_point.end(); ++at) {
@@ -209,7 +209,7 @@ std::vector<Group> split_datagrams(std::vector<HopRecord>&& records, const Clock
     for (std::size_t at = 0; at < instances.size(); ++at) {
       Group& home = base->second[pairs[at]].group;
       if (!compatible(home.records.front(), instances[at].group.records.front())) {
-        ++conflicts;
+        ++counters.conflicts;
         extra.push_back(std::move(instances[at].group));
         continue;
       }
@@ -267,15 +267,15 @@ bool is_unambiguous(const std::vector<HopRecord>& records) {
   return true;
 }
 
-std::vector<Group> resolve(std::vector<HopRecord>&& records, const ClockOffsets& offsets, std::uint64_t& conflicts) {
+std::vector<Group> resolve(std::vector<HopRecord>&& records, const ClockOffsets& offsets, ResolveCounters& counters) {
   sort_records(records);
   std::vector<Group> groups;
   if (is_unambiguous(records)) {
     groups.emplace_back().records = std::move(records);
   } else if (records.front().transport == kTcp) {
-    groups = split_streams(std::move(records), conflicts);
+    groups = split_streams(std::move(records), counters);
   } else {
-    groups = split_datagrams(std::move(records), offsets, conflicts);
+    groups = split_datagrams(std::move(records), offsets, counters);
   }
   for (Group& group : groups) sort_records(group.records);
   return groups;

@@ -35,12 +35,18 @@ class ClockOffsets {
   std::map<std::pair<std::uint32_t, std::uint32_t>, std::vector<Sample>> samples_;  // heaps, greatest hash in front
 };
 
+/// What resolve() could not decide. Monotonic.
+struct ResolveCounters {
+  std::uint64_t conflicts = 0;    ///< records that a key would have joined and a check kept apart
+  std::uint64_t ids_refused = 0;  ///< times that too many requests had one header identifier: none is joined by it
+};
+
 /// True when the records can only be of one request: one per point, and no check fails.
 bool is_unambiguous(const std::vector<flowtable::HopRecord>& records);
 
-/// Splits `records` (all reachable from each other by keys) into groups; adds to `conflicts` for every record that a
-/// check kept out of a group. Two records of one leg are never of one group.
+/// Splits `records` (all reachable from each other by keys) into groups; counts what a check kept out of a group. Two
+/// records of one leg are never of one group.
 std::vector<Group> resolve(std::vector<flowtable::HopRecord>&& records, const ClockOffsets& offsets,
-                           std::uint64_t& conflicts);
+                           ResolveCounters& counters);
 
 }  // namespace hoptap::linker

@@ -40,9 +40,14 @@ class RunModel {
     return make_trace(std::move(group), path, {completeness_, losses_, resets_, rates_});
   }
 
+  /// What was not learned because a limit was reached.
+  struct Refused {
+    std::uint64_t losses = 0, resets = 0, clocks = 0, baselines = 0;
+  };
+  Refused refused() const { return {losses_.refused(), resets_.refused(), rates_.refused(), baseline_.refused()}; }
+
   const PathModel& paths() const { return paths_; }
   const Baseline& baseline() const { return baseline_; }
-  const LossModel& losses() const { return losses_; }
   const Completeness& completeness() const { return completeness_; }
 
  private:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
 
 #include "linker/verdict_text.h"
 
@@ -30,17 +31,10 @@ constexpr std::uint64_t kSlowMin = 5;
 constexpr double kManyShare = 0.10;
 constexpr std::int64_t kManyExcessNs = 10'000'000;
 
-double share_of(std::int64_t part_ns, std::int64_t whole_ns) {
-  return whole_ns <= 0 ? 0 : std::clamp(static_cast<double>(part_ns) / static_cast<double>(whole_ns), 0.0, 1.0);
-}
-
-void set_place(const Place& place, Verdict& verdict) {
-  if (place.has_two_points()) {
-    verdict.from = place.from;
-    verdict.to = place.to;
-  } else {
-    verdict.at = place.from;
-  }
+void keep_worst(std::vector<RunJudge::Evidence>& evidence, const RunJudge::Evidence& one) {
+  evidence.push_back(one);
+  std::sort(evidence.begin(), evidence.end(), std::greater<>());
+  if (evidence.size() > kEvidenceMax) evidence.pop_back();
 }
 
 }  // namespace
@@ -53,12 +47,6 @@ RunJudge::PlaceSums* RunJudge::sums_of(const Place& place) {
     return nullptr;
   }
   return &places_[place];
-}
-
-void keep_worst(std::vector<RunJudge::Evidence>& evidence, const RunJudge::Evidence& one) {
-  evidence.push_back(one);
-  std::sort(evidence.begin(), evidence.end(), std::greater<>());
-  if (evidence.size() > kEvidenceMax) evidence.pop_back();
 }
 
 void RunJudge::add_unanswered(const Trace& trace, const Judgement& judgement) {
@@ -121,12 +109,13 @@ void RunJudge::add(const Trace& trace, const Judgement& judgement) {
     const Blame& blame = judgement.blames[at];
     PlaceSums* sums = sums_of(blame.place);
     if (sums == nullptr) continue;
-    const bool whole = !blame.place.is_segment() || stops_between(trace, trace.parts[at]).empty();
-    if (blame.place.is_segment() && whole) sums->times.add(trace.parts[at].time_ns);
+    const Part& part = trace.parts[at];
+    const bool whole = part.kind == PartKind::kSegment && stops_between(trace, part).empty();
+    if (whole) sums->times.add(part.time_ns);
     sums->spans_missing |= blame.spans_missing;
     sums->unordered |= blame.unordered;
-    if (at == judgement.main_segment) sums->owned_ns += trace.parts[at].time_ns + judgement.paced_ns;
-    if (trace.parts[at].kind != PartKind::kServerProcess) continue;
+    if (at == judgement.main_segment) sums->owned_ns += part.time_ns + judgement.paced_ns;
+    if (part.kind != PartKind::kServerProcess || !blame.place.is_server()) continue;
     sums->owned_ns += judgement.server_ns;
     sums->times.add(judgement.server_ns);
   }
@@ -271,6 +260,7 @@ void RunJudge::doubt(const Place& place, const PlaceSums& sums, RunVerdict& verd
     return;
   }
   verdict.kind = VerdictKind::kCannotTell;
+  verdict.confidence = 0;
 }
 
 void RunJudge::settle_contrast(const Place& place, const Merged& merged, RunVerdict& verdict) const {
@@ -296,7 +286,6 @@ void RunJudge::settle_dominant(const Place& place, const PlaceSums& sums, RunVer
   set_place(place, verdict);
   verdict.baseline_ns = sums.times.quantile_ns(0.5);
   verdict.contribution = share_of(sums.owned_ns, total_ns_);
-  verdict.confidence = verdict.contribution;
   doubt(place, sums, verdict);
 }
 

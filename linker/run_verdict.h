@@ -69,6 +69,7 @@ class RunJudge {
   void add(const Trace& trace, const Judgement& judgement);
   RunVerdict finish() const;
   std::uint64_t places_refused() const { return places_refused_; }
+  std::uint64_t scopes_refused() const { return scope_.refused(); }
 
  private:
   /// Of one place, over all requests and over the slow ones.

@@ -7,7 +7,6 @@ namespace {
 
 using flowtable::HopRecord;
 
-constexpr std::uint8_t kTcp = 6;
 constexpr std::size_t kNone = SIZE_MAX;
 
 bool same_request(const flowtable::MessageRecord& left, const flowtable::MessageRecord& right) {
@@ -99,26 +98,36 @@ std::vector<Group> join_renumbered(std::vector<Group>&& groups) {
 }
 
 std::vector<Group> chain_streams(std::vector<Group>&& groups) {
-  std::stable_sort(groups.begin(), groups.end(),
-                   [](const Group& left, const Group& right) { return wait_of(left) > wait_of(right); });
-  std::vector<Group> chains;
-  std::vector<Group> links;  // the innermost stream of each chain, by the chain's place
-  for (Group& group : groups) {
-    std::size_t home = 0;
-    const auto fits = [&](std::size_t at) {
-      return wait_of(group) > 0 && wait_of(group) < wait_of(links[at]) && share_id(links[at], group) &&
-             encloses(links[at], group);
-    };
-    while (home < chains.size() && !fits(home)) ++home;
-    if (home == chains.size()) {
-      links.push_back(group);
-      chains.push_back(std::move(group));
-      continue;
+  struct Link {
+    std::int64_t wait_ns;
+    std::size_t group;  ///< index into `groups`
+  };
+  std::vector<Link> links;
+  for (std::size_t at = 0; at < groups.size(); ++at) links.push_back({wait_of(groups[at]), at});
+  std::stable_sort(links.begin(), links.end(),
+                   [](const Link& left, const Link& right) { return left.wait_ns > right.wait_ns; });
+  std::vector<std::vector<Link>> chains;  // outermost first
+  for (const Link& link : links) {
+    const Group& group = groups[link.group];
+    const auto home = std::find_if(chains.begin(), chains.end(), [&](const std::vector<Link>& chain) {
+      const Group& outer = groups[chain.back().group];
+      return link.wait_ns > 0 && link.wait_ns < chain.back().wait_ns && share_id(outer, group) &&
+             encloses(outer, group);
+    });
+    if (home == chains.end()) {
+      chains.push_back({link});
+    } else {
+      home->push_back(link);
     }
-    links[home] = group;
-    for (HopRecord& record : group.records) chains[home].records.push_back(std::move(record));
   }
-  return chains;
+  std::vector<Group> joined;
+  for (const std::vector<Link>& chain : chains) {
+    Group& whole = joined.emplace_back();
+    for (const Link& link : chain) {
+      for (HopRecord& record : groups[link.group].records) whole.records.push_back(std::move(record));
+    }
+  }
+  return joined;
 }
 
 }  // namespace hoptap::linker

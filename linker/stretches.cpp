@@ -5,21 +5,15 @@
 namespace hoptap::linker {
 namespace {
 
-bool is_serving(PartKind kind) { return kind == PartKind::kServerKernel || kind == PartKind::kServerProcess; }
-
-std::size_t stop_at(const Trace& trace, std::size_t hop) {
-  const auto found =
-      std::find_if(trace.stops.begin(), trace.stops.end(), [hop](const Stop& stop) { return stop.hop == hop; });
-  return static_cast<std::size_t>(found - trace.stops.begin());
-}
-
 const NodeId& near_of(const Trace& trace, const Stretch& stretch) { return trace.stops[stretch.stop].node; }
 const NodeId& far_of(const Trace& trace, const Stretch& stretch) {
   return trace.stops[stretch.stop + (stretch.is_server ? 0 : 1)].node;
 }
 
-PartKind kind_of(const Part& part, const Stretch& stretch) {
-  return stretch.is_server ? part.kind : PartKind::kSegment;
+PartKind kind_of(const Trace& trace, const Part& part, const Stretch& stretch) {
+  if (stretch.is_server) return part.kind;
+  const bool gateway = trace.stops[stretch.stop].stream != trace.stops[stretch.stop + 1].stream;
+  return gateway ? PartKind::kGateway : PartKind::kSegment;
 }
 
 double losses_in(const Trace& trace, const Stretch& stretch) {
@@ -35,9 +29,9 @@ double losses_in(const Trace& trace, const Stretch& stretch) {
 
 std::vector<Stretch> stretches_of(const Trace& trace, const Part& part) {
   std::vector<Stretch> stretches;
-  const std::size_t from = stop_at(trace, part.from);
+  const std::size_t from = stop_of(trace, part.from);
   const bool segment = part.kind == PartKind::kSegment || part.kind == PartKind::kGateway;
-  const std::size_t end = is_serving(part.kind) ? trace.stops.size() - 1 : segment ? stop_at(trace, part.to) : from;
+  const std::size_t end = is_serving(part.kind) ? trace.stops.size() - 1 : segment ? stop_of(trace, part.to) : from;
   for (std::size_t stop = from; stop < end; ++stop) stretches.push_back({stop, false});
   if (!segment) stretches.push_back({end, true});
   return stretches;
@@ -48,7 +42,8 @@ Usual usual_of(const Baseline& baseline, const Trace& trace, const Part& part, c
   if (learned.known || stretches.size() < 2) return learned;
   Usual sum{0, 0, true};
   for (const Stretch& stretch : stretches) {
-    const Usual one = baseline.usual_between(kind_of(part, stretch), near_of(trace, stretch), far_of(trace, stretch));
+    const Usual one =
+        baseline.usual_between(kind_of(trace, part, stretch), near_of(trace, stretch), far_of(trace, stretch));
     if (!one.known) return {};
     sum.time_ns += one.time_ns;
     sum.spread_ns += one.spread_ns;
@@ -63,14 +58,17 @@ Likeliest likeliest_of(const Baseline& baseline, const Trace& trace, const Part&
   for (const Stretch& stretch : stretches) weight.push_back(losses_in(trace, stretch));
   const bool lossy = std::any_of(weight.begin(), weight.end(), [](double value) { return value > 0; });
   for (std::size_t at = 0; at < weight.size() && !lossy; ++at) {
-    const PartKind kind = kind_of(part, stretches[at]);
+    const PartKind kind = kind_of(trace, part, stretches[at]);
     const NodeId &near = near_of(trace, stretches[at]), &far = far_of(trace, stretches[at]);
     const std::int64_t slow_ns = baseline.usual_between(kind, near, far).time_ns + excess_ns / 2;
     weight[at] = baseline.tail_share(kind, near, far, slow_ns);
   }
   constexpr double kUnseen = 1e-4;  // what a stretch that never was that slow may still do
   double sum = 0;
-  for (double& value : weight) sum += value += kUnseen;
+  for (double& value : weight) {
+    value += kUnseen;
+    sum += value;
+  }
   const auto best = static_cast<std::size_t>(std::max_element(weight.begin(), weight.end()) - weight.begin());
   return {stretches[best], weight[best] / sum};
 }

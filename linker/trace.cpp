@@ -74,12 +74,6 @@ std::int64_t held_back_ns(const MessageRecord& sent, const MessageRecord& receiv
   return std::min(wait, sending_ns);
 }
 
-std::size_t stop_of(const Trace& trace, std::size_t hop) {
-  const auto found =
-      std::find_if(trace.stops.begin(), trace.stops.end(), [hop](const Stop& stop) { return stop.hop == hop; });
-  return static_cast<std::size_t>(found - trace.stops.begin());
-}
-
 /// The hops of each stream on their own: a gateway asks in its own words.
 void mark_timed_by_stream(std::vector<Hop>& hops) {
   for (std::size_t first = 0; first < hops.size();) {
@@ -194,6 +188,12 @@ std::uint64_t trace_id(const HopRecord& first) {
 }
 
 }  // namespace
+
+std::size_t stop_of(const Trace& trace, std::size_t hop) {
+  const auto found =
+      std::find_if(trace.stops.begin(), trace.stops.end(), [hop](const Stop& stop) { return stop.hop == hop; });
+  return static_cast<std::size_t>(found - trace.stops.begin());
+}
 
 std::span<const Stop> stops_between(const Trace& trace, const Part& part) {
   const std::size_t from = stop_of(trace, part.from), to = stop_of(trace, part.to);

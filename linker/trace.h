@@ -40,6 +40,9 @@ enum class PartKind : std::uint8_t {
   kDelayedAck
 };
 
+constexpr bool is_sending(PartKind kind) { return kind == PartKind::kClientSend || kind == PartKind::kServerSend; }
+constexpr bool is_serving(PartKind kind) { return kind == PartKind::kServerKernel || kind == PartKind::kServerProcess; }
+
 struct Part {
   PartKind kind{};
   std::size_t from = 0;                   ///< hop; of kDelayedAck: the sender that held data back
@@ -117,6 +120,9 @@ Trace make_trace(Group&& group, const Path& path, const RunKnowledge& run);
 
 /// Teaches the model which copies this trace's messages lost.
 void learn_losses(const Trace& trace, const Completeness& completeness, LossModel& model);
+
+/// Index among trace.stops of a hop.
+std::size_t stop_of(const Trace& trace, std::size_t hop);
 
 /// The stops strictly between the ends of a segment: points that did not see this request whole.
 std::span<const Stop> stops_between(const Trace& trace, const Part& part);

@@ -18,8 +18,6 @@ constexpr std::int64_t kServerDominantNs = 5'000'000;
 constexpr std::uint64_t kSmallWindowBytes = 65'536;  // a receiver without window scaling
 constexpr std::uint64_t kOneFlightBytes = 14'600;    // ten segments: the initial window (RFC 6928)
 
-bool is_sending(PartKind kind) { return kind == PartKind::kClientSend || kind == PartKind::kServerSend; }
-
 const flowtable::MessageRecord& message_of(const Trace& trace, const Part& part) {
   const flowtable::HopRecord& record = trace.hops[part.from].record;
   return part.kind == PartKind::kClientSend ? record.request : record.response;
@@ -110,17 +108,8 @@ bool stands_out(const Blame& blame) {
 Verdict verdict_on(const Place& place) {
   Verdict verdict;
   verdict.kind = place.kind;
-  if (place.has_two_points()) {
-    verdict.from = place.from;
-    verdict.to = place.to;
-  } else {
-    verdict.at = place.from;
-  }
+  set_place(place, verdict);
   return verdict;
-}
-
-double share_of(std::int64_t part_ns, std::int64_t whole_ns) {
-  return whole_ns <= 0 ? 0 : std::clamp(static_cast<double>(part_ns) / static_cast<double>(whole_ns), 0.0, 1.0);
 }
 
 void find_main_segment(const Trace& trace, Judgement& judgement) {
@@ -189,7 +178,10 @@ Verdict name_culprit(const Trace& trace, const Judgement& judgement) {
   verdict.contribution = share_of(blame.time_ns, trace.response_time_ns);
   verdict.confidence = confidence_of(judgement);
   const bool place_unknown = blame.unordered || (place.is_server() && server_is_hidden(trace));
-  if (place_unknown) verdict.kind = VerdictKind::kCannotTell;
+  if (place_unknown) {
+    verdict.kind = VerdictKind::kCannotTell;
+    verdict.confidence = 0;
+  }
   return verdict;
 }
 
@@ -248,6 +240,19 @@ const char* verdict_name(VerdictKind kind) {
   return "unknown";
 }
 
+void set_place(const Place& place, Verdict& verdict) {
+  if (place.has_two_points()) {
+    verdict.from = place.from;
+    verdict.to = place.to;
+  } else {
+    verdict.at = place.from;
+  }
+}
+
+double share_of(std::int64_t part_ns, std::int64_t whole_ns) {
+  return whole_ns <= 0 ? 0 : std::clamp(static_cast<double>(part_ns) / static_cast<double>(whole_ns), 0.0, 1.0);
+}
+
 bool server_is_hidden(const Trace& trace) {
   if (trace.stops.back().hop != trace.parts.back().to) return false;  // points beyond are known to be there
   const bool one_point = trace.parts.front().from == trace.parts.back().to;
@@ -266,18 +271,20 @@ double Blame::surprise() const {
 void Judge::place_within(const Trace& trace, const Part& part, const std::vector<Stretch>& stretches,
                          Blame& blame) const {
   constexpr double kTelling = 0.8;
-  const bool segment = blame.place.is_segment();
-  if (stretches.size() < 2 || (!segment && !blame.place.is_server())) return;
+  const bool divisible = part.kind == PartKind::kSegment || part.kind == PartKind::kGateway || blame.place.is_server();
+  if (stretches.size() < 2 || !divisible || blame.excess_ns == 0) return;
   const Likeliest likeliest = likeliest_of(baseline_, trace, part, stretches, blame.excess_ns);
   blame.certainty = likeliest.probability;
   blame.spans_missing = blame.certainty < kTelling;
   if (blame.spans_missing) return;
-  const std::string& near = trace.stops[likeliest.stretch.stop].point;
+  const Stop& near = trace.stops[likeliest.stretch.stop];
   if (likeliest.stretch.is_server) {
-    blame.place.from = blame.place.to = near;
-  } else {
-    blame.place = {VerdictKind::kSlowSegment, near, trace.stops[likeliest.stretch.stop + 1].point};
+    blame.place.from = blame.place.to = near.point;
+    return;
   }
+  const Stop& far = trace.stops[likeliest.stretch.stop + 1];
+  const VerdictKind kind = near.stream == far.stream ? VerdictKind::kSlowSegment : VerdictKind::kGatewaySlow;
+  blame.place = {kind, near.point, far.point};
 }
 
 Blame Judge::blame_of(const Trace& trace, const Part& part) const {

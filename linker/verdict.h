@@ -60,6 +60,12 @@ struct Verdict {
   std::string text;              ///< one sentence for the person
 };
 
+/// Writes the place's points into the verdict.
+void set_place(const Place& place, Verdict& verdict);
+
+/// part / whole, within 0..1; 0 of nothing.
+double share_of(std::int64_t part_ns, std::int64_t whole_ns);
+
 /// One place's part in the excess of one trace.
 struct Blame {
   Place place;

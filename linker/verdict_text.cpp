@@ -281,7 +281,7 @@ std::string trace_text(const Trace& trace, const Judgement& judgement) {
 
 std::string run_text(const RunVerdict& verdict) {
   std::string text = run_main_text(verdict);
-  if (verdict.confidence > 0 && verdict.kind != VerdictKind::kDominant) {
+  if (verdict.confidence > 0) {
     text += fmt::format(" Confidence {:.2f}.", verdict.confidence);
   }
   if (verdict.shared_by) {
@@ -293,9 +293,12 @@ std::string run_text(const RunVerdict& verdict) {
     if (missing.share < 0.01) continue;
     text += fmt::format(" Point {} is missing from {} of the requests.", missing.point, percent(missing.share));
   }
-  if (verdict.unanswered > 0) {
-    text += fmt::format(" {} seen whole at no point.",
-                        verdict.unanswered == 1 ? "1 more was" : fmt::format("{} more were", verdict.unanswered));
+  const auto more = [](std::uint64_t count) { return count == 1 ? "1 more was" : fmt::format("{} more were", count); };
+  if (verdict.resets > 0 && verdict.kind != VerdictKind::kReset) {
+    text += fmt::format(" {} reset instead of answered.", more(verdict.resets));
+  }
+  if (verdict.unanswered > verdict.resets) {
+    text += fmt::format(" {} seen whole at no point.", more(verdict.unanswered - verdict.resets));
   }
   return text;
 }

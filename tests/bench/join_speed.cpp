@@ -1,6 +1,5 @@
 // How fast the linker joins and judges hop records, and what a record that waits for its other hops costs in memory.
-// usage: hoptap-join-speed CAPTURE... ; prints three lines: records joined per second, judged per second, bytes per
-// pending record.
+// usage: hoptap-join-speed CAPTURE... ; prints one line.
 #include <fmt/format.h>
 #include <malloc.h>
 

@@ -9,6 +9,7 @@ namespace hoptap::capture {
 namespace {
 
 constexpr std::uint64_t kMax64 = std::numeric_limits<std::uint64_t>::max();
+constexpr std::uint64_t kLatest = InterfaceClock::kNsMax;
 
 struct Case {
   std::string name;
@@ -47,14 +48,14 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"NothingButOffset", 6, 100, 0, 100'000'000'000},
                     Case{"NothingButOffsetByTwo", 0x81, 100, 0, 100'000'000'000},
                     Case{"NothingButOffsetInPicoseconds", 12, 100, 0, 100'000'000'000},
-                    Case{"NothingButALongOffset", 6, std::int64_t{1} << 33, 0,
-                         (std::uint64_t{1} << 33) * 1'000'000'000},
-                    Case{"BeforeTheEpoch", 6, -3, 2'500'000, 0}, Case{"TooLateInSeconds", 0, 0, kMax64, kMax64},  //
-                    Case{"TooLateInMicroseconds", 6, 0, kMax64, kMax64},
-                    Case{"LastInMicroseconds", 6, 0, kMax64 / 1000, kMax64 / 1000 * 1000},
-                    Case{"LatestNanosecond", 9, 0, kMax64, kMax64},
-                    Case{"OffsetPushesOverTheEnd", 9, 1, kMax64, kMax64},
-                    Case{"HostileOffset", 6, std::numeric_limits<std::int64_t>::max(), kMax64, kMax64},
+                    Case{"NothingButALongOffset", 6, std::int64_t{1} << 32, 0,
+                         (std::uint64_t{1} << 32) * 1'000'000'000},
+                    Case{"BeforeTheEpoch", 6, -3, 2'500'000, 0}, Case{"TooLateInSeconds", 0, 0, kMax64, kLatest},  //
+                    Case{"TooLateInMicroseconds", 6, 0, kMax64, kLatest},
+                    Case{"LastInMicroseconds", 6, 0, kLatest / 1000, kLatest / 1000 * 1000},
+                    Case{"LatestNanosecond", 9, 0, kMax64, kLatest},
+                    Case{"OffsetPushesOverTheEnd", 9, 1, kMax64, kLatest},
+                    Case{"HostileOffset", 6, std::numeric_limits<std::int64_t>::max(), kMax64, kLatest},
                     Case{"HostileOffsetBack", 6, std::numeric_limits<std::int64_t>::min(), kMax64, 0},
                     Case{"HostileOffsetByTwo", 0xa0, std::numeric_limits<std::int64_t>::min(), 1, 0}),
     [](const testing::TestParamInfo<Case>& one) { return one.param.name; });

@@ -79,7 +79,7 @@ TEST(Joiner, JoinsEveryRequestWhole) {
     ASSERT_EQ(group.records.size(), scenario.site.size());
     for (const HopRecord& record : group.records) EXPECT_EQ(record.record_id, group.records.front().record_id);
   }
-  EXPECT_EQ(joined.counters.conflicts, 0u);
+  EXPECT_EQ(joined.counters.resolved.conflicts, 0u);
   EXPECT_EQ(joined.counters.joined, scenario.requests);
 }
 
@@ -143,12 +143,12 @@ TEST(Joiner, RefusesRecordsThatContradictEachOther) {
   records[2].request.head_hash = 2;
   Joined joined = join(records);
   EXPECT_EQ(joined.groups.size(), 2u);
-  EXPECT_EQ(joined.counters.conflicts, 1u);
+  EXPECT_EQ(joined.counters.resolved.conflicts, 1u);
 
   records[2].flags |= record_flag::kTruncated;  // explains it
   joined = join(records);
   EXPECT_EQ(joined.groups.size(), 1u);
-  EXPECT_EQ(joined.counters.conflicts, 0u);
+  EXPECT_EQ(joined.counters.resolved.conflicts, 0u);
 
   records[2].flags = 0;
   records[2].request.head_hash = 1;
