@@ -89,8 +89,8 @@ FAULT_SHARE = 0.25
 
 def faults_of(cell: Cell) -> list[dict]:
     segment = [POINTS[cell.segment], POINTS[cell.segment + 1]]
-    direction = "request" if cell.seed % 2 else "response"
-    by = "client" if cell.seed % 2 else "server"
+    dice = random.Random(f"sides of {cell.seed}")
+    direction, by = dice.choice(("request", "response")), dice.choice(("client", "server"))
     fault = {"none": None,
              "delay 1 ms": {"kind": "delay", "segment": segment, "add_us": 1000, "direction": direction},
              "delay 50 ms": {"kind": "delay", "segment": segment, "add_us": 50_000, "direction": direction},

@@ -23,7 +23,7 @@ COLUMNS = ("link precision", "link recall", "top-1 segment", "segment over 50 re
 
 def merged(results: list, wanted) -> score.Score:
     total = score.Score()
-    for cell, one, _ in results:
+    for cell, one in results:
         if wanted(cell):
             total.merge(one)
     return total
@@ -71,10 +71,8 @@ def check_bounds(results: list) -> tuple[list[str], list[str]]:
     for name, wanted, side, limit in SHARE_BOUNDS:
         total = merged(bounded, wanted)
         hits, trials = total.counts[name]
-        if not trials:
-            continue
-        kept = hits / trials >= limit if side == "least" else hits / trials <= limit
-        losses = {cell.mirror_loss for cell, _, _ in bounded if wanted(cell)}
+        kept = trials > 0 and (hits / trials >= limit if side == "least" else hits / trials <= limit)
+        losses = {cell.mirror_loss for cell, _ in bounded if wanted(cell)}
         where = f", mirrors lose {100 * losses.pop():.0f} %" if len(losses) == 1 else ""
         row(name + where, f"at {side} {100 * limit:g} %", total.text(name), kept)
     total = merged(bounded, lambda cell: True)
@@ -97,7 +95,8 @@ them without any option, and holds its answers against the exact truth. Seeds be
 
 **A cell** is one combination of a box on the path, a fault on a quarter of the requests, the loss of every mirror and what is
 wrong with the clocks; all pairs of values of two factors occur. The path has 8 points and 7 segments; the faulty segment is
-drawn for each cell. Requests are 250 to 5,000 bytes, responses 200 to 30,000.
+drawn for each cell, as are the way of a delay and the host that closes its window. Requests are 250 to 5,000 bytes, responses 200
+to 30,000; where windows close, more are of 30,000.
 
 **The figures.** *Link precision*: of all links between two sightings in a trace, those of one request. *Link recall*: of the
 links between points whose captures hold one of a request's messages whole, those found. *Top-1 segment*: of the requests
@@ -132,9 +131,9 @@ def report(results: list) -> tuple[str, list[str]]:
     bounded = [result for result in results if not result[0].open]
     lines, broken = check_bounds(results)
     total = merged(bounded, lambda cell: True)
-    requests = sum(cell.requests for cell, _, _ in bounded)
-    head = [f"{len(bounded)} cells, {requests} requests, seeds {min(cell.seed for cell, _, _ in results)} to "
-            f"{max(cell.seed for cell, _, _ in results)}. Of faulted requests {total.text('abstained')} got no place named; an "
+    requests = sum(cell.requests for cell, _ in bounded)
+    head = [f"{len(bounded)} cells, {requests} requests, seeds {min(cell.seed for cell, _ in bounded)} to "
+            f"{max(cell.seed for cell, _ in bounded)}. Of faulted requests {total.text('abstained')} got no place named; an "
             f"interval that holds the segment, or the segment, {total.text('within interval')}. "
             f"Network blamed in windows of 50 without network fault: {total.text('network blamed over 50 requests')}."]
     for heading, attribute, values in (("fault", "fault", factors.FAULTS), ("box", "box", factors.BOXES),

@@ -10,6 +10,7 @@ import statistics_of
 import truth as truths
 
 NETWORK_KINDS = ("slow_segment", "loss")
+NOT_FOUND = {"id": "", "hops": [], "parts": [], "losses": [], "verdict": {"kind": "not found"}}
 
 
 def nothing_counted() -> list[int]:
@@ -86,8 +87,8 @@ class Judge:
             if owner not in best or best[owner][0] < right:
                 best[owner] = (right, trace)
         self.recall(best)
-        for owner, (_, trace) in best.items():
-            self.judge(self.truth.requests[owner], trace)
+        for request in self.truth.requests.values():
+            self.judge(request, best[request.id][1] if request.id in best else NOT_FOUND)
         self.judge_windows()
         self.judge_baselines(sightings)
         return self.score
@@ -118,7 +119,7 @@ class Judge:
         if expected and expected[0] in NETWORK_KINDS:
             self.score.count("top-1 segment", right, label)
             self.score.count("within interval", right or self.is_around(verdict, expected), label)
-            self.score.count("abstained", verdict["kind"] in ("none", "cannot_tell", "dominant"))
+            self.score.count("abstained", verdict["kind"] in ("none", "cannot_tell", "dominant", "not found"))
         elif expected and expected[0] == "reset":
             self.score.count("reset origin", right, label)
         elif expected:
@@ -128,7 +129,7 @@ class Judge:
             self.score.count("network blamed when innocent", blamed)
             if blamed:
                 self.note("network blamed when innocent", trace, label)
-        if "confidence" in verdict and verdict["kind"] not in ("cannot_tell", "dominant"):
+        if "confidence" in verdict:
             self.score.claims.append((verdict["confidence"], bool(expected and right)))
         self.losses(request, trace)
 
@@ -239,26 +240,27 @@ class Judge:
         held = {request.id: sum(request.held_by(point) for point in request.path)
                 for request in self.truth.requests.values()}
         for name, rule in (("equal sequences, 60 ms", baselines.equal_sequences), ("5-tuple and time", baselines.five_tuple)):
-            groups = rule(sightings)
-            best: dict[str, int] = {}
-            for group in groups:
+            best: dict[str, tuple[int, list]] = {}
+            for group in rule(sightings):
                 known = collections.Counter(one.request for one in group if one.request)
                 if not known:
                     continue
                 owner, right = known.most_common(1)[0]
-                best[owner] = max(best.get(owner, 0), right)
                 self.score.add(f"{name}: link precision", right - 1, sum(known.values()) - 1)
-                if name.startswith("equal"):
-                    self.largest_drop(self.truth.requests[owner], group)
+                if right > best.get(owner, (0, []))[0]:
+                    best[owner] = (right, group)
+            if name.startswith("equal"):
+                for request in self.truth.requests.values():
+                    self.largest_drop(request, best.get(request.id, (0, None))[1])
             for request, points in held.items():
                 if points >= 2:
-                    self.score.add(f"{name}: link recall", min(best.get(request, 1), points) - 1, points - 1)
+                    self.score.add(f"{name}: link recall", max(min(best.get(request, (1, []))[0], points), 1) - 1, points - 1)
 
-    def largest_drop(self, request: truths.Request, group: list) -> None:
-        """Judges each request once, in its largest group."""
+    def largest_drop(self, request: truths.Request, group: list | None) -> None:
+        """On the request's largest group, with the same requests as hoptap's top-1."""
         expected = self.expected(request)
-        if expected and expected[0] in NETWORK_KINDS and len(group) * 2 > len(request.path):
-            said = baselines.largest_drop(group, self.truth.place)
+        if expected and expected[0] in NETWORK_KINDS:
+            said = baselines.largest_drop(group, self.truth.place) if group else None
             self.score.count("largest drop: top-1 segment", said == expected[1])
 
 

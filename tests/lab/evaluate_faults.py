@@ -52,6 +52,7 @@ VERDICT_BOUNDS = {                      # a scenario that is not here has no bou
     "f-reset-response": Bound(0.95, 0.05, True),
     "f-reset-request": Bound(0.95, 0.05, True),
 }
+STRUCK_MIN = 20                         # requests that the fault of a scenario must befall
 QUIET = "f-quiet"                       # its jitter is the floor
 NO_VERDICT, NOT_FOUND = {"kind": "no verdict"}, {"kind": "not found"}
 HEADINGS = ("scenario", "answered", "joined %", "wrong", "one frame", "med us", "p99 us", "struck", "place %", "named %",
@@ -145,6 +146,8 @@ def check_bounds(row: Row) -> None:
         links.problems.append(f"{links.wrong} wrong joins")
     if len(links.errors_ns) < row.single * JOINED_SHARE_MIN:
         links.problems.append(f"only {len(links.errors_ns)} of {row.single} requests have a time for the wire's segment")
+    if bound.named_min > 0 and verdicts.struck < STRUCK_MIN:
+        links.problems.append(f"the fault befell only {verdicts.struck} requests")
     if verdicts.named < bound.named_min * verdicts.struck:
         links.problems.append(f"{verdicts.named} of {verdicts.struck} rightly named, less than {bound.named_min:.1%}")
     if verdicts.blamed > bound.blamed_max * verdicts.healthy:
