@@ -47,9 +47,16 @@ def instructions(*words) -> int | None:
 
 
 def head_of(pcap: pathlib.Path, target: pathlib.Path, megabytes: int) -> None:
-    """The first megabytes of a capture; its last record may be cut, which hoptap says and reads over."""
-    with open(pcap, "rb") as source, open(target, "wb") as out:
-        out.write(source.read(megabytes * 1_000_000))
+    """The first megabytes of a capture (as tcpdump writes it here: little endian), whole records only."""
+    with open(pcap, "rb") as source:
+        head = source.read(megabytes * 1_000_000)
+    end = 24
+    while end + 16 <= len(head):
+        record_bytes = 16 + int.from_bytes(head[end + 8:end + 12], "little")
+        if end + record_bytes > len(head):
+            break
+        end += record_bytes
+    target.write_bytes(head[:end])
 
 
 def bench_http(folder: pathlib.Path, megabytes: int) -> None:
@@ -95,9 +102,10 @@ def report_truth(server: pathlib.Path, truth: int) -> None:
 
 
 def report_memory(files) -> None:
-    print("\n| capture | MB | peak MiB of hoptap path |\n| --- | --- | --- |")
+    print("\n| capture | MB | peak MiB of hoptap path | with --pending-max 20000 |\n| --- | ---: | ---: | ---: |")
     for path, name in files:
-        print(f"| {name} | {path.stat().st_size / 1e6:.0f} | {measure(HOPTAP, 'path', path)[1]:.0f} |")
+        peaks = [measure(HOPTAP, "path", *more, path)[1] for more in ((), ("--pending-max", "20000"))]
+        print(f"| {name} | {path.stat().st_size / 1e6:.0f} | {peaks[0]:.0f} | {peaks[1]:.0f} |", flush=True)
 
 
 def report_instructions(few: pathlib.Path, more: pathlib.Path, server: pathlib.Path) -> None:
