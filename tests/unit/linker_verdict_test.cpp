@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "tests/unit/linker_scenario.h"
 
@@ -198,6 +199,37 @@ TEST(RunVerdict, TheSameForAnyOrderOfArrival) {
     EXPECT_EQ(turned.traces[at].id, expected.traces[at].id);
     EXPECT_EQ(turned.judgements[at].verdict.text, expected.judgements[at].verdict.text);
   }
+}
+
+/// Every fifth request of the run gets a reset for an answer: a host's at all points, or a box's behind point `box`.
+RunVerdict verdict_on_resets(std::optional<std::uint32_t> box) {
+  Scenario scenario;
+  scenario.datagrams = 0;
+  std::vector<HopRecord> records = records_of(scenario);
+  for (HopRecord& record : records) {
+    if (record.record_id % 5 != 0) continue;
+    const std::uint64_t time_ns = record.request.last_ns + 1'000'000;
+    const std::uint8_t usual = record.response.ttl;
+    std::size_t place = 0;
+    while (point_id(scenario, place) != record.point) ++place;
+    const bool before_box = !box || place <= *box;
+    const std::uint8_t ttl = box ? std::uint8_t{99} : usual;
+    (before_box ? record.to_client_reset : record.to_server_reset) = {time_ns, 7, ttl, usual};
+    record.response = {};
+    record.flags |= record_flag::kResponseMissing;
+  }
+  return analyse(records, point_table(scenario)).verdict;
+}
+
+TEST(RunVerdict, ResetsAreTheirSenders) {
+  const RunVerdict server = verdict_on_resets({});
+  EXPECT_EQ(label(server), "reset pod-b") << server.text;
+  EXPECT_GT(server.confidence, 0.9);
+  EXPECT_EQ(server.resets, server.resets_here);
+  EXPECT_EQ(server.unanswered, server.resets);
+  EXPECT_EQ(server.text.find("seen whole at no point"), std::string::npos) << "they are counted once: " << server.text;
+  const RunVerdict box = verdict_on_resets(3);
+  EXPECT_EQ(label(box), "reset switch-b -> gateway") << box.text;
 }
 
 }  // namespace
