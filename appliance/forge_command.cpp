@@ -1,6 +1,5 @@
 // hoptap forge: a scenario in, captures and the truth out.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -13,6 +12,7 @@
 #include "appliance/forge/forge.h"
 #include "appliance/forge/scenario_reader.h"
 #include "appliance/options.h"
+#include "appliance/progress.h"
 
 namespace hoptap::appliance {
 namespace {
@@ -28,36 +28,13 @@ int print_example() {
 }
 
 base::Outcome<std::string> read_all(const std::string& path) {
+  errno = 0;
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
   if (!file || !(text << file.rdbuf()))
     return tl::unexpected(base::Failure{fmt::format("{}: {}", path, errno != 0 ? std::strerror(errno) : "is empty")});
   return text.str();
 }
-
-/// A line on standard error that shows how far it is.
-class Share {
- public:
-  explicit Share(bool on) : on_(on) {}
-  ~Share() {
-    if (drawn_ >= 0) fmt::print(stderr, "\r\x1b[K");
-  }
-  Share(const Share&) = delete;
-  Share& operator=(const Share&) = delete;
-
-  void update(double done) {
-    constexpr double kPercent = 100;
-    const int percent = static_cast<int>(kPercent * done);
-    if (!on_ || percent == drawn_) return;
-    drawn_ = percent;
-    fmt::print(stderr, "\r\x1b[Kforging: {} %", percent);
-    std::fflush(stderr);
-  }
-
- private:
-  bool on_;
-  int drawn_ = -1;
-};
 
 }  // namespace
 
@@ -69,12 +46,11 @@ int run_forge(const ForgeOptions& options) {
   if (!text) return fail(kCannotRead, text.error().what);
   const auto scenario = forge::read_scenario(*text, options.scenario);
   if (!scenario) return fail(kWrongUsage, scenario.error().what);
-  const bool shows = options.progress == "always" || (options.progress == "auto" && isatty(STDERR_FILENO) == 1);
   tl::expected<forge::ForgeResult, forge::ForgeFailure> result;
   {
-    Share share(shows);
+    Progress progress(Progress::when_of(options.progress));
     result = forge::run_scenario(*scenario, options.scenario, options.out, options.seed.value_or(scenario->seed),
-                                 [&share](double done) { share.update(done); });
+                                 [&progress](double done) { progress.update("forging", done); });
   }
   if (!result) return fail(result.error().scenario_is_wrong ? kWrongUsage : kCannotWrite, result.error().what);
   fmt::print("{}: {} requests, {} packets in {} captures; truth in {}/truth.jsonl\n", options.out, result->requests,

@@ -2,7 +2,9 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 #include <exception>
+#include <string>
 
 #include "appliance/exit_code.h"
 #include "appliance/options.h"
@@ -81,7 +83,10 @@ int run(int count, char** arguments) {
   path_command
       ->add_option("--window", path.window_s,
                    "also a verdict for each stretch of so many seconds, by the clock of the first point")
-      ->check(CLI::Range(0.001, 86400.0));
+      ->check([](const std::string& text) {
+        const double seconds = std::strtod(text.c_str(), nullptr);
+        return seconds >= 0.001 && seconds <= 86400 ? std::string() : "must be from 0.001 to 86400 seconds";
+      });
   path_command->add_option("--trace", path.trace,
                            "draw this trace (its id) instead of the one that shows the verdict best");
   path_command->add_option("--color,--colour", path.colour, "colours: auto, always or never")

@@ -149,7 +149,8 @@ int analyse(const PathOptions& options, const Hints& hints) {
   if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
     return fail(kCannotWrite, "standard output cannot be written");
   if (analysis.join_counters().groups == 0)
-    return fail(kNothingFound, "no request in these captures (after the filter): nothing to say about a path");
+    return fail(kNothingFound, fmt::format("no request in these captures{}: nothing to say about a path",
+                                           options.captures.filter.empty() ? "" : " after the filter"));
   return code;
 }
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "capture/source.h"
 
@@ -15,6 +16,9 @@ class Progress {
  public:
   enum class When { kAuto, kAlways, kNever };
 
+  /// What --progress says: auto, always or never.
+  static When when_of(std::string_view word);
+
   explicit Progress(When when);
   ~Progress() { clear(); }
   Progress(const Progress&) = delete;
@@ -22,10 +26,16 @@ class Progress {
 
   /// Call often; cheap.
   void update(const std::string& what, const capture::SourceProgress& progress);
+  /// The same for work of which only the share that is done is known.
+  void update(const std::string& what, double done);
   void clear();
 
  private:
   using Clock = std::chrono::steady_clock;
+
+  bool is_due();
+  double seconds() const { return std::chrono::duration<double>(Clock::now() - started_).count(); }
+  void draw(const std::string& line);
 
   bool on_;
   bool drawn_ = false;

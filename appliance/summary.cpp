@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <set>
+
 namespace hoptap::appliance {
 namespace {
 
@@ -109,6 +111,10 @@ std::vector<std::string> notes_on(const Replay& replay, const Analysis& analysis
           fmt::format("{}: {} connections were let go to stay within memory", feed->path(), flows.legs_evicted));
     if (flows.exchanges == 0) add_reason_for_nothing(*feed, notes);
   }
+  std::set<std::string> files;
+  for (const auto& feed : replay.feeds())
+    if (!files.insert(feed->path()).second)
+      notes.push_back(fmt::format("{}: given more than once; it counts as more than one point", feed->path()));
   const linker::JoinCounters& join = analysis.join_counters();
   if (join.late > 0)
     notes.push_back(

@@ -281,10 +281,10 @@ std::string draw_window(const linker::TimeWindow& window, const linker::RunVerdi
   };
   const std::chrono::sys_days day(std::chrono::days(window.start_ns / 86'400'000'000'000));
   const std::chrono::year_month_day date(day);
-  const std::string head =
-      fmt::format("{}-{:02}-{:02} {} .. {} UTC, {} requests", static_cast<int>(date.year()),
-                  static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), clock(window.start_ns),
-                  clock(window.end_ns), verdict.requests + verdict.unanswered);
+  const std::string head = fmt::format(
+      "{}-{:02}-{:02} {} .. {} UTC, {} request{}", static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
+      static_cast<unsigned>(date.day()), clock(window.start_ns), clock(window.end_ns),
+      verdict.requests + verdict.unanswered, verdict.requests + verdict.unanswered == 1 ? "" : "s");
   return canvas.paint(head, Paint::kStrong) + "\n" + sentence(verdict.text, verdict.kind, canvas);
 }
 

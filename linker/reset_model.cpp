@@ -114,8 +114,9 @@ std::vector<Scored> shares_of(const Trace& trace, const Completeness& completene
   });
   std::vector<Scored> shares;
   if (!any) return shares;
-  std::vector<double> scores;
   const std::vector<Hypothesis> hypotheses = hypotheses_of(trace.stops.size());
+  std::vector<double> scores;
+  scores.reserve(hypotheses.size());
   for (const Hypothesis& hypothesis : hypotheses) scores.push_back(log_likelihood(hypothesis, witnesses));
   const double best = *std::max_element(scores.begin(), scores.end());
   for (std::size_t at = 0; at < hypotheses.size(); ++at) {

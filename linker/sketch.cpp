@@ -53,7 +53,8 @@ void Sketch::merge(const Sketch& other) {
 
 std::int64_t Sketch::quantile_ns(double q) const {
   if (count_ == 0) return 0;
-  const auto rank = static_cast<std::uint64_t>(std::clamp(q, 0.0, 1.0) * static_cast<double>(count_ - 1));
+  const double nearest = std::ceil(std::clamp(q, 0.0, 1.0) * static_cast<double>(count_));  // the nearest rank
+  const std::uint64_t rank = static_cast<std::uint64_t>(std::max(nearest, 1.0)) - 1;
   std::uint64_t below = zeros_;
   if (rank < below) return 0;
   for (std::size_t at = 0; at < counts_.size(); ++at) {

@@ -55,6 +55,7 @@ Likeliest likeliest_of(const Baseline& baseline, const Trace& trace, const Part&
                        const std::vector<Stretch>& stretches, std::int64_t excess_ns) {
   if (stretches.size() == 1) return {stretches.front(), 1};
   std::vector<double> weight;
+  weight.reserve(stretches.size());
   for (const Stretch& stretch : stretches) weight.push_back(losses_in(trace, stretch));
   const bool lossy = std::any_of(weight.begin(), weight.end(), [](double value) { return value > 0; });
   for (std::size_t at = 0; at < weight.size() && !lossy; ++at) {

@@ -298,7 +298,8 @@ std::string run_text(const RunVerdict& verdict) {
     text += fmt::format(" {} reset instead of answered.", more(verdict.resets));
   }
   if (verdict.unanswered > verdict.resets) {
-    text += fmt::format(" {} seen whole at no point.", more(verdict.unanswered - verdict.resets));
+    text += fmt::format(" {} without a request and its whole response at any one point.",
+                        more(verdict.unanswered - verdict.resets));
   }
   return text;
 }

@@ -39,13 +39,13 @@ class Network:
         run("ip", "link", "add", "e0", "netns", self.client, "type", "veth", "peer", "name", "e0", "netns", self.server)
         for name, address in ((self.client, CLIENT), (self.server, SERVER)):
             run("ip", "-n", name, "addr", "add", address + "/24", "dev", "e0")
-            run("ip", "netns", "exec", name, "ethtool", "-K", "e0", "tx", "off", "tso", "off", "gso", "off", "gro", "off")
+            run("nsenter", f"--net=/run/netns/{name}", "ethtool", "-K", "e0", "tx", "off", "tso", "off", "gso", "off", "gro", "off")
             run("ip", "-n", name, "link", "set", "dev", "e0", "up")
-            run("ip", "netns", "exec", name, "tc", "qdisc", "add", "dev", "e0", "root", "tbf",
+            run("nsenter", f"--net=/run/netns/{name}", "tc", "qdisc", "add", "dev", "e0", "root", "tbf",
                 "rate", f"{RATE_MBIT}mbit", "burst", "128k", "latency", "20ms")
 
     def start(self, where: str, *words: str, **more) -> subprocess.Popen:
-        return subprocess.Popen(("ip", "netns", "exec", where, *words), stderr=subprocess.DEVNULL,
+        return subprocess.Popen(("nsenter", f"--net=/run/netns/{where}", *words), stderr=subprocess.DEVNULL,
                                 stdout=subprocess.DEVNULL, **more)
 
     def close(self) -> None:
@@ -71,7 +71,7 @@ def make(folder: pathlib.Path, megabytes: int) -> None:
         started = [nginx, *taken]
         time.sleep(1.5)
         seconds = max(1, round(megabytes * 8 / RATE_MBIT))
-        subprocess.run(("ip", "netns", "exec", network.client, "wrk", "-t1", "-c100", f"-d{seconds}s", "-s",
+        subprocess.run(("nsenter", f"--net=/run/netns/{network.client}", "wrk", "-t1", "-c100", f"-d{seconds}s", "-s",
                         str(folder / "mix.lua"), f"http://{SERVER}/"), check=True, stdout=subprocess.DEVNULL)
         time.sleep(2)
     finally:

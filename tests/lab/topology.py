@@ -191,7 +191,8 @@ class Lab:
 
     def inside(self, role: str, *command) -> list[str]:
         """The command line that runs `command` in the namespace of `role`."""
-        return ["ip", "netns", "exec", self.prefix + role, *map(str, command)]
+        # Not `ip netns exec`, which remounts /sys and so fails where / is no mount point (a plain chroot).
+        return ["nsenter", f"--net=/run/netns/{self.prefix}{role}", *map(str, command)]
 
     def start(self, role: str, *command, **popen) -> subprocess.Popen:
         """Starts a process in a namespace; `close()` ends it if nobody did before."""
