@@ -9,7 +9,6 @@ __extension__ using Wide = __int128;
 __extension__ using UnsignedWide = unsigned __int128;
 
 constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
-constexpr std::uint64_t kNsMax = InterfaceClock::kNsMax;
 constexpr std::uint8_t kPowerOfTwo = 0x80;
 
 constexpr unsigned kTensMax = 19;  ///< the largest power of ten that 64 bits hold
