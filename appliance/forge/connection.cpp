@@ -11,4 +11,10 @@ void Connection::forget(const Exchange& exchange) {
   if (ack_loss == &exchange) ack_loss = nullptr;
 }
 
+/// An exchange that knows the connection has a message in the stream to the server.
+bool Connection::is_over() const {
+  return packets == 0 && streams_[0].empty() && streams_[1].empty() && upstream == nullptr && downstream == nullptr &&
+         client->is_over() && server->is_over();
+}
+
 }  // namespace hoptap::forge

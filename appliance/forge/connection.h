@@ -1,4 +1,5 @@
-// One TCP connection of the simulation: two ends, two streams, the way between.
+// One TCP connection of the simulation: two ends, two streams, the way between. Private to the forge; one thread. The
+// world owns it; it owns its ends and streams.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +28,9 @@ class Connection {
   /// Drops all that points to an exchange that is over, or goes over another connection.
   void forget(const Exchange& exchange);
 
+  /// Both ends are done, and nothing is left on its way, planned or known that could touch it again.
+  bool is_over() const;
+
   Address client_address;       ///< as at the client
   Address target_address;       ///< what the client sends to
   Address server_address;       ///< as at the server
@@ -37,6 +41,7 @@ class Connection {
   std::array<Time, 2> last_departure{-1, -1};
   std::uint32_t client_device = 0;  ///< which client host it is, for its MAC address
   bool quiet = false;               ///< the captures have not begun for it
+  std::uint32_t packets = 0;        ///< on their way; the network counts them
 
   // What the two programs keep about it.
   std::uint64_t server_read = 0;      ///< of the stream to the server: requests taken so far

@@ -25,7 +25,7 @@ double Distribution::sample(Random& random) const {
     case Kind::kLognormal: value = first * natural_exp(second * random.normal()); break;
     case Kind::kPick: value = pick(*this, random); break;
   }
-  return std::max(0.0, value);
+  return std::clamp(value, 0.0, kQuantityMax);
 }
 
 }  // namespace hoptap::forge

@@ -1,4 +1,4 @@
-// A random quantity as a scenario describes it.
+// A random quantity as a scenario describes it. Private to the forge; one thread.
 #pragma once
 
 #include <vector>
@@ -6,6 +6,8 @@
 #include "appliance/forge/random.h"
 
 namespace hoptap::forge {
+
+inline constexpr double kQuantityMax = 1e12;  ///< of whatever a scenario says: bytes, microseconds
 
 struct Distribution {
   enum class Kind { kConstant, kUniform, kNormal, kExponential, kLognormal, kPick };
@@ -20,7 +22,7 @@ struct Distribution {
     return {.kind = Kind::kConstant, .first = value, .values = {}, .weights = {}};
   }
 
-  /// Never below zero.
+  /// From zero to kQuantityMax.
   double sample(Random& random) const;
 };
 

@@ -1,4 +1,5 @@
 // What stands on a path. A packet is handed from element to element; each may change it, keep it or send others.
+// Private to the forge; one thread. The path owns elements, the network packets.
 #pragma once
 
 #include <array>

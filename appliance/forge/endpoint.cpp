@@ -70,8 +70,7 @@ void Endpoint::close_window(Time closed_for) {
 // ---- packets out ----
 
 Packet& Endpoint::make(std::uint8_t flags) {
-  Packet& packet = network_.make();
-  packet.connection = &connection_;
+  Packet& packet = network_.make(connection_);
   packet.toward = config_.toward;
   packet.quiet = connection_.quiet;
   const bool is_client = config_.toward == Toward::kServer;
@@ -276,6 +275,11 @@ void Endpoint::take_data(const Packet& packet) {
   if (answer == Receiver::Answer::kDelayed && !delayed_ack_.running())
     delayed_ack_.set(queue_.now() + config_.delayed_ack);
   if (receiver_.next() > before) program_.on_received(connection_, std::min(receiver_.next(), fin_at_));
+}
+
+bool Endpoint::is_over() const {
+  if (alive() && !(sender_.done() && peer_closed_)) return false;
+  return !resend_.planned() && !delayed_ack_.planned() && !handshake_.planned() && !reopen_.planned();
 }
 
 void Endpoint::end_by_reset() {

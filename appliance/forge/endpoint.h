@@ -1,5 +1,5 @@
 // One end of a TCP connection: handshake, headers, acknowledgments, windows, close and reset. What a Linux socket
-// would do, on the simulation's time.
+// would do, on the simulation's time. Private to the forge; one thread. Its connection owns it.
 #pragma once
 
 #include <cstdint>
@@ -54,6 +54,9 @@ class Endpoint : public Handler, private SenderOutput {
 
   bool established() const { return state_ == State::kEstablished; }
   bool alive() const { return state_ != State::kClosed && state_ != State::kReset; }
+  bool closing() const { return closing_; }
+  /// Reset, or closed by both; no alarm will come either.
+  bool is_over() const;
   const Receiver& receiver() const { return receiver_; }
   const Sender& sender() const { return sender_; }
 

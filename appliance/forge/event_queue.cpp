@@ -21,10 +21,12 @@ void Timer::set(Time due) {
   due_ = std::max(due, queue_.now());
   if (planned_ != kNever && planned_ <= due_) return;
   planned_ = due_;
+  ++events_;
   queue_.at(due_, handler_, what_);
 }
 
 bool Timer::rang() {
+  --events_;
   if (queue_.now() != planned_) return false;  // an event that a shorter alarm has replaced
   planned_ = kNever;
   if (due_ == kNever) return false;

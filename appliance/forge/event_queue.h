@@ -1,4 +1,5 @@
-// The clockwork of the simulation: what happens when, in order.
+// The clockwork of the simulation: what happens when, in order. Private to the forge; one thread. Owns no handler: it
+// must outlive its events.
 #pragma once
 
 #include <cstdint>
@@ -47,7 +48,8 @@ class Timer {
   void set(Time due);
   void stop() { due_ = kNever; }
   bool running() const { return due_ != kNever; }
-  /// Call from happen(): true when the alarm is due now. It is then stopped.
+  bool planned() const { return events_ > 0; }  ///< an event is still in the queue, stale or not
+  /// Call once from each happen(): true when the alarm is due now. It is then stopped.
   bool rang();
 
  private:
@@ -58,6 +60,7 @@ class Timer {
   std::uint64_t what_;
   Time due_ = kNever;
   Time planned_ = kNever;  ///< of the event in the queue that is not stale
+  std::uint32_t events_ = 0;
 };
 
 }  // namespace hoptap::forge

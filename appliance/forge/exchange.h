@@ -1,5 +1,5 @@
 // One request and its response: what was planned for it, and everything that happened to it. The truth file is
-// written from this.
+// written from this. Private to the forge; one thread. The traffic owns it until it is written.
 #pragma once
 
 #include <cstdint>

@@ -50,7 +50,9 @@ ForgeResult simulate(const Scenario& scenario, const std::filesystem::path& fold
       for (const auto& gateway : gateways) gateway->close_idle();
       closed = true;
     }
-    if (events % kEventsPerLook == 0) progress(static_cast<double>(traffic.finished()) / scenario.traffic.requests);
+    if (events % kEventsPerLook != 0) continue;
+    world.free_some();
+    progress(static_cast<double>(traffic.finished()) / scenario.traffic.requests);
   }
   path.close();
   truth.finish(scenario, seed);

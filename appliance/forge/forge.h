@@ -1,4 +1,4 @@
-// hoptap forge: makes captures of a scenario, and the truth about them.
+// hoptap forge: makes captures of a scenario, and the truth about them. One thread; runs apart share nothing.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// Makes the Ethernet frame that a capture at one place would hold of a packet; checksums are right.
+// Makes the Ethernet frame that a capture at one place would hold of a packet; checksums are right. Private to the
+// forge; one thread. The bytes are the maker's until the next frame.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// An L7 gateway: takes requests on connections of its own and asks on over others, which it keeps and shares.
+// An L7 gateway: takes requests on connections of its own and asks on over others, which it keeps and shares. Private
+// to the forge; one thread. The world owns all connections.
 #pragma once
 
 #include "appliance/forge/requester.h"

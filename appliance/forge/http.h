@@ -1,4 +1,4 @@
-// HTTP/1.1 messages as text.
+// HTTP/1.1 messages as text. Private to the forge; any thread.
 #pragma once
 
 #include <cstdint>

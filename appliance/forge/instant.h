@@ -1,4 +1,4 @@
-// Time in the forge: nanoseconds of one perfect clock since the run began.
+// Time in the forge: nanoseconds of one perfect clock since the run began. Private to the forge; any thread.
 #pragma once
 
 #include <cstdint>

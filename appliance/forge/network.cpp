@@ -13,25 +13,31 @@ constexpr Time kBetweenPackets = 200;  ///< how fast a host can send one after t
 
 }  // namespace
 
-Packet& Network::make() {
+Packet& Network::make(Connection& connection) {
   if (free_.empty()) {
-    Packet& packet = packets_.emplace_back();
-    packet.number = static_cast<std::uint32_t>(packets_.size() - 1);
-    return packet;
+    free_.push_back(static_cast<std::uint32_t>(packets_.size()));
+    packets_.emplace_back();
   }
   const std::uint32_t number = free_.back();
   free_.pop_back();
-  packets_[number] = Packet{};
-  packets_[number].number = number;
-  return packets_[number];
+  Packet& packet = packets_[number] = Packet{};
+  packet.number = number;
+  packet.connection = &connection;
+  ++connection.packets;
+  return packet;
 }
 
 Packet& Network::copy(const Packet& packet) {
-  Packet& twin = make();
+  Packet& twin = make(*packet.connection);
   const std::uint32_t number = twin.number;
   twin = packet;
   twin.number = number;
   return twin;
+}
+
+void Network::drop(Packet& packet) {
+  --packet.connection->packets;
+  free_.push_back(packet.number);
 }
 
 Time Network::send(Packet& packet) {
@@ -51,9 +57,10 @@ void Network::call_back(const Connection& connection, std::int32_t place, Time t
 void Network::happen(std::uint64_t what) {
   if ((what & kWake) == 0) return travel(packets_[what >> 1]);
   what >>= 1;
-  Connection& connection = *connections_[what >> kPlaceBits];
+  Connection* connection = connections_[what >> kPlaceBits];
+  if (connection == nullptr) return;
   const auto place = static_cast<std::size_t>(what & kPlaceMask);
-  connection.route().places[place].element->wake(connection, connection.memories[place], *this);
+  connection->route().places[place].element->wake(*connection, connection->memories[place], *this);
 }
 
 void Network::travel(Packet& packet) {

@@ -1,4 +1,4 @@
-// Carries packets along routes, from host to host.
+// Carries packets along routes, from host to host. Private to the forge; one thread. Owns the packets.
 #pragma once
 
 #include <cstdint>
@@ -17,9 +17,9 @@ class Network : public Handler {
   Time now() const { return queue_.now(); }
 
   /// A packet to fill in. It lives until it arrives or is dropped.
-  Packet& make();
+  Packet& make(Connection& connection);
   Packet& copy(const Packet& packet);
-  void drop(Packet& packet) { free_.push_back(packet.number); }
+  void drop(Packet& packet);
 
   /// A host sends: packets of one host and connection leave one after the other. Returns when this one does.
   Time send(Packet& packet);
@@ -29,6 +29,7 @@ class Network : public Handler {
   void call_back(const Connection& connection, std::int32_t place, Time time);
 
   void remember(Connection& connection) { connections_.push_back(&connection); }
+  void forget(const Connection& connection) { connections_[connection.number()] = nullptr; }
 
  private:
   void happen(std::uint64_t what) override;
@@ -37,7 +38,7 @@ class Network : public Handler {
   EventQueue& queue_;
   std::deque<Packet> packets_;
   std::vector<std::uint32_t> free_;
-  std::vector<Connection*> connections_;  ///< by number
+  std::vector<Connection*> connections_;  ///< by number; nullptr: over
 };
 
 }  // namespace hoptap::forge

@@ -1,4 +1,5 @@
-// Segmentation offload: on one side of it segments are big, on the other no bigger than the wire takes.
+// Segmentation offload: on one side of it segments are big, on the other no bigger than the wire takes. Private to the
+// forge; one thread.
 #pragma once
 
 #include "appliance/forge/element.h"

@@ -1,5 +1,5 @@
 // A TCP segment on its way, as values: what its headers say where it is now, and which bytes of which stream it
-// carries. Frames are made of it only where it is captured.
+// carries. Frames are made of it only where it is captured. Private to the forge; one thread. The network owns packets.
 #pragma once
 
 #include <array>

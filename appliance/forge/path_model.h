@@ -1,4 +1,5 @@
-// The path of a scenario as elements: built and checked once, then asked for the routes of connections.
+// The path of a scenario as elements: built and checked once, then asked for the routes of connections. Private to the
+// forge; one thread. Owns elements and routes.
 #pragma once
 
 #include <map>

@@ -1,4 +1,4 @@
-// Writes one pcap file with nanosecond stamps, a buffer at a time.
+// Writes one pcap file with nanosecond stamps, a buffer at a time. Private to the forge; one thread. Owns the file.
 #pragma once
 
 #include <cstdint>

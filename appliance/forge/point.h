@@ -1,4 +1,5 @@
-// An observation point: notes what really passes, and writes what its mirror and clock make of it.
+// An observation point: notes what really passes, and writes what its mirror and clock make of it. Private to the
+// forge; one thread. Owns its capture.
 #pragma once
 
 #include <memory>

@@ -1,5 +1,6 @@
 // Random numbers that are the same on every machine: xoshiro256** seeded by splitmix64, and logarithm and
-// exponential built from exact IEEE operations only (those of C libraries differ in their last bits).
+// exponential built from exact IEEE operations only (those of C libraries differ in their last bits). Private to the
+// forge; one thread for each generator.
 #pragma once
 
 #include <array>

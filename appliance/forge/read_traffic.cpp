@@ -6,7 +6,7 @@
 namespace hoptap::forge {
 namespace {
 
-constexpr Range kQuantity{0, 1e12};
+constexpr Range kQuantity{0, kQuantityMax};
 constexpr Range kShare{0, 1};
 
 std::vector<double> numbers_of(const YAML::Node& node, const std::string& what, std::size_t count) {
@@ -98,7 +98,8 @@ TrafficPlan read_traffic(const YAML::Node& node) {
   const auto whole = [&](std::string_view key, std::uint64_t otherwise, double high) {
     return static_cast<std::uint32_t>(section.integer(key, otherwise, {1, high}));
   };
-  plan.requests = whole("requests", 1, 1e8);
+  constexpr double kRequestsMax = 1e7;  // the README says what memory each takes
+  plan.requests = whole("requests", 1, kRequestsMax);
   plan.rate_per_s = section.number("rate_per_s", plan.rate_per_s, {0.001, 1e7});
   plan.connections = whole("connections", plan.connections, 20000);
   plan.clients = whole("clients", plan.clients, 5000);

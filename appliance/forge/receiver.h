@@ -1,5 +1,5 @@
 // The receiving half of a TCP end: which bytes are here, and when that is acknowledged (RFC 9293, RFC 2018, and
-// Linux's quick and delayed acknowledgments).
+// Linux's quick and delayed acknowledgments). Private to the forge; one thread. Its endpoint owns it.
 #pragma once
 
 #include <cstdint>

@@ -58,7 +58,7 @@ void Requester::on_received(Connection& connection, std::uint64_t upto) {
 
 /// Acknowledgments that a fault must lose would ride on the next request: it waits until they have been lost.
 void Requester::look_if_idle(Connection& connection) {
-  if (!connection.outstanding.empty() || !connection.client->alive()) return;
+  if (!connection.outstanding.empty() || !connection.client->alive() || connection.client->closing()) return;
   if (Exchange* exchange = connection.ack_loss; exchange != nullptr) {
     constexpr Time kLook = 10 * kMillisecond;
     const Time now = world_.queue.now();
@@ -74,6 +74,8 @@ void Requester::look_if_idle(Connection& connection) {
   on_idle(connection);
 }
 
-void Requester::happen(std::uint64_t connection_number) { look_if_idle(*world_.connections[connection_number]); }
+void Requester::happen(std::uint64_t connection_number) {
+  if (Connection* connection = world_.connections[connection_number].get()) look_if_idle(*connection);
+}
 
 }  // namespace hoptap::forge

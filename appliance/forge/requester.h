@@ -1,5 +1,5 @@
 // The part of a program that sends requests over a connection and takes the responses: of the client, and of
-// gateways towards the server.
+// gateways towards the server. Private to the forge; one thread. Borrows connections and exchanges.
 #pragma once
 
 #include "appliance/forge/world.h"

@@ -20,8 +20,8 @@ void Responder::plan_time(Connection& connection, Time after) {
 }
 
 void Responder::happen(std::uint64_t connection_number) {
-  Connection& connection = *world_.connections[connection_number];
-  if (connection.serving != nullptr && connection.server->alive()) on_time(connection);
+  Connection* connection = world_.connections[connection_number].get();
+  if (connection != nullptr && connection->serving != nullptr && connection->server->alive()) on_time(*connection);
 }
 
 void Responder::respond(Connection& connection, int status, std::uint64_t bytes) {

@@ -1,5 +1,5 @@
 // The part of a program that takes requests, one after the other on each connection: of the server, and of gateways
-// towards the client.
+// towards the client. Private to the forge; one thread. Borrows connections and exchanges.
 #pragma once
 
 #include "appliance/forge/world.h"

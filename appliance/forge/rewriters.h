@@ -1,5 +1,5 @@
 // Middleboxes that change sequence numbers: a load balancer like LVS FULLNAT, a firewall that makes initial sequence
-// numbers random, a SYN proxy.
+// numbers random, a SYN proxy. Private to the forge; one thread.
 #pragma once
 
 #include "appliance/forge/translators.h"

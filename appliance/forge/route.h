@@ -1,4 +1,5 @@
-// The way of a connection: elements in order, one branch of each ecmp.
+// The way of a connection: elements in order, one branch of each ecmp. Private to the forge; one thread. Borrows its
+// elements.
 #pragma once
 
 #include <array>

@@ -1,4 +1,4 @@
-// A scenario as docs/forge.md describes it, read and checked: plain values.
+// A scenario as docs/forge.md describes it, read and checked: plain values. Owns all it holds; any thread may read it.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// The parts that a scenario is read from; each throws ScenarioError.
+// The parts that a scenario is read from; each throws ScenarioError. Private to the forge; one thread.
 #pragma once
 
 #include "appliance/forge/scenario.h"

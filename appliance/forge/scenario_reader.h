@@ -1,4 +1,4 @@
-// Reads and checks scenario files.
+// Reads and checks scenario files. Any thread; what is read owns its text.
 #pragma once
 
 #include <string>

@@ -1,4 +1,5 @@
-// A stretch of wire: takes time, loses, doubles and overtakes packets; the faults that sit on it.
+// A stretch of wire: takes time, loses, doubles and overtakes packets; the faults that sit on it. Private to the forge;
+// one thread. Borrows the scenario's faults.
 #pragma once
 
 #include <vector>

@@ -1,6 +1,6 @@
 // The sending half of a TCP end: what is on its way, when it counts as lost, when it is sent again. Works on offsets
 // in the stream; knows nothing of headers. RFC 5681 (congestion), 6298 (timer), 6675 (SACK), 8985 (RACK and
-// tail-loss probe), 9293 (zero window), with Linux's constants.
+// tail-loss probe), 9293 (zero window), with Linux's constants. Private to the forge; one thread. Its endpoint owns it.
 #pragma once
 
 #include <cstdint>

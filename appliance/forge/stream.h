@@ -1,4 +1,5 @@
-// All bytes that one end of a connection sends: messages, made when they are needed.
+// All bytes that one end of a connection sends: messages, made when they are needed. Private to the forge; one thread.
+// Borrows the exchanges.
 #pragma once
 
 #include <algorithm>
@@ -23,6 +24,7 @@ struct Message {
 class Stream {
  public:
   std::uint64_t end() const { return end_; }
+  bool empty() const { return messages_.empty(); }  ///< none yet, or all forgotten
   /// Adds a message of `bytes` bytes, at least head.size().
   const Message& append(std::string head, std::uint64_t bytes, Exchange& exchange, bool is_request);
 

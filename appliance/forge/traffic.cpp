@@ -31,8 +31,7 @@ Traffic::Traffic(World& world, Program& server, TruthWriter& truth)
       truth_(truth),
       arrivals_(world.seed, "arrivals"),
       choices_(world.seed, "choice of connection"),
-      slots_(plan_.connections),
-      exchanges_(plan_.requests) {
+      slots_(plan_.connections) {
   for (std::uint32_t slot = 0; slot < plan_.connections; ++slot) idle_slots_.push_back(slot);
   constexpr std::uint32_t kPortsPerConnection = 4;
   const std::uint32_t per_client = plan_.connections / plan_.clients + 1;
@@ -51,11 +50,16 @@ void Traffic::happen(std::uint64_t what) {
   const auto number = static_cast<std::uint32_t>((what & ~kOwnEvent) >> kEventBits);
   const auto event = static_cast<Event>(what & kEventMask);
   if (event == kArrival) return arrive();
-  Exchange* exchange = exchanges_[number].get();
+  Exchange* exchange = find(number);
   if (exchange == nullptr) return;
   if (event == kTimeout) time_out(*exchange);
   if (event == kClientReset) reset_by_client(*exchange);
   if (event == kRetire) retire(*exchange);
+}
+
+/// One that is not written down yet, or nullptr.
+Exchange* Traffic::find(std::uint32_t number) const {
+  return number < first_ ? nullptr : exchanges_[number - first_].get();
 }
 
 // ---- requests come up ----
@@ -63,8 +67,7 @@ void Traffic::happen(std::uint64_t what) {
 /// All that is random about a request comes from a stream of its own.
 Exchange& Traffic::make_exchange(std::uint32_t number) {
   Random random(world().seed, "request", number);
-  exchanges_[number] = std::make_unique<Exchange>();
-  Exchange& made = *exchanges_[number];
+  Exchange& made = *exchanges_.emplace_back(std::make_unique<Exchange>());
   made.number = number;
   made.id = fmt::format("{}-{:06}", world().scenario.name, number);
   made.request_bytes = whole_bytes(plan_.request_bytes.sample(random));
@@ -214,13 +217,14 @@ void Traffic::time_out(Exchange& exchange) {
 void Traffic::retire(Exchange& exchange) {
   truth_.add(exchange);
   for (Connection* connection : exchange.connections) connection->forget(exchange);
-  exchanges_[exchange.number].reset();
+  exchanges_[exchange.number - first_].reset();
+  for (; !exchanges_.empty() && exchanges_.front() == nullptr; ++first_) exchanges_.pop_front();
 }
 
 void Traffic::close_all() {
   for (const std::uint32_t idle : idle_slots_) {
     Slot& slot = slots_[idle];
-    if (slot.connection != nullptr) slot.connection->client->close();
+    if (Connection* connection = std::exchange(slot.connection, nullptr)) connection->client->close();
   }
 }
 

@@ -1,4 +1,5 @@
-// The clients: requests at random times over a number of connections, each used again and again.
+// The clients: requests at random times over a number of connections, each used again and again. Private to the forge;
+// one thread. Owns exchanges.
 #pragma once
 
 #include "appliance/forge/requester.h"
@@ -27,6 +28,7 @@ class Traffic : public Requester {
   void plan(Event event, std::uint32_t number, Time after);
   void arrive();
   void dispatch();
+  Exchange* find(std::uint32_t number) const;
   Exchange& make_exchange(std::uint32_t number);
   void send_waiting(std::uint32_t slot);
   void use(std::uint32_t slot);
@@ -47,7 +49,8 @@ class Traffic : public Requester {
   std::vector<std::uint32_t> idle_slots_;
   std::vector<Ports> ports_;  ///< of each client
   std::deque<std::vector<Exchange*>> backlog_;
-  std::vector<std::unique_ptr<Exchange>> exchanges_;  ///< by number; empty: not yet, or over and written down
+  std::deque<std::unique_ptr<Exchange>> exchanges_;  ///< by number, from first_; empty: over and written down
+  std::uint32_t first_ = 0;                          ///< all before it are
   std::uint32_t arrived_ = 0;
   std::uint32_t finished_ = 0;
 };

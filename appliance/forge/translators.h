@@ -1,4 +1,5 @@
-// Elements that change headers and nothing else: routers, address translation, tunnels.
+// Elements that change headers and nothing else: routers, address translation, tunnels. Private to the forge; one
+// thread.
 #pragma once
 
 #include "appliance/forge/element.h"

@@ -28,7 +28,10 @@ void TruthWriter::put(std::FILE* file, std::string_view text) const {
 
 void TruthWriter::add(const Exchange& exchange) {
   const std::string line = request_line(exchange, points_);
-  lines_.push_back({.start = exchange.start, .number = exchange.number, .bytes = line.size(), .offset = written_});
+  lines_.push_back({.start = exchange.start,
+                    .offset = written_,
+                    .number = exchange.number,
+                    .bytes = static_cast<std::uint32_t>(line.size())});
   put(unsorted_.get(), line);
   written_ += line.size();
 }

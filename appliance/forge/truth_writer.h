@@ -1,4 +1,4 @@
-// Writes truth.jsonl: what really happened.
+// Writes truth.jsonl: what really happened. Private to the forge; one thread. Owns its files.
 #pragma once
 
 #include <cstdio>
@@ -28,9 +28,9 @@ class TruthWriter {
  private:
   struct Line {
     Time start;
-    std::uint32_t number;
-    std::size_t bytes;
     std::uint64_t offset;
+    std::uint32_t number;
+    std::uint32_t bytes;
   };
   struct Closer {
     void operator()(std::FILE* file) const { std::fclose(file); }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "appliance/forge/offload.h"
+#include "appliance/forge/yaml_section.h"
 #include "base/hash.h"
 
 namespace hoptap::forge {
@@ -26,6 +27,8 @@ std::uint16_t Ports::take(Time now) {
     free_at_[at] = kInUse;
     return static_cast<std::uint16_t>(kFirst + at);
   }
+  if (free_at_.size() == kCountMax)
+    throw ScenarioError(0, "a host has no port left; more clients or more requests per connection are needed");
   free_at_.push_back(kInUse);  // all are taken: one more
   return static_cast<std::uint16_t>(kFirst + free_at_.size() - 1);
 }
@@ -65,7 +68,22 @@ Connection& World::open(std::size_t span, Address client, std::uint32_t client_d
   connection.client = std::make_unique<Endpoint>(queue, network, connection, client_program, config(Side::kClient));
   connection.server = std::make_unique<Endpoint>(queue, network, connection, server_program, config(Side::kServer));
   connection.quiet = random.chance(traffic.mid_stream);
+  live_.push_back(number);
   return connection;
+}
+
+void World::free_some() {
+  constexpr std::size_t kLooks = 1024;  // over the next ones in turn
+  for (std::size_t looks = 0; looks < kLooks && !live_.empty(); ++looks) {
+    if (next_look_ >= live_.size()) next_look_ = 0;
+    const std::size_t at = next_look_++;
+    std::unique_ptr<Connection>& connection = connections[live_[at]];
+    if (!connection->is_over()) continue;
+    network.forget(*connection);
+    connection.reset();
+    live_[at] = live_.back();
+    live_.pop_back();
+  }
 }
 
 const std::string* World::first_point(const Connection& connection) const {

@@ -1,4 +1,5 @@
-// YAML maps read with complaints that name the line and, for a key nobody knows, the one that was meant.
+// YAML maps read with complaints that name the line and, for a key nobody knows, the one that was meant. Private to the
+// forge; one thread.
 #pragma once
 
 #include <yaml-cpp/yaml.h>
@@ -12,7 +13,8 @@
 
 namespace hoptap::forge {
 
-/// What is wrong in a scenario, and where (0: nowhere in particular). Only thrown while one is being read.
+/// What is wrong in a scenario, and where (0: nowhere in particular). Thrown while one is being read, and when a run
+/// finds it too big.
 class ScenarioError : public std::runtime_error {
  public:
   ScenarioError(int line, const std::string& what) : std::runtime_error(what), line_(line) {}

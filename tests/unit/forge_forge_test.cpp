@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <set>
 
+#include "appliance/forge/world.h"
+#include "appliance/forge/yaml_section.h"
 #include "tests/unit/forge_run.h"
 
 namespace hoptap::test {
@@ -410,6 +412,28 @@ TEST(Forge, EveryBranchIsUsedAndMidStreamHasNoHandshake) {
   for (const auto& [point, segments] : run.captures())
     for (const Segment& segment : segments) EXPECT_FALSE(segment.is_syn()) << point;
   for (const object& request : run.requests()) EXPECT_EQ(request.at("points").as_array().size(), 3U);
+}
+
+TEST(Forge, AHostHasNoMorePortsThanThereAre) {
+  forge::Ports ports(1);
+  std::set<std::uint16_t> taken;
+  for (int i = 0; i < 32768; ++i) taken.insert(ports.take(0));
+  EXPECT_EQ(taken.size(), 32768U);
+  EXPECT_EQ(*taken.begin(), 32768);
+  EXPECT_THROW(ports.take(0), forge::ScenarioError);
+  ports.give_back(65535, 0);
+  EXPECT_THROW(ports.take(0), forge::ScenarioError) << "it rests";
+  EXPECT_EQ(ports.take(10 * forge::kSecond), 65535);
+}
+
+/// Far more connections than live at a time, through a gateway, with losses and resets: none is missed when it is gone.
+TEST(Forge, ConnectionsAreFreedWhenTheyAreOver) {
+  const ForgeRun run(scenario_text("requests: 3000, requests_per_connection: 1, rate_per_s: 100",
+                                   "  - segment: {delay_us: 50, loss: 0.02, duplicate: 0.02, reorder: 0.02}\n"
+                                   "  - point: front\n  - gateway: {service_us: 200}\n  - point: back\n" +
+                                       kWire,
+                                   "[{kind: reset, by: server, share: 0.1}, {kind: reset, by: client, share: 0.1}]"));
+  EXPECT_EQ(run.requests().size(), 3000U);
 }
 
 TEST(Forge, WrongPathsAreToldWithTheirLine) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "appliance/forge/distribution.h"
@@ -75,6 +76,14 @@ TEST(ForgeDistribution, MeansAndDeviations) {
                 0.02 * shape.deviation + 1e-6)
         << shape.name;
   }
+}
+
+TEST(ForgeDistribution, NeverMoreThanAQuantityMayBe) {
+  Random random(1, "huge");
+  const Distribution huge{Distribution::Kind::kLognormal, kQuantityMax, 20, {}, {}};
+  double most = 0;
+  for (int i = 0; i < 100; ++i) most = std::max(most, huge.sample(random));
+  EXPECT_EQ(most, kQuantityMax);
 }
 
 }  // namespace

@@ -30,6 +30,7 @@ TEST(ForgeScenarioReader, SaysWhereAndHowToMendIt) {
       {kHead + kPath + "seed: 3\nseed: 4\n", "t.yaml:5: 'seed' stands twice"},
       {kHead + kPath + "seed: 1.5\n", "is a whole number"},
       {"name: t\ntraffic: {requests: 0}\n" + kPath, "t.yaml:2: requests of traffic is 0; it must be between 1 and"},
+      {"name: t\ntraffic: {requests: 20000000}\n" + kPath, "must be between 1 and 10000000"},
       {"name: t\ntraffic: {requests: 1, rate: 3}\n" + kPath, "did you mean rate_per_s?"},
       {"name: t\ntraffic: {requests: many}\n" + kPath, "requests of traffic is 'many', not a number"},
       {"name: t\ntraffic: {requests: 1, header_ids: [x-id]}\n" + kPath, "'x-id' is not one of x-request-id"},
