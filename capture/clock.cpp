@@ -1,6 +1,5 @@
 #include "capture/clock.h"
 
-#include <limits>
 
 namespace hoptap::capture {
 namespace {
