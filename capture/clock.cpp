@@ -1,6 +1,5 @@
 #include "capture/clock.h"
 
-
 namespace hoptap::capture {
 namespace {
 

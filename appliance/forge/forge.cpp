@@ -32,6 +32,7 @@ ForgeResult simulate(const Scenario& scenario, const std::filesystem::path& fold
   std::filesystem::create_directories(captures);
   PathModel path(scenario, captures.string(), seed);
   refuse_other_captures(captures, path.points());
+  for (Point* point : path.points()) point->open();
   TruthWriter truth((folder / "truth.jsonl").string(), path.points());
   World world(scenario, path, seed);
   Server server(world);

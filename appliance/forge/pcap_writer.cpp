@@ -11,8 +11,9 @@ constexpr std::int64_t kBillion = 1'000'000'000;
 
 }  // namespace
 
-PcapWriter::PcapWriter(const std::string& path) : path_(path), file_(std::fopen(path.c_str(), "wb")) {
-  if (!file_) throw std::system_error(errno, std::generic_category(), path);
+void PcapWriter::open() {
+  file_.reset(std::fopen(path_.c_str(), "wb"));
+  if (!file_) throw std::system_error(errno, std::generic_category(), path_);
   buffer_.reserve(2 * kBufferBytes);
   constexpr std::uint32_t kMagicNanoseconds = 0xa1b23c4d;
   constexpr std::uint32_t kSnapLength = 262144;

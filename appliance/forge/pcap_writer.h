@@ -13,8 +13,10 @@ namespace hoptap::forge {
 
 class PcapWriter {
  public:
-  /// Throws std::system_error when the file cannot be made.
-  explicit PcapWriter(const std::string& path);
+  explicit PcapWriter(const std::string& path) : path_(path) {}
+
+  /// Makes the file, or empties it. Throws std::system_error when that fails.
+  void open();
 
   void write(std::int64_t unix_time_ns, base::Bytes captured, std::size_t wire_bytes);
   /// Throws std::system_error when not all could be written.

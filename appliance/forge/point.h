@@ -17,6 +17,8 @@ class Point : public Element {
   /// `index` is its place among all points; the capture goes to `path`.
   Point(std::uint32_t number, std::uint32_t index, PointPlan plan, const std::string& path, std::uint64_t seed);
 
+  void open() { writer_.open(); }  ///< before anything passes; throws as PcapWriter does
+
   bool pass(Packet& packet, ElementMemory& memory, Network& network) override;
   /// Writes what is still held back. Throws std::system_error when the file cannot be written.
   void close();
