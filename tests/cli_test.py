@@ -120,6 +120,27 @@ class CommandLine(unittest.TestCase):
         self.assertEqual({row["resource"].split("id=")[1] for row in joined if "id=" in row.get("resource", "")},
                          {row["id"] for row in truth[1:]})
 
+    def test_a_refused_forge_leaves_other_captures_alone(self):
+        scenario, out = self.scratch / "try.yaml", self.scratch / "kept"
+        example = hoptap("forge", "--example").stdout
+        scenario.write_bytes(example)
+        hoptap("forge", scenario, "--out", out)
+        before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+        scenario.write_bytes(example.replace(b"point: server-pod", b"point: another"))
+        done = hoptap("forge", scenario, "--out", out)
+        self.assertEqual(done.returncode, 4)
+        self.assertIn(b"choose another folder", done.stderr)
+        self.assertEqual(before, {path: path.read_bytes() for path in out.rglob("*") if path.is_file()})
+
+    def test_a_verdict_for_each_window(self):
+        lines = [json.loads(line) for line in hoptap("path", "--json", "--window", "1", *DEMO).stdout.splitlines()]
+        windows = [line for line in lines if line["type"] == "verdict" and line["scope"] == "window"]
+        run = next(line for line in lines if line["type"] == "verdict" and line["scope"] == "run")
+        self.assertEqual(sum(window["requests"] for window in windows), run["requests"])
+        self.assertIn("slow_segment", {window["kind"] for window in windows})
+        for words in ("0", "nan", "x"):
+            self.assertEqual(hoptap("path", "--window", words, *DEMO).returncode, 2, words)
+
     def test_forge_says_what_is_wrong(self):
         scenario = self.scratch / "try.yaml"
         scenario.write_text("name: t\ntraffic: {requests: 1}\npath:\n  - {point: a}\n  - segment: {delay_ms: 1}\n")
