@@ -35,12 +35,12 @@ class Network:
         self.client, self.server = f"hbc{os.getpid()}", f"hbs{os.getpid()}"
         for name in (self.client, self.server):
             run("ip", "netns", "add", name)
-            run("ip", "-n", name, "link", "set", "lo", "up")
+            run("nsenter", f"--net=/run/netns/{name}", "ip", "link", "set", "lo", "up")
         run("ip", "link", "add", "e0", "netns", self.client, "type", "veth", "peer", "name", "e0", "netns", self.server)
         for name, address in ((self.client, CLIENT), (self.server, SERVER)):
-            run("ip", "-n", name, "addr", "add", address + "/24", "dev", "e0")
+            run("nsenter", f"--net=/run/netns/{name}", "ip", "addr", "add", address + "/24", "dev", "e0")
             run("nsenter", f"--net=/run/netns/{name}", "ethtool", "-K", "e0", "tx", "off", "tso", "off", "gso", "off", "gro", "off")
-            run("ip", "-n", name, "link", "set", "dev", "e0", "up")
+            run("nsenter", f"--net=/run/netns/{name}", "ip", "link", "set", "dev", "e0", "up")
             run("nsenter", f"--net=/run/netns/{name}", "tc", "qdisc", "add", "dev", "e0", "root", "tbf",
                 "rate", f"{RATE_MBIT}mbit", "burst", "128k", "latency", "20ms")
 

@@ -191,7 +191,7 @@ class Lab:
 
     def inside(self, role: str, *command) -> list[str]:
         """The command line that runs `command` in the namespace of `role`."""
-        # Not `ip netns exec`, which remounts /sys and so fails where / is no mount point (a plain chroot).
+        # Not `ip netns exec` or `ip -n`, which remount /sys and so fail where / is no mount point (a plain chroot).
         return ["nsenter", f"--net=/run/netns/{self.prefix}{role}", *map(str, command)]
 
     def start(self, role: str, *command, **popen) -> subprocess.Popen:
@@ -235,7 +235,7 @@ class Lab:
         self._start_wire()
 
     def _ip(self, role: str, *lines: str) -> None:
-        run("ip", "-n", self.prefix + role, "-batch", "-", text="\n".join(lines) + "\n")
+        run(*self.inside(role, "ip", "-batch", "-"), text="\n".join(lines) + "\n")
 
     def _link(self, one: str, name_one: str, two: str, name_two: str, mtu: int, mac: str = "") -> None:
         """A veth pair between two namespaces, up, all offloads off."""
@@ -288,8 +288,8 @@ class Lab:
                  f"addr add {OVERLAY[side]}/32 dev overlay",
                  f"route add {POD[peer].rpartition('.')[0]}.0/24 via {OVERLAY[peer]} dev overlay onlink",
                  f"neigh add {OVERLAY[peer]} lladdr {MAC['overlay-' + peer]} dev overlay nud permanent")
-        run("bridge", "-n", self.prefix + node, "fdb", "add", MAC[f"overlay-{peer}"], "dev", "overlay",
-            "dst", UNDERLAY[peer])
+        run(*self.inside(node, "bridge", "fdb", "add", MAC[f"overlay-{peer}"], "dev", "overlay",
+                         "dst", UNDERLAY[peer]))
         self._offloads_off(node, "overlay")
         run(*self.inside(node, "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv4.conf.all.rp_filter=0",
                          "net.ipv4.conf.default.rp_filter=0", "net.ipv4.conf.eth0.rp_filter=0",
