@@ -16,9 +16,6 @@ ReplayConfig CaptureOptions::replay_config() const {
   return config;
 }
 
-Progress::When CaptureOptions::progress_when() const {
-  if (progress == "always") return Progress::When::kAlways;
-  return progress == "never" ? Progress::When::kNever : Progress::When::kAuto;
-}
+Progress::When CaptureOptions::progress_when() const { return Progress::when_of(progress); }
 
 }  // namespace hoptap::appliance

@@ -4,6 +4,8 @@
 //   learn(group) for all, solve(); then trace_of(group), which many may call.
 #pragma once
 
+#include <span>
+
 #include "linker/baseline.h"
 #include "linker/completeness.h"
 #include "linker/loss_model.h"
@@ -33,6 +35,15 @@ class RunModel {
   void solve() {
     losses_.solve();
     rates_.solve();
+  }
+
+  /// All of the above at once, for groups that are in memory.
+  void learn_run(std::span<const Group> groups) {
+    for (const Group& group : groups) learn_points(group);
+    for (const Group& group : groups) observe(group);
+    solve_paths();
+    for (const Group& group : groups) learn(Group(group));
+    solve();
   }
 
   Trace trace_of(Group&& group) const {

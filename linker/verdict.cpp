@@ -309,8 +309,7 @@ Judgement Judge::judge(const Trace& trace) const {
   Judgement judgement;
   for (const Part& part : trace.parts) {
     judgement.blames.push_back(blame_of(trace, part));
-    const bool serving = part.kind == PartKind::kServerKernel || part.kind == PartKind::kServerProcess;
-    if (serving) judgement.server_ns += part.time_ns;
+    if (is_serving(part.kind)) judgement.server_ns += part.time_ns;
   }
   move_sending_to_segments(trace, judgement.blames);
   judgement.culprit = culprit_of(judgement.blames);

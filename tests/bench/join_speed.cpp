@@ -51,11 +51,7 @@ double judge(std::vector<linker::Group>& groups, const std::vector<flowtable::Le
   linker::RunModel model(points);
   const auto began = std::chrono::steady_clock::now();
   for (const flowtable::LegRecord& leg : legs) model.add(leg);
-  for (const linker::Group& group : groups) model.learn_points(group);
-  for (const linker::Group& group : groups) model.observe(group);
-  model.solve_paths();
-  for (const linker::Group& group : groups) model.learn(linker::Group(group));
-  model.solve();
+  model.learn_run(groups);
   const linker::Judge judge(model.baseline());
   linker::RunJudge run;
   for (linker::Group& group : groups) {

@@ -81,20 +81,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const linker::PointTable points;
   linker::RunModel model(points);
   std::vector<linker::Group> groups;
-  linker::Joiner joiner({}, [&](linker::Group&& group) {
-    model.learn_points(group);
-    groups.push_back(std::move(group));
-  });
+  linker::Joiner joiner({}, [&](linker::Group&& group) { groups.push_back(std::move(group)); });
   base::ByteCursor in(base::Bytes(data, size));
   for (std::uint64_t number = 1; number <= kRecordsMax && !in.rest().empty(); ++number) {
     HopRecord record = record_from(in, number);
     if (record.request.seen() || record.response.seen()) joiner.add(std::move(record));
   }
   joiner.flush();
-  for (const linker::Group& group : groups) model.observe(group);
-  model.solve_paths();
-  for (const linker::Group& group : groups) model.learn(linker::Group(group));
-  model.solve();
+  model.learn_run(groups);
   const linker::Judge judge(model.baseline());
   linker::RunJudge run;
   linker::WindowVerdicts windows(100'000'000);

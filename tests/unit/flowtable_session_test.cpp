@@ -385,11 +385,14 @@ TEST(Session, AResponseBehindAHoleIsNotTheNextTurns) {
   script.wait(10 * kMillisecond);
   script.server.send("second answer");
   script.client.ack();
+  int paired = 0;
   for (const HopRecord& hop : script.finish()) {
     if (!hop.request.seen() || !hop.response.seen()) continue;
+    ++paired;
     EXPECT_GE(hop.response.first_ns, hop.request.first_ns);
     EXPECT_EQ(hop.response.bytes, hop.request.bytes == 7 ? 18u : 13u);
   }
+  EXPECT_GE(paired, 1);
 }
 
 }  // namespace

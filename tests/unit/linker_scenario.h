@@ -293,18 +293,12 @@ inline Analysis analyse(std::vector<HopRecord> records, const linker::PointTable
   Analysis analysis;
   std::vector<linker::Group> groups;
   linker::RunModel model(points);
-  linker::Joiner joiner(limits, [&](linker::Group&& group) {
-    model.learn_points(group);
-    groups.push_back(std::move(group));
-  });
+  linker::Joiner joiner(limits, [&](linker::Group&& group) { groups.push_back(std::move(group)); });
   for (HopRecord& record : records) joiner.add(std::move(record));
   joiner.flush();
   analysis.join = joiner.counters();
-  for (const linker::Group& group : groups) model.observe(group);
-  model.solve_paths();
+  model.learn_run(groups);
   analysis.routes = model.paths().routes();
-  for (const linker::Group& group : groups) model.learn(linker::Group(group));
-  model.solve();
   for (linker::Group& group : groups) analysis.traces.push_back(model.trace_of(std::move(group)));
   const linker::Judge judge(model.baseline());
   linker::RunJudge run;
