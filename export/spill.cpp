@@ -9,8 +9,9 @@
 #include <cstring>
 #include <string>
 
+#include "base/archive.h"
 #include "base/hash.h"
-#include "export/record_codec.h"
+#include "flowtable/record_codec.h"
 
 namespace hoptap::exporting {
 namespace {
@@ -56,11 +57,11 @@ bool read_all(int file, std::span<std::uint8_t> bytes, std::uint64_t offset) {
 }
 
 base::Result<linker::Group> take_group(base::Bytes& bytes) {
-  const base::Result<std::uint64_t> count = take_number(bytes);
+  const base::Result<std::uint64_t> count = base::take_number(bytes);
   if (!count || *count > bytes.size()) return tl::unexpected(base::Error::kTruncated);
   linker::Group group;
   for (std::uint64_t at = 0; at < *count; ++at) {
-    base::Result<flowtable::HopRecord> record = decode_hop(bytes);
+    base::Result<flowtable::HopRecord> record = flowtable::decode_hop(bytes);
     if (!record) return tl::unexpected(record.error());
     group.records.push_back(std::move(*record));
   }
@@ -85,8 +86,8 @@ GroupStore::~GroupStore() {
 
 base::Outcome<void> GroupStore::append(const linker::Group& group) {
   const std::size_t before = current_.bytes.size();
-  put_number(group.records.size(), current_.bytes);
-  for (const flowtable::HopRecord& record : group.records) encode(record, current_.bytes);
+  base::put_number(group.records.size(), current_.bytes);
+  for (const flowtable::HopRecord& record : group.records) flowtable::encode(record, current_.bytes);
   ++current_.groups;
   if (current_.bytes.size() >= kChunkBytes) {
     if (base::Outcome<void> sealed = seal(); !sealed) {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "export/json.h"
-#include "export/record_codec.h"
+#include "flowtable/record_codec.h"
 #include "tests/unit/linker_scenario.h"
 
 namespace hoptap::test {
@@ -129,9 +129,9 @@ void expect_equal(const HopRecord& a, const HopRecord& b) {
 TEST(RecordCodec, GivesBackEveryField) {
   for (const HopRecord& record : {full_record(), HopRecord{}}) {
     std::vector<std::uint8_t> bytes;
-    exporting::encode(record, bytes);
+    flowtable::encode(record, bytes);
     base::Bytes rest(bytes);
-    const auto decoded = exporting::decode_hop(rest);
+    const auto decoded = flowtable::decode_hop(rest);
     ASSERT_TRUE(decoded);
     EXPECT_TRUE(rest.empty());
     expect_equal(*decoded, record);
@@ -141,16 +141,16 @@ TEST(RecordCodec, GivesBackEveryField) {
 TEST(RecordCodec, TypicalRecordsAreSmall) {
   std::vector<std::uint8_t> bytes;
   const std::vector<HopRecord> records = records_of(Scenario{});
-  for (const HopRecord& record : records) exporting::encode(record, bytes);
+  for (const HopRecord& record : records) flowtable::encode(record, bytes);
   EXPECT_LT(bytes.size() / records.size(), 240u);
 }
 
 TEST(RecordCodec, RefusesCutBytes) {
   std::vector<std::uint8_t> bytes;
-  exporting::encode(full_record(), bytes);
+  flowtable::encode(full_record(), bytes);
   for (std::size_t size = 0; size < bytes.size(); ++size) {
     base::Bytes cut = base::Bytes(bytes).first(size);
-    EXPECT_FALSE(exporting::decode_hop(cut)) << size;
+    EXPECT_FALSE(flowtable::decode_hop(cut)) << size;
   }
 }
 
