@@ -50,7 +50,7 @@ Flow::Flow(const Decoded& first, std::uint32_t point, std::uint32_t twin, TableC
   record.vantage = {first.link, first.tunnels};
   if (from_server) std::swap(record.vantage.link.source, record.vantage.link.target);
   record.first_ns = record.last_ns = first.time_ns;
-  record.leg_id = base::hash_values(hash_of(record.client), hash_of(record.server), record.transport, point, twin,
+  record.leg_id = base::hash_values(hash_of(record.client), hash_of(record.server), record.transport, twin,
                                     first.outcome == Outcome::kTcp ? first.tcp.sequence : 0,
                                     first.outcome == Outcome::kTcp ? 0 : first.time_ns);
   if (first.outcome != Outcome::kTcp) return;

@@ -111,7 +111,7 @@ struct Vantage {
 /// One exchange (request and response) at one point.
 struct HopRecord {
   std::uint32_t point = 0;      ///< observation point, see PointTable of the reader
-  std::uint64_t leg_id = 0;     ///< hash of the 5-tuple, ISN or first sequence number, point, and wire within it
+  std::uint64_t leg_id = 0;     ///< hash of the 5-tuple, ISN or first sequence number, and wire within the point
   std::uint64_t record_id = 0;  ///< unique and ascending within a point
   std::uint32_t flags = 0;      ///< record_flag
   std::uint8_t transport = 6;   ///< IP protocol number

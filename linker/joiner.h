@@ -4,12 +4,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
-#include <unordered_map>
-#include <unordered_set>
-#include <vector>
 
+#include "linker/components.h"
 #include "linker/group.h"
 #include "linker/resolver.h"
 
@@ -39,48 +36,24 @@ class Joiner {
   Joiner(JoinLimits limits, Deliver deliver);
 
   /// Takes one record. May deliver groups closed by a limit.
-  void add(flowtable::HopRecord&& record);
+  void add(const flowtable::HopRecord& record);
 
-  /// Delivers all that is held, by the first request time at each group's lowest point id, then point and record id:
-  /// the same groups in the same order however the points' records were interleaved.
+  /// Delivers all that is held, in the order of resolve_in_order(): the same groups in the same order however the
+  /// points' records were interleaved.
   void flush();
 
   const JoinCounters& counters() const { return counters_; }
-  std::size_t pending_records() const { return pending_records_; }
+  std::size_t pending_records() const { return components_.records(); }
 
  private:
-  static constexpr std::uint32_t kNone = 0xffffffff;
-
-  /// Records reachable from each other by keys; a doubly linked list keeps the least recently touched first.
-  struct Component {
-    std::vector<flowtable::HopRecord> records;
-    std::vector<std::uint64_t> keys;
-    std::uint32_t older = kNone;
-    std::uint32_t newer = kNone;
-  };
-
-  std::uint32_t find_or_make(const std::vector<std::uint64_t>& keys);
-  std::uint32_t merge(std::uint32_t left, std::uint32_t right);
-  std::uint32_t make();
-  void unlink(std::uint32_t at);
-  void touch(std::uint32_t at);
-  std::vector<flowtable::HopRecord> release(std::uint32_t at);
-  void close(std::uint32_t at);
-  void remember(const std::vector<std::uint64_t>& keys);
+  void close(Components::Id id);
   void give(Group&& group);
 
   JoinLimits limits_;
   Deliver deliver_;
   JoinCounters counters_;
   ClockOffsets offsets_;
-  std::vector<Component> components_;
-  std::vector<std::uint32_t> free_;
-  std::unordered_map<std::uint64_t, std::uint32_t> index_;  // looked up, never walked
-  std::unordered_set<std::uint64_t> remembered_;
-  std::deque<std::uint64_t> remembered_order_;
-  std::uint32_t oldest_ = kNone;
-  std::uint32_t newest_ = kNone;
-  std::size_t pending_records_ = 0;
+  Components components_;
 };
 
 }  // namespace hoptap::linker

@@ -12,15 +12,6 @@ constexpr std::size_t kServersMax = 64;  // per route; more only weakens the sea
 
 std::uint64_t address_hash(const base::IpAddress& address) { return base::hash_bytes(address.bytes); }
 
-std::uint64_t signature_of(const std::vector<NodeId>& nodes, const Order& order) {
-  std::uint64_t hash = 0;
-  for (std::size_t place = 0; place < order.sequence.size(); ++place) {
-    const NodeId node = nodes[order.sequence[place]];
-    hash = base::hash_values(hash, node.point, node.rank, order.tier[place]);
-  }
-  return hash;
-}
-
 bool has_ties(const Order& order) {
   return std::adjacent_find(order.tier.begin(), order.tier.end()) != order.tier.end();
 }
@@ -233,6 +224,16 @@ Path PathModel::path_of(const Group& group) const {
                          virtual_points_.description(node), order.tier[place]});
   }
   return path;
+}
+
+/// By name, so that a path keeps its signature when the ids of points change.
+std::uint64_t PathModel::signature_of(const Nodes& nodes, const Order& order) const {
+  std::uint64_t hash = 0;
+  for (std::size_t place = 0; place < order.sequence.size(); ++place) {
+    const std::string name = node_name(nodes[order.sequence[place]]);
+    hash = base::hash_values(hash, base::hash_bytes(base::as_bytes(name)), order.tier[place]);
+  }
+  return hash;
 }
 
 std::string PathModel::node_name(NodeId node) const {

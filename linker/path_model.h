@@ -111,6 +111,7 @@ class PathModel {
   std::vector<double> borrowed_votes(std::size_t route) const;
   void find_missing(Route& route) const;
   const Route* route_of(const Group& group, const Sighted& sighted) const;
+  std::uint64_t signature_of(const Nodes& nodes, const Order& order) const;
   std::string node_name(NodeId node) const;
 
   const PointTable& points_;

@@ -1,0 +1,129 @@
+#include "linker/components.h"
+
+#include <algorithm>
+#include <cassert>
+
+#include "base/archive.h"
+#include "flowtable/record_codec.h"
+#include "linker/join_keys.h"
+
+namespace hoptap::linker {
+
+Components::Added Components::add(const flowtable::HopRecord& record, std::uint64_t tag, std::uint64_t now) {
+  const std::vector<std::uint64_t> keys = join_keys(record);
+  Added added;
+  added.keyless = keys.empty();
+  added.home = find_or_make(keys, added);
+  Component& component = components_[added.home];
+  for (const std::uint64_t key : keys) {
+    if (index_.emplace(key, added.home).second) component.keys.push_back(key);
+  }
+  const std::size_t before = component.bytes.size();
+  base::put_number(tag, component.bytes);
+  flowtable::encode(record, component.bytes);
+  bytes_ += component.bytes.size() - before;
+  component.changed = now;
+  ++component.records;
+  ++records_;
+  touch(added.home);
+  return added;
+}
+
+Components::Id Components::find_or_make(const std::vector<std::uint64_t>& keys, Added& added) {
+  Id home = kNone;
+  for (const std::uint64_t key : keys) {
+    const auto found = index_.find(key);
+    if (found == index_.end() || found->second == home) continue;
+    home = home == kNone ? found->second : merge(home, found->second);
+  }
+  if (home != kNone) return home;
+  added.late = std::any_of(keys.begin(), keys.end(), [this](std::uint64_t key) { return remembered_.count(key) > 0; });
+  return make();
+}
+
+/// The smaller component moves into the larger, so a record moves O(log n) times at most.
+Components::Id Components::merge(Id left, Id right) {
+  if (components_[left].records < components_[right].records) std::swap(left, right);
+  Component& target = components_[left];
+  Component& source = components_[right];
+  for (const std::uint64_t key : source.keys) {
+    index_[key] = left;
+    target.keys.push_back(key);
+  }
+  target.bytes.insert(target.bytes.end(), source.bytes.begin(), source.bytes.end());
+  target.records += source.records;
+  unlink(right);
+  source = {};
+  free_.push_back(right);
+  return left;
+}
+
+Components::Id Components::make() {
+  Id id = 0;
+  if (free_.empty()) {
+    id = static_cast<Id>(components_.size());
+    components_.emplace_back();
+  } else {
+    id = free_.back();
+    free_.pop_back();
+  }
+  components_[id].older = newest_;
+  (newest_ == kNone ? oldest_ : components_[newest_].newer) = id;
+  newest_ = id;
+  return id;
+}
+
+void Components::unlink(Id id) {
+  Component& component = components_[id];
+  (component.older == kNone ? oldest_ : components_[component.older].newer) = component.newer;
+  (component.newer == kNone ? newest_ : components_[component.newer].older) = component.older;
+  component.older = component.newer = kNone;
+}
+
+void Components::touch(Id id) {
+  if (newest_ == id) return;
+  unlink(id);
+  components_[id].older = newest_;
+  components_[newest_].newer = id;  // another one exists, else `id` were the newest
+  newest_ = id;
+}
+
+std::vector<Tagged> Components::read(Id id) const {
+  const Component& component = components_[id];
+  std::vector<Tagged> records;
+  records.reserve(component.records);
+  base::Bytes rest(component.bytes);
+  while (!rest.empty()) {
+    Tagged& one = records.emplace_back();
+    const auto tag = base::take_number(rest);
+    auto record = flowtable::decode_hop(rest);
+    assert(tag && record);  // we wrote them
+    if (!tag || !record) return {};
+    one.tag = *tag;
+    one.record = std::move(*record);
+  }
+  return records;
+}
+
+void Components::release(Id id) {
+  Component& component = components_[id];
+  for (const std::uint64_t key : component.keys) index_.erase(key);
+  remember(component.keys);
+  records_ -= component.records;
+  bytes_ -= component.bytes.size();
+  unlink(id);
+  component = {};
+  free_.push_back(id);
+}
+
+void Components::remember(const std::vector<std::uint64_t>& keys) {
+  for (const std::uint64_t key : keys) {
+    if (!remembered_.insert(key).second) continue;
+    remembered_order_.push_back(key);
+    if (remembered_order_.size() <= remembered_keys_max_) continue;
+    remembered_.erase(remembered_order_.front());
+    remembered_order_.pop_front();
+  }
+}
+
+}  // namespace hoptap::linker
