@@ -2,10 +2,7 @@
 
 namespace hoptap::appliance {
 
-Analysis::Analysis(const linker::PointTable& points, linker::JoinLimits limits)
-    : model_(points), joiner_(limits, [this](linker::Group&& group) { keep(std::move(group)); }) {}
-
-void Analysis::keep(linker::Group&& group) {
+void Analysis::add(linker::Group&& group) {
   if (!status_) return;
   model_.learn_points(group);
   status_ = groups_.append(group);
@@ -16,7 +13,6 @@ base::Outcome<void> Analysis::each_trace(const std::function<void(const linker::
 }
 
 base::Outcome<linker::RunVerdict> Analysis::finish(const TakeTrace& take) {
-  joiner_.flush();
   if (!status_) return tl::unexpected(status_.error());
   const auto observed = groups_.for_each([this](linker::Group&& group) { model_.observe(group); });
   if (!observed) return tl::unexpected(observed.error());
@@ -38,8 +34,7 @@ base::Outcome<linker::RunVerdict> Analysis::finish(const TakeTrace& take) {
 std::vector<std::pair<std::string, std::uint64_t>> Analysis::refused() const {
   const linker::PathCounters paths = model_.paths().counters();
   const linker::RunModel::Refused learned = model_.refused();
-  return {{"ids_refused", joiner_.counters().resolved.ids_refused},
-          {"variants_refused", paths.variants_refused},
+  return {{"variants_refused", paths.variants_refused},
           {"hops_refused", paths.hops_refused},
           {"facets_refused", paths.facets_refused},
           {"losses_refused", learned.losses},

@@ -1,5 +1,5 @@
-// What `hoptap path` does with the records of a replay: join, learn, judge. Three passes over the joined
-// groups, which are kept on disk when they do not fit in memory.
+// Learns a run from the groups of its records and judges every request. Three passes over the groups, which are kept on
+// disk when they do not fit in memory.
 #pragma once
 
 #include <functional>
@@ -9,8 +9,6 @@
 
 #include "base/result.h"
 #include "export/spill.h"
-#include "flowtable/sink.h"
-#include "linker/joiner.h"
 #include "linker/point.h"
 #include "linker/run_model.h"
 #include "linker/run_verdict.h"
@@ -18,47 +16,39 @@
 
 namespace hoptap::appliance {
 
-/// Takes the records of a replay and, when it has ended, gives every trace with its judgement, then the
+/// Takes the groups and legs of a run and, when there are no more, gives every trace with its judgement, then the
 /// verdict of the run. One thread.
-class Analysis : public flowtable::RecordSink {
+class Analysis {
  public:
   using TakeTrace = std::function<void(const linker::Trace&, const linker::Judgement&)>;
 
   /// `points` must be complete before finish(), and outlive the analysis.
-  Analysis(const linker::PointTable& points, linker::JoinLimits limits);
+  explicit Analysis(const linker::PointTable& points) : model_(points) {}
 
-  void hop(flowtable::HopRecord&& record) override { joiner_.add(std::move(record)); }
-  void leg(flowtable::LegRecord&& record) override {
-    ++legs_;
-    model_.add(record);
-  }
+  void add(linker::Group&& group);
+  void add(const flowtable::LegRecord& leg) { model_.add(leg); }
 
-  /// After the last record. Fails when the temporary file does.
+  /// After the last group; gives the traces in the order the groups came. Fails when the temporary file does.
   [[nodiscard]] base::Outcome<linker::RunVerdict> finish(const TakeTrace& take);
 
   /// Goes over all traces once more; only after finish().
   [[nodiscard]] base::Outcome<void> each(const TakeTrace& take);
 
-  /// The first thing that went wrong while records came in; the replay may stop.
+  /// The first thing that went wrong while groups came in; the run may stop.
   const base::Outcome<void>& status() const { return status_; }
 
-  const linker::JoinCounters& join_counters() const { return joiner_.counters(); }
-  const linker::Completeness& completeness() const { return model_.completeness(); }
-  const linker::PathModel& paths() const { return model_.paths(); }
+  const linker::RunModel& model() const { return model_; }
   /// What was not learned or judged because a limit was reached, by name of its counter; after finish().
   std::vector<std::pair<std::string, std::uint64_t>> refused() const;
-  std::uint64_t legs() const { return legs_; }
+  std::uint64_t groups() const { return groups_.groups(); }
   std::uint64_t spilled_bytes() const { return groups_.file_bytes(); }
 
  private:
-  void keep(linker::Group&& group);
   base::Outcome<void> each_trace(const std::function<void(const linker::Trace&)>& take);
 
   exporting::GroupStore groups_;
   linker::RunModel model_;
-  linker::Joiner joiner_;
   base::Outcome<void> status_;
-  std::uint64_t legs_ = 0;
   std::uint64_t places_refused_ = 0;
   std::uint64_t scopes_refused_ = 0;
 };

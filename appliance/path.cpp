@@ -10,6 +10,7 @@
 
 #include "appliance/analysis.h"
 #include "appliance/exit_code.h"
+#include "appliance/joined_run.h"
 #include "appliance/options.h"
 #include "appliance/points.h"
 #include "appliance/summary.h"
@@ -111,13 +112,15 @@ int analyse(const PathOptions& options, const Hints& hints) {
   linker::PointTable points;
   linker::JoinLimits limits;
   if (options.pending_records_max > 0) limits.pending_records_max = options.pending_records_max;
-  Analysis analysis(points, limits);
-  auto replay = Replay::open(options.captures.files, options.captures.replay_config(), analysis);
+  Analysis analysis(points);
+  JoinedRun run(analysis, limits);
+  auto replay = Replay::open(options.captures.files, options.captures.replay_config(), run);
   if (!replay) return fail(kCannotRead, replay.error().what);
   Progress progress(options.captures.progress_when());
   while (analysis.status() && replay->step()) progress.update("reading", replay->progress());
   progress.clear();
   name_points(*replay, hints, options.captures.files, points);
+  run.finish();
 
   exporting::PathTable table;
   std::uint64_t slowest = 0;
@@ -134,13 +137,13 @@ int analyse(const PathOptions& options, const Hints& hints) {
   });
   if (!verdict) return fail(kCannotWrite, verdict.error().what);
   if (windows && options.json) print_windows(*windows, options);
-  exporting::Summary summary = summarize(*replay, analysis, points);
+  exporting::Summary summary = summarize(*replay, run.counters(), analysis, points);
   if (windows && windows->refused() > 0)
     summary.notes.push_back(fmt::format("{} requests are in no window: raise --window", windows->refused()));
   int code = kDone;
   if (options.json) {
     fmt::print("{}\n{}\n", exporting::verdict_json(*verdict), exporting::summary_json(summary));
-  } else if (analysis.join_counters().groups > 0) {
+  } else if (analysis.groups() > 0) {
     code = print_text(options, analysis, table, *verdict, slowest, summary);
     if (windows && code == kDone) print_windows(*windows, options);
   } else {
@@ -148,7 +151,7 @@ int analyse(const PathOptions& options, const Hints& hints) {
   }
   if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
     return fail(kCannotWrite, "standard output cannot be written");
-  if (analysis.join_counters().groups == 0)
+  if (analysis.groups() == 0)
     return fail(kNothingFound, fmt::format("no request in these captures{}: nothing to say about a path",
                                            options.captures.filter.empty() ? "" : " after the filter"));
   return code;

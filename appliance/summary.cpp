@@ -52,8 +52,7 @@ void add_flow_counters(const Replay& replay, Counters& counters) {
   add("exchanges_refused", &Flow::exchanges_refused);
 }
 
-void add_join_counters(const Analysis& analysis, Counters& counters) {
-  const linker::JoinCounters& join = analysis.join_counters();
+void add_join_counters(const linker::JoinCounters& join, const Analysis& analysis, Counters& counters) {
   counters.emplace_back("records", join.records);
   counters.emplace_back("traces", join.groups);
   counters.emplace_back("traces_joined", join.joined);
@@ -62,6 +61,7 @@ void add_join_counters(const Analysis& analysis, Counters& counters) {
   counters.emplace_back("joins_closed_early", join.closed_early);
   counters.emplace_back("joins_oversized", join.oversized);
   counters.emplace_back("late_records", join.late);
+  counters.emplace_back("ids_refused", join.resolved.ids_refused);
   for (auto& refused : analysis.refused()) counters.push_back(std::move(refused));
   counters.emplace_back("spilled_bytes", analysis.spilled_bytes());
 }
@@ -98,7 +98,7 @@ void add_poor_capture(const exporting::PointSummary& point, std::vector<std::str
                   point.name, 100 * (1 - to_server), 100 * (1 - to_client)));
 }
 
-std::vector<std::string> notes_on(const Replay& replay, const Analysis& analysis) {
+std::vector<std::string> notes_on(const Replay& replay, const linker::JoinCounters& join, const linker::PathModel& paths) {
   std::vector<std::string> notes;
   for (const auto& feed : replay.feeds()) {
     if (const std::string complaint = feed->complaint(); !complaint.empty())
@@ -115,16 +115,15 @@ std::vector<std::string> notes_on(const Replay& replay, const Analysis& analysis
   for (const auto& feed : replay.feeds())
     if (!files.insert(feed->path()).second)
       notes.push_back(fmt::format("{}: given more than once; it counts as more than one point", feed->path()));
-  const linker::JoinCounters& join = analysis.join_counters();
   if (join.late > 0)
     notes.push_back(
         fmt::format("{} hops came when their request had been closed; raise --pending-max to join them", join.late));
   if (replay.feeds().size() > 1 && join.groups > 0 && join.joined == 0)
     notes.push_back("no request was seen in more than one capture: do they show the same traffic, at the same time?");
-  if (const std::uint64_t refused = analysis.paths().counters().hops_refused; refused > 0)
+  if (const std::uint64_t refused = paths.counters().hops_refused; refused > 0)
     notes.push_back(fmt::format("{} sightings beyond {} points of one request were left out", refused,
                                 linker::VoteMatrix::kNodesMax));
-  for (const linker::RouteSummary& route : analysis.paths().routes())
+  for (const linker::RouteSummary& route : paths.routes())
     if (route.hint_disagrees)
       notes.push_back(fmt::format("the order given with --point contradicts the packets on the path {}",
                                   fmt::join(route.points, " - ")));
@@ -133,18 +132,19 @@ std::vector<std::string> notes_on(const Replay& replay, const Analysis& analysis
 
 }  // namespace
 
-exporting::Summary summarize(const Replay& replay, const Analysis& analysis, const linker::PointTable& points) {
+exporting::Summary summarize(const Replay& replay, const linker::JoinCounters& join, const Analysis& analysis,
+                             const linker::PointTable& points) {
   exporting::Summary summary;
   summary.version = HOPTAP_VERSION;
-  const linker::Completeness& captures = analysis.completeness();
+  const linker::Completeness& captures = analysis.model().completeness();
   for (const linker::Point& point : points.all())
     summary.points.push_back({point.name, point.role, captures.share(point.id, linker::Way::kToServer),
                               captures.share(point.id, linker::Way::kToClient)});
-  summary.paths = analysis.paths().routes();
+  summary.paths = analysis.model().paths().routes();
   add_capture_counters(replay, summary.counters);
   add_flow_counters(replay, summary.counters);
-  add_join_counters(analysis, summary.counters);
-  summary.notes = notes_on(replay, analysis);
+  add_join_counters(join, analysis, summary.counters);
+  summary.notes = notes_on(replay, join, analysis.model().paths());
   for (const exporting::PointSummary& point : summary.points) add_poor_capture(point, summary.notes);
   return summary;
 }

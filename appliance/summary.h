@@ -4,10 +4,12 @@
 #include "appliance/analysis.h"
 #include "appliance/replay.h"
 #include "export/json.h"
+#include "linker/joiner.h"
 
 namespace hoptap::appliance {
 
 /// Everything that was read, found, and could not be used; notes are sentences on what deserves attention.
-exporting::Summary summarize(const Replay& replay, const Analysis& analysis, const linker::PointTable& points);
+exporting::Summary summarize(const Replay& replay, const linker::JoinCounters& join, const Analysis& analysis,
+                             const linker::PointTable& points);
 
 }  // namespace hoptap::appliance

@@ -29,7 +29,7 @@ double seconds_since(std::chrono::steady_clock::time_point began) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
 }
 
-std::vector<linker::Group> join(std::vector<flowtable::HopRecord>&& records, double& seconds, std::size_t& bytes) {
+std::vector<linker::Group> join(const std::vector<flowtable::HopRecord>& records, double& seconds, std::size_t& bytes) {
   linker::JoinLimits limits;
   limits.pending_records_max = records.size() + 1;
   std::vector<linker::Group> groups;
@@ -37,9 +37,9 @@ std::vector<linker::Group> join(std::vector<flowtable::HopRecord>&& records, dou
   const std::size_t count = records.size();
   const std::size_t before = mallinfo2().uordblks;
   const auto began = std::chrono::steady_clock::now();
-  for (flowtable::HopRecord& record : records) joiner.add(std::move(record));
+  for (const flowtable::HopRecord& record : records) joiner.add(record);
   const double added = seconds_since(began);
-  bytes = count == 0 ? 0 : sizeof(flowtable::HopRecord) + (mallinfo2().uordblks - before) / count;
+  bytes = count == 0 ? 0 : (mallinfo2().uordblks - before) / count;
   const auto flushed = std::chrono::steady_clock::now();
   joiner.flush();
   seconds = added + seconds_since(flushed);
@@ -79,7 +79,7 @@ int main(int count, char** arguments) {
   const double records = static_cast<double>(kept.hops.size());
   double joining = 0;
   std::size_t bytes = 0;
-  std::vector<linker::Group> groups = join(std::move(kept.hops), joining, bytes);
+  std::vector<linker::Group> groups = join(kept.hops, joining, bytes);
   const double judging = judge(groups, kept.legs);
   fmt::print(
       "{:.0f} records, {:.0f} joined per second, {:.0f} joined and judged per second, {} bytes per pending record\n",
