@@ -8,10 +8,6 @@ void Analysis::add(linker::Group&& group) {
   status_ = groups_.append(group);
 }
 
-base::Outcome<void> Analysis::each_trace(const std::function<void(const linker::Trace&)>& take) {
-  return groups_.for_each([&](linker::Group&& group) { take(model_.trace_of(std::move(group))); });
-}
-
 base::Outcome<linker::RunVerdict> Analysis::finish(const TakeTrace& take) {
   if (!status_) return tl::unexpected(status_.error());
   const auto observed = groups_.for_each([this](linker::Group&& group) { model_.observe(group); });
@@ -21,9 +17,9 @@ base::Outcome<linker::RunVerdict> Analysis::finish(const TakeTrace& take) {
   if (!learned) return tl::unexpected(learned.error());
   model_.solve();
   linker::RunJudge run;
-  const auto judged = each([&](const linker::Trace& trace, const linker::Judgement& judgement) {
+  const auto judged = each([&](linker::Trace&& trace, linker::Judgement&& judgement) {
     run.add(trace, judgement);
-    take(trace, judgement);
+    take(std::move(trace), std::move(judgement));
   });
   if (!judged) return tl::unexpected(judged.error());
   places_refused_ = run.places_refused();
@@ -47,7 +43,11 @@ std::vector<std::pair<std::string, std::uint64_t>> Analysis::refused() const {
 
 base::Outcome<void> Analysis::each(const TakeTrace& take) {
   const linker::Judge judge(model_.baseline());
-  return each_trace([&](const linker::Trace& trace) { take(trace, judge.judge(trace)); });
+  return groups_.for_each([&](linker::Group&& group) {
+    linker::Trace trace = model_.trace_of(std::move(group));
+    linker::Judgement judgement = judge.judge(trace);
+    take(std::move(trace), std::move(judgement));
+  });
 }
 
 }  // namespace hoptap::appliance

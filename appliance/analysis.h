@@ -20,13 +20,14 @@ namespace hoptap::appliance {
 /// verdict of the run. One thread.
 class Analysis {
  public:
-  using TakeTrace = std::function<void(const linker::Trace&, const linker::Judgement&)>;
+  using TakeTrace = std::function<void(linker::Trace&&, linker::Judgement&&)>;
 
   /// `points` must be complete before finish(), and outlive the analysis.
   explicit Analysis(const linker::PointTable& points) : model_(points) {}
 
   void add(linker::Group&& group);
   void add(const flowtable::LegRecord& leg) { model_.add(leg); }
+  void add(std::uint32_t point, linker::Way way, const linker::Captured& leg) { model_.add(point, way, leg); }
 
   /// After the last group; gives the traces in the order the groups came. Fails when the temporary file does.
   [[nodiscard]] base::Outcome<linker::RunVerdict> finish(const TakeTrace& take);
@@ -44,7 +45,6 @@ class Analysis {
   std::uint64_t spilled_bytes() const { return groups_.file_bytes(); }
 
  private:
-  base::Outcome<void> each_trace(const std::function<void(const linker::Trace&)>& take);
 
   exporting::GroupStore groups_;
   linker::RunModel model_;

@@ -14,9 +14,17 @@ namespace hoptap::linker {
 /// Which way a message goes.
 enum class Way : std::uint8_t { kToServer, kToClient };
 
+/// What one direction of a leg says of its capture.
+struct Captured {
+  std::uint64_t acknowledged_bytes = 0;
+  std::uint64_t unseen_bytes = 0;  ///< of these
+};
+Captured captured(const flowtable::LegRecord::Direction& direction);
+
 class Completeness {
  public:
   void add(const flowtable::LegRecord& leg);
+  void add(std::uint32_t point, Way way, const Captured& leg);
 
   /// The chance that a packet going this way past the point is in its capture, never quite 0 or 1: with few bytes
   /// seen it stays near what captures usually hold.
@@ -26,13 +34,9 @@ class Completeness {
   std::optional<double> share(std::uint32_t point, Way way) const;
 
  private:
-  struct Bytes {
-    std::uint64_t acknowledged = 0;
-    std::uint64_t unseen = 0;
-  };
-  Bytes bytes_of(std::uint32_t point, Way way) const;
+  Captured bytes_of(std::uint32_t point, Way way) const;
 
-  std::map<std::uint32_t, std::array<Bytes, 2>> points_;
+  std::map<std::uint32_t, std::array<Captured, 2>> points_;
 };
 
 }  // namespace hoptap::linker

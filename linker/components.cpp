@@ -22,6 +22,7 @@ Components::Added Components::add(const flowtable::HopRecord& record, std::uint6
   base::put_number(tag, component.bytes);
   flowtable::encode(record, component.bytes);
   bytes_ += component.bytes.size() - before;
+  if (component.records > 0) added.changed_before = component.changed;
   component.changed = now;
   ++component.records;
   ++records_;
@@ -52,6 +53,7 @@ Components::Id Components::merge(Id left, Id right) {
   }
   target.bytes.insert(target.bytes.end(), source.bytes.begin(), source.bytes.end());
   target.records += source.records;
+  target.given = target.given || source.given;
   unlink(right);
   source = {};
   free_.push_back(right);
@@ -105,10 +107,16 @@ std::vector<Tagged> Components::read(Id id) const {
   return records;
 }
 
-void Components::release(Id id) {
+void Components::seal(Id id) {
   Component& component = components_[id];
   for (const std::uint64_t key : component.keys) index_.erase(key);
   remember(component.keys);
+  component.keys.clear();
+}
+
+void Components::release(Id id) {
+  seal(id);
+  Component& component = components_[id];
   records_ -= component.records;
   bytes_ -= component.bytes.size();
   unlink(id);

@@ -24,9 +24,11 @@ class Components {
  public:
   using Id = std::uint32_t;
   static constexpr Id kNone = 0xffffffff;
+  static constexpr std::uint64_t kNever = UINT64_MAX;
 
   struct Added {
     Id home = kNone;
+    std::uint64_t changed_before = kNever;  ///< time of the component's last change before this one
     bool keyless = false;  ///< there is nothing to join the record by
     bool late = false;     ///< a component that had one of its keys was released, as far as remembered
   };
@@ -42,9 +44,15 @@ class Components {
   Id newer(Id id) const { return components_[id].newer; }
   std::uint64_t changed_at(Id id) const { return components_[id].changed; }
   std::size_t records_of(Id id) const { return components_[id].records; }
+  /// A mark that stays with the component, and with what it merges into.
+  bool given(Id id) const { return components_[id].given; }
+  void set_given(Id id) { components_[id].given = true; }
 
   /// Its records, in the order they came.
   std::vector<Tagged> read(Id id) const;
+
+  /// Nothing joins the component any more; it stays until it is released.
+  void seal(Id id);
 
   /// Forgets the component, but for its keys. Its id may be used again by the next add().
   void release(Id id);
@@ -58,6 +66,7 @@ class Components {
     std::vector<std::uint64_t> keys;
     std::uint64_t changed = 0;
     std::uint32_t records = 0;
+    bool given = false;
     Id older = kNone;
     Id newer = kNone;
   };

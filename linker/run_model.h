@@ -21,6 +21,7 @@ class RunModel {
   explicit RunModel(const PointTable& points) : paths_(points) {}
 
   void add(const flowtable::LegRecord& leg) { completeness_.add(leg); }
+  void add(std::uint32_t point, Way way, const Captured& leg) { completeness_.add(point, way, leg); }
   void learn_points(const Group& group) { paths_.learn_points(group); }
   void observe(const Group& group) { paths_.observe(group); }
   void solve_paths() { paths_.solve(); }
@@ -60,6 +61,7 @@ class RunModel {
   const PathModel& paths() const { return paths_; }
   const Baseline& baseline() const { return baseline_; }
   const Completeness& completeness() const { return completeness_; }
+  const ClockRates& rates() const { return rates_; }
 
  private:
   PathModel paths_;

@@ -1,0 +1,35 @@
+// Seconds that have passed at every point, by the points' own packets. No point's time is compared with another's: a
+// tick is over when each point that takes part has gone on by a second. One thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+
+namespace hoptap::linker {
+
+class PacketClock {
+ public:
+  static constexpr std::uint64_t kTickNs = 1'000'000'000;
+
+  /// The point's packets are read up to this time (ns of its clock). A time before one said earlier changes nothing.
+  void reached(std::uint32_t point, std::uint64_t time_ns);
+
+  /// The point has ended or is silent for too long: nothing waits for it until it reaches a later time.
+  void left(std::uint32_t point);
+
+  /// Ticks so far.
+  std::uint64_t now() const { return now_; }
+
+ private:
+  struct Hand {
+    std::uint64_t counted_ns = 0;  ///< time that ticks have been counted up to
+    std::uint64_t reached_ns = 0;
+    bool takes_part = false;
+  };
+  void tick();
+
+  std::map<std::uint32_t, Hand> hands_;
+  std::uint64_t now_ = 0;
+};
+
+}  // namespace hoptap::linker
