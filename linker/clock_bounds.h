@@ -1,6 +1,6 @@
-// How far apart the clocks of two points are, with a bound that holds: a request reaches the second point after the first
-// and its response passes it before, so each trace bounds the difference from both sides. learn() every trace, then ask.
-// One thread.
+// How far apart the clocks of two points are, with a bound that holds: a request reaches the second point after the
+// first and its response passes it before, so each trace bounds the difference from both sides. learn() every trace,
+// then ask. One thread.
 #pragma once
 
 #include <cstddef>

@@ -29,8 +29,8 @@ class Components {
   struct Added {
     Id home = kNone;
     std::uint64_t changed_before = kNever;  ///< time of the component's last change before this one
-    bool keyless = false;  ///< there is nothing to join the record by
-    bool late = false;     ///< a component that had one of its keys was released, as far as remembered
+    bool keyless = false;                   ///< there is nothing to join the record by
+    bool late = false;                      ///< a component that had one of its keys was released, as far as remembered
   };
 
   /// @param remembered_keys_max  keys of released components kept, to tell late records

@@ -25,10 +25,11 @@ Place place_of(const HopRecord& record, Components::Id id = 0) {
 
 /// Of its record at the lowest point, the first there.
 Place place_of(const std::vector<HopRecord>& records, Components::Id id) {
-  const auto first = std::min_element(records.begin(), records.end(), [](const HopRecord& left, const HopRecord& right) {
-    return std::tuple(left.point, start_ns(left), left.record_id) <
-           std::tuple(right.point, start_ns(right), right.record_id);
-  });
+  const auto first =
+      std::min_element(records.begin(), records.end(), [](const HopRecord& left, const HopRecord& right) {
+        return std::tuple(left.point, start_ns(left), left.record_id) <
+               std::tuple(right.point, start_ns(right), right.record_id);
+      });
   return place_of(*first, id);
 }
 

@@ -1,5 +1,5 @@
-// Resolves components into groups in an order that does not depend on how their records arrived, so that what is learned
-// from the groups does not either. Pure but for what it counts; one thread.
+// Resolves components into groups in an order that does not depend on how their records arrived, so that what is
+// learned from the groups does not either. Pure but for what it counts; one thread.
 #pragma once
 
 #include <functional>

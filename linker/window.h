@@ -21,21 +21,21 @@ namespace hoptap::linker {
 struct WindowLimits {
   std::uint64_t rest_ticks = 5;    ///< without a new record, after which a request is thought to be whole
   std::uint64_t kept_ticks = 600;  ///< without a new record, after which it is let go; records later than that are late
-  std::size_t records_max = 1'000'000;          ///< hop and leg records; over it the oldest are let go early
-  std::size_t component_records_max = 16384;    ///< records reachable from each other by keys; over it, no more join
-  std::size_t remembered_keys_max = 1u << 20;   ///< keys of requests let go, to tell late records
+  std::size_t records_max = 1'000'000;         ///< hop and leg records; over it the oldest are let go early
+  std::size_t component_records_max = 16384;   ///< records reachable from each other by keys; over it, no more join
+  std::size_t remembered_keys_max = 1u << 20;  ///< keys of requests let go, to tell late records
 };
 
 struct WindowCounters {
   std::uint64_t hops = 0;
   std::uint64_t legs = 0;
-  std::uint64_t keyless = 0;         ///< records with nothing to join them by
-  std::uint64_t amended = 0;         ///< records that came to a request at rest
-  std::uint64_t late = 0;            ///< records that came to a request let go, as far as remembered: traces of their own
-  std::uint64_t oversized = 0;       ///< times component_records_max was reached
-  std::uint64_t let_go = 0;          ///< components
-  std::uint64_t let_go_early = 0;    ///< of them, for memory and before kept_ticks
-  ResolveCounters resolved;          ///< of the last round
+  std::uint64_t keyless = 0;       ///< records with nothing to join them by
+  std::uint64_t amended = 0;       ///< records that came to a request at rest
+  std::uint64_t late = 0;          ///< records that came to a request let go, as far as remembered: traces of their own
+  std::uint64_t oversized = 0;     ///< times component_records_max was reached
+  std::uint64_t let_go = 0;        ///< components
+  std::uint64_t let_go_early = 0;  ///< of them, for memory and before kept_ticks
+  ResolveCounters resolved;        ///< of the last round
 };
 
 class Window {

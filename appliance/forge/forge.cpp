@@ -9,9 +9,11 @@
 
 #include "appliance/forge/gateway.h"
 #include "appliance/forge/traffic.h"
-#include "appliance/forge/yaml_section.h"
+#include "appliance/yaml/section.h"
 
 namespace hoptap::forge {
+
+using appliance::YamlError;
 namespace {
 
 /// Captures that an earlier run with other points has left would be taken for this one's.
@@ -69,7 +71,7 @@ tl::expected<ForgeResult, ForgeFailure> run_scenario(const Scenario& scenario, c
                                                      const ForgeProgress& progress) {
   try {
     return simulate(scenario, folder, seed, progress);
-  } catch (const ScenarioError& error) {
+  } catch (const YamlError& error) {
     const std::string place = error.line() > 0 ? fmt::format("{}:{}", file, error.line()) : file;
     return tl::unexpected(ForgeFailure{.scenario_is_wrong = true, .what = fmt::format("{}: {}", place, error.what())});
   } catch (const std::filesystem::filesystem_error& error) {

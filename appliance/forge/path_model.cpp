@@ -7,10 +7,12 @@
 #include "appliance/forge/offload.h"
 #include "appliance/forge/rewriters.h"
 #include "appliance/forge/translators.h"
-#include "appliance/forge/yaml_section.h"
+#include "appliance/yaml/section.h"
 #include "base/hash.h"
 
 namespace hoptap::forge {
+
+using appliance::YamlError;
 
 std::string PathModel::file_name(std::size_t index, const std::string& point_name) {
   return fmt::format("{:02}_{}.pcap", index + 1, point_name);
@@ -34,8 +36,7 @@ PathModel::PathModel(const Scenario& scenario, const std::string& folder, std::u
     }
   }
   finish_span();
-  if (points_.empty())
-    throw ScenarioError(0, "the path has no point: nothing would be captured; add '- point: client'");
+  if (points_.empty()) throw YamlError(0, "the path has no point: nothing would be captured; add '- point: client'");
   place_faults(scenario);
 }
 
@@ -45,11 +46,11 @@ PathModel::Nodes PathModel::build(const std::vector<ElementPlan>& plans, bool in
   for (const ElementPlan& plan : plans) {
     nodes.push_back(build_one(plan, open));
     if (open.size() > Packet::kTunnelsMax)
-      throw ScenarioError(plan.line, fmt::format("more than {} tunnels inside each other", Packet::kTunnelsMax));
+      throw YamlError(plan.line, fmt::format("more than {} tunnels inside each other", Packet::kTunnelsMax));
   }
   if (!open.empty())
-    throw ScenarioError(plans.back().line, fmt::format("a tunnel has no tunnel_end before {}; add '- tunnel_end: {{}}'",
-                                                       in_branch ? "its branch ends" : "the path or a gateway"));
+    throw YamlError(plans.back().line, fmt::format("a tunnel has no tunnel_end before {}; add '- tunnel_end: {{}}'",
+                                                   in_branch ? "its branch ends" : "the path or a gateway"));
   return nodes;
 }
 
@@ -66,7 +67,7 @@ PathModel::Node PathModel::build_point(const ElementPlan& plan) {
   const auto& point_plan = std::get<PointPlan>(plan.what);
   for (const Point* other : points_)
     if (other->plan().name == point_plan.name)
-      throw ScenarioError(plan.line, fmt::format("there are two points '{}'; rename one", point_plan.name));
+      throw YamlError(plan.line, fmt::format("there are two points '{}'; rename one", point_plan.name));
   const auto index = static_cast<std::uint32_t>(points_.size());
   Point& point = add<Point>(index, point_plan, folder_ + "/" + file_name(index, point_plan.name), seed_);
   points_.push_back(&point);
@@ -87,8 +88,7 @@ PathModel::Node PathModel::build_one(const ElementPlan& plan, std::vector<Open>&
     return {.element = &add<TunnelEnd>(*tunnel, tunnels_, true)};
   }
   if (std::holds_alternative<TunnelEndPlan>(plan.what)) {
-    if (open.empty())
-      throw ScenarioError(plan.line, "a tunnel_end without a tunnel before it on this stretch of the path");
+    if (open.empty()) throw YamlError(plan.line, "a tunnel_end without a tunnel before it on this stretch of the path");
     const Open tunnel = open.back();
     open.pop_back();
     return {.element = &add<TunnelEnd>(tunnel.plan, tunnel.number, false)};
@@ -135,18 +135,17 @@ void PathModel::place_faults(const Scenario& scenario) {
     if (!fault.has_segment()) continue;
     for (const std::string& name : {fault.from, fault.to})
       if (std::none_of(points_.begin(), points_.end(), [&](const Point* point) { return point->plan().name == name; }))
-        throw ScenarioError(fault.line,
-                            fmt::format("the segment [{}, {}]: there is no point '{}'", fault.from, fault.to, name));
+        throw YamlError(fault.line,
+                        fmt::format("the segment [{}, {}]: there is no point '{}'", fault.from, fault.to, name));
     const auto found = between_.find({fault.from, fault.to});
     if (found == between_.end())
-      throw ScenarioError(fault.line,
-                          fmt::format("the segment [{}, {}]: these points do not follow each other; a segment "
-                                      "is two neighbours, client side first",
-                                      fault.from, fault.to));
+      throw YamlError(fault.line, fmt::format("the segment [{}, {}]: these points do not follow each other; a segment "
+                                              "is two neighbours, client side first",
+                                              fault.from, fault.to));
     if (found->second.empty())
-      throw ScenarioError(fault.line, fmt::format("there is no '- segment:' between {} and {}; add one where the fault "
-                                                  "can happen",
-                                                  fault.from, fault.to));
+      throw YamlError(fault.line, fmt::format("there is no '- segment:' between {} and {}; add one where the fault "
+                                              "can happen",
+                                              fault.from, fault.to));
     for (Segment* segment : found->second) segment->add_fault(fault);
   }
 }

@@ -17,7 +17,7 @@ namespace hoptap::forge {
 /// Owns elements and routes. A span is the stretch between two hosts: one, and one more for each gateway.
 class PathModel {
  public:
-  /// Makes a capture file for each point in `folder`, which exists. Throws ScenarioError on a path that makes no
+  /// Makes a capture file for each point in `folder`, which exists. Throws YamlError on a path that makes no
   /// sense and std::system_error when a file cannot be made.
   PathModel(const Scenario& scenario, const std::string& folder, std::uint64_t seed);
 

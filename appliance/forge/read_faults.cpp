@@ -72,16 +72,16 @@ FaultPlan read_fault(const YAML::Node& node) {
 std::vector<FaultPlan> read_faults(const YAML::Node& node) {
   std::vector<FaultPlan> faults;
   if (!node.IsDefined() || node.IsNull()) return faults;
-  if (!node.IsSequence()) throw ScenarioError(line_of(node), "faults is a list, such as '- kind: delay'");
+  if (!node.IsSequence()) throw YamlError(line_of(node), "faults is a list, such as '- kind: delay'");
   double share = 0;
   for (const auto& each : node) {
     faults.push_back(read_fault(each));
     share += faults.back().share;
     constexpr double kWhole = 1 + 1e-9;
     if (share > kWhole)
-      throw ScenarioError(faults.back().line,
-                          "the shares of the faults add up to more than 1, and no request is hit "
-                          "twice; lower them (a share is 0.25 unless given)");
+      throw YamlError(faults.back().line,
+                      "the shares of the faults add up to more than 1, and no request is hit "
+                      "twice; lower them (a share is 0.25 unless given)");
   }
   return faults;
 }

@@ -142,7 +142,7 @@ std::vector<ElementPlan> read_elements(const YAML::Node& node, bool in_branch);
 
 EcmpPlan read_ecmp(const YAML::Node& node) {
   if (!node.IsSequence() || node.size() < 2)
-    throw ScenarioError(line_of(node), "ecmp is a list of at least two branches, each a list of elements");
+    throw YamlError(line_of(node), "ecmp is a list of at least two branches, each a list of elements");
   EcmpPlan ecmp;
   for (const auto& branch : node) ecmp.branches.push_back(read_elements(branch, true));
   return ecmp;
@@ -160,9 +160,9 @@ ElementPlan read_element(const YAML::Node& node, bool in_branch) {
                         : kind.empty()  ? kElements
                                         : std::vector<std::string_view>{kind});
   if (kind.empty())
-    throw ScenarioError(element.line(), "a path element is one of " + fmt::format("{}", fmt::join(kElements, ", ")));
+    throw YamlError(element.line(), "a path element is one of " + fmt::format("{}", fmt::join(kElements, ", ")));
   if (in_branch && (kind == "ecmp" || kind == "gateway"))
-    throw ScenarioError(element.line(), "a branch of ecmp holds neither ecmp nor gateway; put it before or behind");
+    throw YamlError(element.line(), "a branch of ecmp holds neither ecmp nor gateway; put it before or behind");
   ElementPlan plan{.line = element.line(), .what = RouterPlan{}};
   const YAML::Node value = element.find(kind);
   const auto nothing_in = [&](const char* what) { const Section empty(value, what, {}); };
@@ -195,7 +195,7 @@ ElementPlan read_element(const YAML::Node& node, bool in_branch) {
 std::vector<ElementPlan> read_elements(const YAML::Node& node, bool in_branch) {
   constexpr std::size_t kElementsMax = 200;
   if (!node.IsSequence() || node.size() > kElementsMax)
-    throw ScenarioError(line_of(node), "a path is a list of at most 200 elements, such as '- point: client'");
+    throw YamlError(line_of(node), "a path is a list of at most 200 elements, such as '- point: client'");
   std::vector<ElementPlan> path;
   for (const auto& each : node) path.push_back(read_element(each, in_branch));
   return path;

@@ -11,8 +11,8 @@ constexpr Range kShare{0, 1};
 
 std::vector<double> numbers_of(const YAML::Node& node, const std::string& what, std::size_t count) {
   if (!node.IsSequence() || node.size() == 0 || (count > 0 && node.size() != count))
-    throw ScenarioError(line_of(node), count > 0 ? fmt::format("{} needs {} numbers: [a, b]", what, count)
-                                                 : fmt::format("{} needs a list of numbers: [a, b, c]", what));
+    throw YamlError(line_of(node), count > 0 ? fmt::format("{} needs {} numbers: [a, b]", what, count)
+                                             : fmt::format("{} needs a list of numbers: [a, b, c]", what));
   std::vector<double> numbers;
   for (const auto& each : node) numbers.push_back(read_number(each, what, kQuantity));
   return numbers;
@@ -37,7 +37,7 @@ Distribution read_form(const YAML::Node& node, const std::string& what) {
   };
   const int kinds =
       form.has("uniform") + form.has("normal") + form.has("exponential") + form.has("lognormal") + form.has("pick");
-  if (kinds != 1) throw ScenarioError(form.line(), what + " has one of uniform, normal, exponential, lognormal, pick");
+  if (kinds != 1) throw YamlError(form.line(), what + " has one of uniform, normal, exponential, lognormal, pick");
   if (form.has("min") && !form.has("exponential")) form.fail("min", "goes with exponential only");
   if (form.has("weights") && !form.has("pick")) form.fail("weights", "go with pick only");
   if (form.has("normal")) return two("normal", Distribution::Kind::kNormal);
@@ -71,7 +71,7 @@ std::vector<HeaderId> read_header_ids(const Section& traffic) {
     std::size_t at = 0;
     while (at < known.size() && known[at] != word) ++at;
     if (at == known.size())
-      throw ScenarioError(line_of(each), fmt::format("'{}' is not one of {}", word, fmt::join(known, ", ")));
+      throw YamlError(line_of(each), fmt::format("'{}' is not one of {}", word, fmt::join(known, ", ")));
     ids.push_back(static_cast<HeaderId>(at));
   }
   return ids;

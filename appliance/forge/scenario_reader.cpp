@@ -30,29 +30,10 @@ Scenario read(const YAML::Node& root) {
   return scenario;
 }
 
-/// Complaints quote the scenario, which may hold anything.
-std::string one_line(std::string text) {
-  constexpr std::size_t kLengthMax = 400;
-  for (char& c : text)
-    if (static_cast<unsigned char>(c) < ' ') c = ' ';
-  if (text.size() > kLengthMax) text.replace(kLengthMax, std::string::npos, "...");
-  return text;
-}
-
 }  // namespace
 
 base::Outcome<Scenario> read_scenario(const std::string& text, std::string_view file) {
-  const auto failure = [&](int line, std::string_view what) {
-    const std::string place = line > 0 ? fmt::format("{}:{}", file, line) : std::string(file);
-    return tl::unexpected(base::Failure{one_line(fmt::format("{}: {}", place, what))});
-  };
-  try {
-    return read(YAML::Load(text));
-  } catch (const ScenarioError& error) {
-    return failure(error.line(), error.what());
-  } catch (const YAML::Exception& error) {
-    return failure(error.mark.line < 0 ? 0 : error.mark.line + 1, "is not YAML: " + error.msg);
-  }
+  return appliance::read_yaml(text, file, read);
 }
 
 }  // namespace hoptap::forge

@@ -3,10 +3,12 @@
 #include <algorithm>
 
 #include "appliance/forge/offload.h"
-#include "appliance/forge/yaml_section.h"
+#include "appliance/yaml/section.h"
 #include "base/hash.h"
 
 namespace hoptap::forge {
+
+using appliance::YamlError;
 namespace {
 
 /// How much one end gives to its network card at once; 0: one segment.
@@ -28,7 +30,7 @@ std::uint16_t Ports::take(Time now) {
     return static_cast<std::uint16_t>(kFirst + at);
   }
   if (free_at_.size() == kCountMax)
-    throw ScenarioError(0, "a host has no port left; more clients or more requests per connection are needed");
+    throw YamlError(0, "a host has no port left; more clients or more requests per connection are needed");
   free_at_.push_back(kInUse);  // all are taken: one more
   return static_cast<std::uint16_t>(kFirst + free_at_.size() - 1);
 }

@@ -19,7 +19,7 @@ constexpr Address gateway_address(std::size_t gateway) {    ///< 10.100.n.1
 class Ports {
  public:
   explicit Ports(std::uint32_t count) : free_at_(count, 0) {}
-  /// Throws ScenarioError when all that a host has are taken or resting.
+  /// Throws YamlError when all that a host has are taken or resting.
   std::uint16_t take(Time now);
   void give_back(std::uint16_t port, Time now);
 

@@ -3,7 +3,7 @@
 #include <set>
 
 #include "appliance/forge/world.h"
-#include "appliance/forge/yaml_section.h"
+#include "appliance/yaml/section.h"
 #include "tests/unit/forge_run.h"
 
 namespace hoptap::test {
@@ -420,9 +420,9 @@ TEST(Forge, AHostHasNoMorePortsThanThereAre) {
   for (int i = 0; i < 32768; ++i) taken.insert(ports.take(0));
   EXPECT_EQ(taken.size(), 32768U);
   EXPECT_EQ(*taken.begin(), 32768);
-  EXPECT_THROW(ports.take(0), forge::ScenarioError);
+  EXPECT_THROW(ports.take(0), appliance::YamlError);
   ports.give_back(65535, 0);
-  EXPECT_THROW(ports.take(0), forge::ScenarioError) << "it rests";
+  EXPECT_THROW(ports.take(0), appliance::YamlError) << "it rests";
   EXPECT_EQ(ports.take(10 * forge::kSecond), 65535);
 }
 

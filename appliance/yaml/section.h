@@ -1,5 +1,5 @@
-// YAML maps read with complaints that name the line and, for a key nobody knows, the one that was meant. Private to the
-// forge; one thread.
+// YAML maps read with complaints that name the line and, for a key nobody knows, the one that was meant: scenarios of
+// the forge, configuration of the daemons. One thread.
 #pragma once
 
 #include <yaml-cpp/yaml.h>
@@ -11,13 +11,15 @@
 #include <utility>
 #include <vector>
 
-namespace hoptap::forge {
+#include "base/result.h"
 
-/// What is wrong in a scenario, and where (0: nowhere in particular). Thrown while one is being read, and when a run
-/// finds it too big.
-class ScenarioError : public std::runtime_error {
+namespace hoptap::appliance {
+
+/// What is wrong in a file, and where (0: nowhere in particular). Thrown while one is being read, and when what it asks
+/// for turns out to be too much.
+class YamlError : public std::runtime_error {
  public:
-  ScenarioError(int line, const std::string& what) : std::runtime_error(what), line_(line) {}
+  YamlError(int line, const std::string& what) : std::runtime_error(what), line_(line) {}
   int line() const { return line_; }
 
  private:
@@ -25,6 +27,9 @@ class ScenarioError : public std::runtime_error {
 };
 
 int line_of(const YAML::Node& node);
+
+/// "FILE:LINE: WHAT", on one line.
+base::Failure yaml_failure(std::string_view file, int line, std::string_view what);
 
 /// Numbers from low to high, both included.
 struct Range {
@@ -35,7 +40,7 @@ struct Range {
 /// `words` nearest to `word` by spelling, or empty when none is near.
 std::string nearest(std::string_view word, const std::vector<std::string_view>& words);
 
-/// One map of a scenario, say "a segment". Knows all keys that it may have.
+/// One map, say "a segment". Knows all keys that it may have.
 class Section {
  public:
   /// Throws unless `node` is a map (or nothing, which is an empty map) with known keys only, each once.
@@ -64,7 +69,21 @@ class Section {
   std::vector<std::pair<std::string, YAML::Node>> values_;
 };
 
+/// Reads a YAML text with `read(root)`, which may throw YamlError. A failure names the file, the line and what to do.
+template <class Read>
+auto read_yaml(const std::string& text, std::string_view file, Read read)
+    -> base::Outcome<decltype(read(std::declval<YAML::Node>()))> {
+  try {
+    return read(YAML::Load(text));
+  } catch (const YamlError& error) {
+    return tl::unexpected(yaml_failure(file, error.line(), error.what()));
+  } catch (const YAML::Exception& error) {
+    return tl::unexpected(
+        yaml_failure(file, error.mark.line < 0 ? 0 : error.mark.line + 1, "is not YAML: " + error.msg));
+  }
+}
+
 /// A scalar as a number within `range`; `what` names it in complaints.
 double read_number(const YAML::Node& node, std::string_view what, Range range);
 
-}  // namespace hoptap::forge
+}  // namespace hoptap::appliance

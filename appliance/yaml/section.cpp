@@ -1,4 +1,4 @@
-#include "appliance/forge/yaml_section.h"
+#include "appliance/yaml/section.h"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 #include <cmath>
 #include <numeric>
 
-namespace hoptap::forge {
+namespace hoptap::appliance {
 namespace {
 
 /// Levenshtein's distance.
@@ -36,6 +36,16 @@ std::string range_text(Range range) {
 
 }  // namespace
 
+/// Complaints quote the file, which may hold anything.
+base::Failure yaml_failure(std::string_view file, int line, std::string_view what) {
+  constexpr std::size_t kLengthMax = 400;
+  std::string text = line > 0 ? fmt::format("{}:{}: {}", file, line, what) : fmt::format("{}: {}", file, what);
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) < ' ') c = ' ';
+  if (text.size() > kLengthMax) text.replace(kLengthMax, std::string::npos, "...");
+  return {text};
+}
+
 int line_of(const YAML::Node& node) { return node.Mark().line < 0 ? 0 : node.Mark().line + 1; }
 
 std::string nearest(std::string_view word, const std::vector<std::string_view>& words) {
@@ -59,8 +69,7 @@ Section::Section(const YAML::Node& node, std::string what, std::vector<std::stri
     : what_(std::move(what)), line_(line_of(node)) {
   if (!node.IsDefined() || node.IsNull()) return;
   if (!node.IsMap())
-    throw ScenarioError(line_,
-                        fmt::format("{} is written as a map of keys and values: {}", what_, fmt::join(keys, ", ")));
+    throw YamlError(line_, fmt::format("{} is written as a map of keys and values: {}", what_, fmt::join(keys, ", ")));
   for (const auto& entry : node) {
     const std::string key = entry.first.IsScalar() ? entry.first.Scalar() : "";
     const int line = line_of(entry.first);
@@ -69,9 +78,9 @@ Section::Section(const YAML::Node& node, std::string what, std::vector<std::stri
       const std::string advice = !meant.empty() ? "did you mean " + meant + "?"
                                  : keys.empty() ? std::string("it has none")
                                                 : fmt::format("it has {}", fmt::join(keys, ", "));
-      throw ScenarioError(line, fmt::format("'{}' is not a key of {}; {}", key, what_, advice));
+      throw YamlError(line, fmt::format("'{}' is not a key of {}; {}", key, what_, advice));
     }
-    if (has(key)) throw ScenarioError(line, fmt::format("'{}' stands twice in {}; keep one", key, what_));
+    if (has(key)) throw YamlError(line, fmt::format("'{}' stands twice in {}; keep one", key, what_));
     values_.emplace_back(key, entry.second);
   }
 }
@@ -87,12 +96,12 @@ YAML::Node Section::find(std::string_view key) const {
 }
 
 YAML::Node Section::need(std::string_view key) const {
-  if (!has(key)) throw ScenarioError(line_, fmt::format("{} needs '{}'", what_, key));
+  if (!has(key)) throw YamlError(line_, fmt::format("{} needs '{}'", what_, key));
   return find(key);
 }
 
 void Section::fail(std::string_view key, const std::string& why) const {
-  throw ScenarioError(has(key) ? line_of(find(key)) : line_, fmt::format("{} of {} {}", key, what_, why));
+  throw YamlError(has(key) ? line_of(find(key)) : line_, fmt::format("{} of {} {}", key, what_, why));
 }
 
 double Section::number(std::string_view key, double otherwise, Range range) const {
@@ -130,10 +139,10 @@ double read_number(const YAML::Node& node, std::string_view what, Range range) {
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{} || end != text.data() + text.size() || !std::isfinite(value))
-    throw ScenarioError(line_of(node), fmt::format("{} is '{}', not a number", what, text));
+    throw YamlError(line_of(node), fmt::format("{} is '{}', not a number", what, text));
   if (value < range.low || value > range.high)
-    throw ScenarioError(line_of(node), fmt::format("{} is {}; it must be {}", what, text, range_text(range)));
+    throw YamlError(line_of(node), fmt::format("{} is {}; it must be {}", what, text, range_text(range)));
   return value;
 }
 
-}  // namespace hoptap::forge
+}  // namespace hoptap::appliance

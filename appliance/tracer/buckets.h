@@ -1,0 +1,56 @@
+// Verdicts and segment times by stretches of time. Each round of judging begins from what final traces left in a
+// stretch and adds the open ones; traces that become final in the round stay for the next. One thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "export/store/rows.h"
+#include "linker/run_verdict.h"
+#include "linker/trace.h"
+#include "linker/verdict.h"
+
+namespace hoptap::appliance {
+
+class Buckets {
+ public:
+  static constexpr std::size_t kFinalMax = 256;  ///< stretches whose final traces are remembered; others are read again
+
+  /// Gives the final traces that the store has of a stretch of time.
+  using Recall = std::function<void(std::uint64_t from_ns, std::uint64_t to_ns,
+                                    const std::function<void(const linker::Trace&, const linker::Judgement&)>& take)>;
+
+  /// @param length_ns  of a stretch, > 0; stretches begin at its multiples
+  Buckets(std::uint64_t length_ns, Recall recall) : length_ns_(length_ns), recall_(std::move(recall)) {}
+
+  /// Forgets what the last round added for traces that are not final.
+  void begin();
+  /// @param last  the trace becomes final with this round
+  void add(const linker::Trace& trace, const linker::Judgement& judgement, bool last);
+  /// Of all stretches that the round had traces of.
+  std::vector<exporting::WindowRow> windows() const;
+  std::vector<exporting::SegmentRow> segments() const;
+  /// The round is stored: what became final stays.
+  void commit();
+
+ private:
+  using SegmentKey = std::tuple<linker::PartKind, std::string, std::string>;
+  struct Sums {
+    linker::RunJudge judge;
+    std::map<SegmentKey, exporting::SegmentRow> segments;
+  };
+  void add_to(Sums& sums, const linker::Trace& trace, const linker::Judgement& judgement) const;
+  const Sums& final_of(std::uint64_t bucket);
+
+  std::uint64_t length_ns_;
+  Recall recall_;
+  std::map<std::uint64_t, Sums> final_;  ///< by start / length: final traces
+  std::map<std::uint64_t, Sums> next_;   ///< the same with those that become final in this round
+  std::map<std::uint64_t, Sums> round_;  ///< with the open ones too
+};
+
+}  // namespace hoptap::appliance

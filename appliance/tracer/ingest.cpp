@@ -1,0 +1,150 @@
+#include "appliance/tracer/ingest.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "appliance/tracer/unpack.h"
+
+namespace hoptap::appliance {
+
+using exporting::StoreOutcome;
+using exporting::StoreResult;
+
+Ingest::Ingest(exporting::Store& store, std::function<void()> stored)
+    : store_(store), stored_(std::move(stored)), thread_([this] { run(); }) {}
+
+Ingest::~Ingest() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+base::Outcome<std::uint64_t> Ingest::welcome(const exporting::ProbeHello& hello) {
+  const auto last = store_.last_sequence(hello.instance);
+  if (!last) return tl::unexpected(last.error());
+  const std::lock_guard lock(mutex_);
+  instances_[hello.instance] = {{hello.probe, hello.instance, hello.peer, true}, false};
+  return *last;
+}
+
+void Ingest::goodbye(const exporting::ProbeHello& hello) {
+  const std::lock_guard lock(mutex_);
+  instances_[hello.instance].state.connected = false;
+}
+
+/// Whoever feeds a point keeps it until he is gone. @return why not; "" if it may
+std::string Ingest::claim(const std::string& point, const std::string& instance) {
+  std::string& owner = owners_[point];
+  if (owner == instance) return "";
+  if (const auto other = instances_.find(owner); other != instances_.end() && other->second.state.connected)
+    return fmt::format(
+        "the point '{}' is fed by the probe '{}' ({}) already; give one of the two another name, or stop the other",
+        point, other->second.state.name, other->second.state.peer);
+  owner = instance;
+  return "";
+}
+
+StoreResult Ingest::check(const exporting::ProbeHello& hello, const exporting::ReceivedBatch& batch) {
+  const auto records = unpack(batch.coding, batch.payload);
+  if (!records) return {StoreOutcome::kMalformed, records.error().what};
+  const std::size_t count = records->hops.size() + records->legs.size();
+  if (count != batch.records)
+    return {StoreOutcome::kMalformed, fmt::format("{} records were announced and {} came", batch.records, count)};
+  const std::lock_guard lock(mutex_);
+  if (instances_[hello.instance].failed) return {StoreOutcome::kUnavailable, "an earlier batch could not be stored"};
+  for (const exporting::BatchPoint& point : records->points) {
+    if (std::string why = claim(point.name, hello.instance); !why.empty())
+      return {StoreOutcome::kUnavailable, std::move(why)};
+  }
+  if (waiting_bytes_ > kWaitingBytesMax)
+    return {StoreOutcome::kUnavailable, "the tracer's disk is too slow for what its probes send"};
+  return {};
+}
+
+void Ingest::store(const exporting::ProbeHello& hello, exporting::ReceivedBatch&& batch,
+                   std::function<void(StoreResult)> stored) {
+  StoreResult checked = check(hello, batch);
+  {
+    const std::lock_guard lock(mutex_);
+    ++counters_.batches;
+    counters_.bytes += batch.payload.size();
+    if (checked.outcome == StoreOutcome::kStored) {
+      counters_.records += batch.records;
+      waiting_bytes_ += batch.payload.size();
+      waiting_.push_back({{hello.instance, hello.probe, batch.sequence, batch.records, std::move(batch.coding),
+                           std::move(batch.payload), hello.software},
+                          std::move(stored)});
+    } else {
+      ++(checked.outcome == StoreOutcome::kMalformed ? counters_.malformed : counters_.unavailable);
+      if (checked.outcome == StoreOutcome::kUnavailable) instances_[hello.instance].failed = true;
+    }
+  }
+  if (checked.outcome == StoreOutcome::kStored) return changed_.notify_one();
+  stored(std::move(checked));
+}
+
+void Ingest::run() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+    if (waiting_.empty()) return;
+    std::vector<Waiting> batches = std::exchange(waiting_, {});
+    waiting_bytes_ = 0;
+    lock.unlock();
+    commit(std::move(batches));
+    lock.lock();
+  }
+}
+
+void Ingest::commit(std::vector<Waiting>&& batches) {
+  std::vector<exporting::InboxBatch> rows;
+  std::vector<Waiting*> kept;
+  StoreResult result;
+  {
+    const std::lock_guard lock(mutex_);
+    for (Waiting& one : batches) {
+      if (instances_[one.batch.instance].failed) continue;
+      rows.push_back(std::move(one.batch));
+      kept.push_back(&one);
+    }
+  }
+  const auto done = store_.append(rows);
+  {
+    const std::lock_guard lock(mutex_);
+    ++counters_.commits;
+    trouble_ = done ? "" : done.error().what;
+    if (!done) {
+      ++counters_.commit_failures;
+      for (const exporting::InboxBatch& row : rows) instances_[row.instance].failed = true;
+      result = {StoreOutcome::kUnavailable, done.error().what};
+    }
+  }
+  for (Waiting* one : kept) std::exchange(one->stored, nullptr)(result);
+  for (Waiting& one : batches) {
+    if (one.stored) one.stored({StoreOutcome::kUnavailable, "an earlier batch could not be stored"});
+  }
+  if (done) stored_();
+}
+
+IngestCounters Ingest::counters() const {
+  const std::lock_guard lock(mutex_);
+  return counters_;
+}
+
+std::vector<ProbeState> Ingest::probes() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<ProbeState> probes;
+  for (const auto& [instance, one] : instances_) probes.push_back(one.state);
+  return probes;
+}
+
+std::string Ingest::trouble() const {
+  const std::lock_guard lock(mutex_);
+  return trouble_;
+}
+
+}  // namespace hoptap::appliance

@@ -1,0 +1,85 @@
+// Takes batches from the collector, checks them, and stores them in the inbox: many at a time in one commit by a thread
+// of its own. A batch is acknowledged when it is on disk. Called by gRPC's threads; borrows the store.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "export/store/store.h"
+#include "export/transport/batch_sink.h"
+
+namespace hoptap::appliance {
+
+struct IngestCounters {
+  std::uint64_t batches = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t records = 0;
+  std::uint64_t malformed = 0;    ///< batches refused for good
+  std::uint64_t unavailable = 0;  ///< batches that the probe was asked to keep
+  std::uint64_t commits = 0;
+  std::uint64_t commit_failures = 0;
+};
+
+/// A probe as it was last heard of.
+struct ProbeState {
+  std::string name;
+  std::string instance;
+  std::string peer;
+  bool connected = false;
+};
+
+class Ingest : public exporting::BatchSink {
+ public:
+  static constexpr std::size_t kWaitingBytesMax = 256u << 20;
+
+  /// @param stored  called by the commit thread after each commit
+  Ingest(exporting::Store& store, std::function<void()> stored);
+  ~Ingest() override;  ///< stores what waits
+
+  base::Outcome<std::uint64_t> welcome(const exporting::ProbeHello& hello) override;
+  void store(const exporting::ProbeHello& hello, exporting::ReceivedBatch&& batch,
+             std::function<void(exporting::StoreResult)> stored) override;
+  void goodbye(const exporting::ProbeHello& hello) override;
+
+  IngestCounters counters() const;
+  std::vector<ProbeState> probes() const;
+  /// Why the last commit failed; "" when it did not.
+  std::string trouble() const;
+
+ private:
+  struct Waiting {
+    exporting::InboxBatch batch;
+    std::function<void(exporting::StoreResult)> stored;
+  };
+  /// Of a spool that has connected.
+  struct Instance {
+    ProbeState state;
+    bool failed = false;  ///< a batch was not stored: until the next welcome() none after it may be
+  };
+
+  exporting::StoreResult check(const exporting::ProbeHello& hello, const exporting::ReceivedBatch& batch);
+  std::string claim(const std::string& point, const std::string& instance);
+  void run();
+  void commit(std::vector<Waiting>&& batches);
+
+  exporting::Store& store_;
+  std::function<void()> stored_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<Waiting> waiting_;
+  std::size_t waiting_bytes_ = 0;
+  std::map<std::string, Instance> instances_;
+  std::map<std::string, std::string> owners_;  ///< of each point: the instance that feeds it
+  IngestCounters counters_;
+  std::string trouble_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace hoptap::appliance
