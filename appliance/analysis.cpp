@@ -30,14 +30,10 @@ base::Outcome<linker::RunVerdict> Analysis::finish(const TakeTrace& take) {
 std::vector<std::pair<std::string, std::uint64_t>> Analysis::refused() const {
   const linker::PathCounters paths = model_.paths().counters();
   const linker::RunModel::Refused learned = model_.refused();
-  return {{"variants_refused", paths.variants_refused},
-          {"hops_refused", paths.hops_refused},
-          {"facets_refused", paths.facets_refused},
-          {"losses_refused", learned.losses},
-          {"resets_refused", learned.resets},
-          {"clocks_refused", learned.clocks},
-          {"baselines_refused", learned.baselines},
-          {"places_refused", places_refused_},
+  return {{"variants_refused", paths.variants_refused}, {"hops_refused", paths.hops_refused},
+          {"facets_refused", paths.facets_refused},     {"losses_refused", learned.losses},
+          {"resets_refused", learned.resets},           {"clocks_refused", learned.clocks},
+          {"baselines_refused", learned.baselines},     {"places_refused", places_refused_},
           {"scopes_refused", scopes_refused_}};
 }
 

@@ -45,7 +45,6 @@ class Analysis {
   std::uint64_t spilled_bytes() const { return groups_.file_bytes(); }
 
  private:
-
   exporting::GroupStore groups_;
   linker::RunModel model_;
   base::Outcome<void> status_;

@@ -1,18 +1,14 @@
 // hoptap forge: a scenario in, captures and the truth out.
 #include <fmt/format.h>
 
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
-#include <fstream>
-#include <iterator>
-#include <sstream>
 
 #include "appliance/exit_code.h"
 #include "appliance/forge/forge.h"
 #include "appliance/forge/scenario_reader.h"
 #include "appliance/options.h"
 #include "appliance/progress.h"
+#include "appliance/read_file.h"
 
 namespace hoptap::appliance {
 namespace {
@@ -27,22 +23,13 @@ int print_example() {
   return std::fflush(stdout) == 0 ? kDone : fail(kCannotWrite, "standard output cannot be written");
 }
 
-base::Outcome<std::string> read_all(const std::string& path) {
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf()))
-    return tl::unexpected(base::Failure{fmt::format("{}: {}", path, errno != 0 ? std::strerror(errno) : "is empty")});
-  return text.str();
-}
-
 }  // namespace
 
 int run_forge(const ForgeOptions& options) {
   if (options.example) return print_example();
   if (options.scenario.empty()) return fail(kWrongUsage, "forge needs a scenario; hoptap forge --example prints one");
   if (options.out.empty()) return fail(kWrongUsage, "forge needs --out FOLDER, where the captures go");
-  const auto text = read_all(options.scenario);
+  const auto text = read_file(options.scenario);
   if (!text) return fail(kCannotRead, text.error().what);
   const auto scenario = forge::read_scenario(*text, options.scenario);
   if (!scenario) return fail(kWrongUsage, scenario.error().what);

@@ -31,7 +31,7 @@ using Hints = std::map<std::string, PointHint>;
 base::Outcome<Hints> read_hints(const PathOptions& options) {
   Hints hints;
   for (const std::string& text : options.points) {
-    auto hint = read_point_hint(text);
+    auto hint = read_point_hint("--point", text);
     if (!hint) return tl::unexpected(hint.error());
     const auto& files = options.captures.files;
     if (std::find(files.begin(), files.end(), hint->first) == files.end())
@@ -53,9 +53,7 @@ void name_points(const Replay& replay, const Hints& hints, const std::vector<std
     for (std::size_t n = 0; n < interfaces.size(); ++n) {
       linker::Point point;
       point.id = feed.point_base() + static_cast<std::uint32_t>(n);
-      point.name = hint == hints.end() ? names[i] : hint->second.name;
-      if (interfaces.size() > 1)
-        point.name += ":" + (interfaces[n].name.empty() ? std::to_string(n) : interfaces[n].name);
+      point.name = name_of_interface(hint == hints.end() ? names[i] : hint->second.name, interfaces, n);
       point.role = hint == hints.end() || hint->second.role.empty() ? role_of_name(point.name) : hint->second.role;
       if (hint != hints.end()) point.order = hint->second.order;
       points.add(std::move(point));

@@ -37,10 +37,10 @@ std::string name_with_folders(const std::string& path, std::size_t folders) {
 
 }  // namespace
 
-base::Outcome<std::pair<std::string, PointHint>> read_point_hint(const std::string& text) {
+base::Outcome<std::pair<std::string, PointHint>> read_point_hint(std::string_view option, const std::string& text) {
   const auto fail = [&](std::string_view why) {
     return tl::unexpected(base::Failure{
-        fmt::format("--point {}: {}; write it as FILE=NAME:ROLE, for example eth0.pcap=node-7:node", text, why)});
+        fmt::format("{} {}: {}; write it as FILE=NAME:ROLE, for example eth0.pcap=node-7:node", option, text, why)});
   };
   const std::size_t equals = text.rfind('=');
   if (equals == std::string::npos || equals == 0) return fail("has no FILE=");
@@ -53,8 +53,7 @@ base::Outcome<std::pair<std::string, PointHint>> read_point_hint(const std::stri
     rest = rest.substr(colon + 1);
     const std::size_t second = rest.find(':');
     hint.role = rest.substr(0, second);
-    if (std::find(kRoles.begin(), kRoles.end(), hint.role) == kRoles.end())
-      return fail(fmt::format("the role is '{}', not one of {}", hint.role, fmt::join(kRoles, ", ")));
+    if (!is_role(hint.role)) return fail(fmt::format("the role is '{}', not one of {}", hint.role, roles_text()));
     if (second != std::string::npos) {
       std::uint32_t order = 0;
       const char* end = rest.data() + rest.size();
@@ -64,6 +63,17 @@ base::Outcome<std::pair<std::string, PointHint>> read_point_hint(const std::stri
     }
   }
   return std::pair{text.substr(0, equals), hint};
+}
+
+bool is_role(std::string_view role) { return std::find(kRoles.begin(), kRoles.end(), role) != kRoles.end(); }
+
+std::string roles_text() { return fmt::format("{}", fmt::join(kRoles, ", ")); }
+
+std::string name_of_interface(const std::string& capture, std::span<const capture::Interface> interfaces,
+                              std::size_t index) {
+  if (interfaces.size() <= 1) return capture;
+  const std::string& name = interfaces[index].name;
+  return capture + ":" + (name.empty() ? std::to_string(index) : name);
 }
 
 std::vector<std::string> names_of_files(const std::vector<std::string>& paths) {

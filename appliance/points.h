@@ -3,24 +3,36 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/result.h"
+#include "capture/packet.h"
 #include "linker/point.h"
 
 namespace hoptap::appliance {
 
-/// What the person said of a file with --point FILE=NAME[:ROLE[:ORDER]].
+/// What the person said of a file with FILE=NAME[:ROLE[:ORDER]].
 struct PointHint {
   std::string name;
   std::string role;                    ///< empty: guessed from the name
   std::optional<std::uint32_t> order;  ///< lower is nearer the client
 };
 
-/// Reads "FILE=NAME[:ROLE[:ORDER]]".
-[[nodiscard]] base::Outcome<std::pair<std::string, PointHint>> read_point_hint(const std::string& text);
+/// Reads "FILE=NAME[:ROLE[:ORDER]]", the value of `option`.
+[[nodiscard]] base::Outcome<std::pair<std::string, PointHint>> read_point_hint(std::string_view option,
+                                                                               const std::string& text);
+
+/// "pod, node, host, switch, gateway, unknown"; empty `role` is none of them.
+bool is_role(std::string_view role);
+std::string roles_text();
+
+/// The point of one of a capture's interfaces: the capture's name, with the interface behind it when there are several.
+std::string name_of_interface(const std::string& capture, std::span<const capture::Interface> interfaces,
+                              std::size_t index);
 
 /// A name for each file: its stem without leading digits, with as much of its folder as it takes to
 /// keep the names apart ("node-a/eth0"). Names that stay equal get "#2", "#3".

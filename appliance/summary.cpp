@@ -98,7 +98,8 @@ void add_poor_capture(const exporting::PointSummary& point, std::vector<std::str
                   point.name, 100 * (1 - to_server), 100 * (1 - to_client)));
 }
 
-std::vector<std::string> notes_on(const Replay& replay, const linker::JoinCounters& join, const linker::PathModel& paths) {
+std::vector<std::string> notes_on(const Replay& replay, const linker::JoinCounters& join,
+                                  const linker::PathModel& paths) {
   std::vector<std::string> notes;
   for (const auto& feed : replay.feeds()) {
     if (const std::string complaint = feed->complaint(); !complaint.empty())

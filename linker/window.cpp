@@ -32,7 +32,10 @@ Window::Round Window::begin_round(bool all) {
   for (Components::Id id = components_.oldest(); id != Components::kNone; id = components_.newer(id)) {
     letting_go = letting_go && (is_old(components_.changed_at(id)) || taken < surplus);
     const bool rested = components_.changed_at(id) + limits_.rest_ticks <= clock_.now();
-    if (!all && !letting_go && !rested && !components_.given(id)) continue;
+    if (!all && !letting_go && !rested && !components_.given(id)) {
+      round.complete = false;
+      continue;
+    }
     if (letting_go) taken += components_.records_of(id);
     components_.set_given(id);
     round.components.push_back(id);

@@ -45,6 +45,7 @@ class Window {
     std::vector<Components::Id> components;
     std::vector<bool> last;  ///< [i]: components[i] is let go after this round
     std::size_t legs = 0;    ///< that are let go after it, the first so many
+    bool complete = true;    ///< no component was left out
   };
   /// A leg as far as the window needs it.
   struct Leg {

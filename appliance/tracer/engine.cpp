@@ -112,7 +112,7 @@ base::Outcome<void> Engine::take(const exporting::StoredBatch& stored, exporting
   return rows.empty() ? base::Outcome<void>() : store_.put_legs(rows);
 }
 
-base::Outcome<void> Engine::round(bool all, bool exact) {
+base::Outcome<void> Engine::round(bool all) {
   ++counters_.rounds;
   const bool whole = all || recovered_;  // what was open before must be seen, or it would be taken for gone
   const linker::Window::Round round = window_.begin_round(whole);
@@ -128,7 +128,7 @@ base::Outcome<void> Engine::round(bool all, bool exact) {
     analysis.add(std::move(group));
   });
 
-  TraceWriter writer(store_, open_, counters_.rounds, exact);
+  TraceWriter writer(store_, open_, counters_.rounds, round.complete);
   linker::ClockBounds clocks;
   base::Outcome<void> status;
   buckets_.begin();
@@ -146,7 +146,7 @@ base::Outcome<void> Engine::round(bool all, bool exact) {
   if (status) status = put_summaries(*verdict, points, analysis.model(), clocks);
   if (status) status = let_go(round, writer.final_ids());
   if (!status) return status;
-  news_ = !whole && window_.records() > 0;
+  news_ = !round.complete;
   recovered_ = false;
   return status;
 }

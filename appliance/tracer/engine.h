@@ -44,14 +44,14 @@ class Engine {
   /// Reads some batches from the inbox into the window; `now_ns` is the tracer's clock. @return false: there were none
   [[nodiscard]] base::Outcome<bool> read(std::uint64_t now_ns);
 
-  /// True when records came that no round has seen, or that the last left to rest.
+  /// True when there are records that no round has judged.
   bool has_news() const { return news_; }
   bool must_round() const { return window_.full(); }
 
   /// One round: judges what has come to rest (with `all`: everything), stores what changed, lets go what is old. A
-  /// failure (disk full) leaves all as it was; the next round tries again. Without `exact`, a trace that is stored
-  /// already is written again only when what a person would notice has changed.
-  [[nodiscard]] base::Outcome<void> round(bool all, bool exact);
+  /// failure (disk full) leaves all as it was; the next round tries again. While requests are still left out, a trace
+  /// that is stored already is written again only when what a person would notice has changed.
+  [[nodiscard]] base::Outcome<void> round(bool all);
 
   EngineCounters counters() const;
   const KnownPoints& points() const { return points_; }

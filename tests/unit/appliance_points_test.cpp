@@ -31,7 +31,7 @@ TEST(Points, HaveTheRoleTheirNameSays) {
 }
 
 TEST(Points, HintsAreRead) {
-  const auto hint = read_point_hint("dir/a=b.pcap=tor 1:switch:3");
+  const auto hint = read_point_hint("--point", "dir/a=b.pcap=tor 1:switch:3");
   ASSERT_TRUE(hint.has_value());
   EXPECT_EQ(hint->first, "dir/a=b.pcap");
   EXPECT_EQ(hint->second.name, "tor 1");
@@ -41,7 +41,7 @@ TEST(Points, HintsAreRead) {
 
 TEST(Points, BadHintsSayHowToWriteThem) {
   for (const char* text : {"a.pcap", "=x", "a.pcap=", "a.pcap=x:router", "a.pcap=x:pod:", "a.pcap=x:pod:2x"}) {
-    const auto hint = read_point_hint(text);
+    const auto hint = read_point_hint("--point", text);
     ASSERT_FALSE(hint.has_value()) << text;
     EXPECT_NE(hint.error().what.find("FILE=NAME:ROLE"), std::string::npos) << hint.error().what;
   }

@@ -1,0 +1,132 @@
+#include "appliance/probe/batcher.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cinttypes>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "appliance/points.h"
+#include "base/hash.h"
+
+namespace hoptap::appliance {
+namespace {
+
+std::uint64_t text_hash(const std::string& text) { return base::hash_bytes(base::as_bytes(text)); }
+
+/// Of the file's size and first bytes; a capture is told from another by less.
+base::Outcome<std::uint64_t> file_hash(const std::string& path) {
+  if (path == "-") return 0;
+  constexpr std::size_t kBytes = 65536;
+  struct stat about {};
+  std::ifstream file(path, std::ios::binary);
+  if (!file || ::stat(path.c_str(), &about) != 0)
+    return tl::unexpected(base::Failure{fmt::format("{}: {}", path, std::strerror(errno))});
+  std::string begin(kBytes, '\0');
+  file.read(begin.data(), kBytes);
+  begin.resize(static_cast<std::size_t>(std::max<std::streamsize>(file.gcount(), 0)));
+  return base::hash_values(about.st_size, text_hash(begin));
+}
+
+/// The latest packet time of any capture.
+std::uint64_t reached(const Replay& replay) {
+  std::uint64_t reached = 0;
+  for (const auto& feed : replay.feeds()) reached = std::max(reached, feed->now_ns());
+  return reached;
+}
+
+using Places = std::map<std::uint32_t, std::uint32_t>;  ///< of points in a batch, by the replay's number
+
+void add_points(const ReplayInput& input, const Feed& feed, bool all_gathered, exporting::Batch& batch,
+                Places& places) {
+  const auto interfaces = feed.source().interfaces();
+  for (std::size_t n = 0; n < interfaces.size(); ++n) {
+    exporting::BatchPoint point;
+    point.name = name_of_interface(input.point.name, interfaces, n);
+    point.role = input.point.role.empty() ? role_of_name(point.name) : input.point.role;
+    point.order = input.point.order;
+    point.reached_ns = feed.now_ns();
+    point.packets = feed.source().counters().packets;
+    const std::uint64_t lost = feed.source().counters().dropped_by_capture;
+    if (lost > 0) point.lost_packets = lost;  // most formats cannot say
+    point.ended = feed.ended() && all_gathered;
+    places[feed.point_base() + static_cast<std::uint32_t>(n)] = static_cast<std::uint32_t>(batch.points.size());
+    batch.points.push_back(std::move(point));
+  }
+}
+
+}  // namespace
+
+std::string ReplayMark::text() const { return fmt::format("replay 1 {:x} {} {}", inputs, records, done ? 1 : 0); }
+
+std::optional<ReplayMark> ReplayMark::read(const std::string& text) {
+  ReplayMark mark;
+  int done = 0;
+  if (std::sscanf(text.c_str(), "replay 1 %" SCNx64 " %" SCNu64 " %d", &mark.inputs, &mark.records, &done) != 3)
+    return std::nullopt;
+  mark.done = done != 0;
+  return mark;
+}
+
+base::Outcome<std::uint64_t> hash_of_inputs(const ProbeConfig& config) {
+  std::uint64_t hash = base::hash_values(text_hash(HOPTAP_VERSION), text_hash(config.filter));
+  for (const std::uint16_t port : config.vxlan_ports) hash = base::hash_values(hash, port);
+  for (const ReplayInput& input : config.replay) {
+    const auto file = file_hash(input.file);
+    if (!file) return tl::unexpected(file.error());
+    hash = base::hash_values(hash, text_hash(input.file), text_hash(input.point.name), *file);
+  }
+  return hash;
+}
+
+bool Batcher::passes_over() {
+  if (skip_ == 0) return false;
+  --skip_;
+  return true;
+}
+
+void Batcher::hop(flowtable::HopRecord&& record) {
+  if (!passes_over()) gathered_.emplace_back(std::move(record));
+}
+
+void Batcher::leg(flowtable::LegRecord&& record) {
+  if (!passes_over()) gathered_.emplace_back(std::move(record));
+}
+
+bool Batcher::is_due(const Replay& replay) const {
+  if (skip_ > 0) return false;
+  return gathered_.size() >= config_.batch_records_max || reached(replay) >= taken_at_ns_ + kStretchNs;
+}
+
+exporting::Batch Batcher::take(const Replay& replay) {
+  const bool rest = gathered_.size() <= config_.batch_records_max;
+  exporting::Batch batch;
+  Places places;
+  for (std::size_t at = 0; at < replay.feeds().size(); ++at)
+    add_points(config_.replay[at], *replay.feeds()[at], rest, batch, places);
+  for (std::size_t count = 0; count < config_.batch_records_max && !gathered_.empty(); ++count) {
+    if (auto* hop = std::get_if<flowtable::HopRecord>(&gathered_.front())) {
+      hop->point = places.at(hop->point);
+      batch.hops.push_back(std::move(*hop));
+    } else {
+      flowtable::LegRecord& leg = std::get<flowtable::LegRecord>(gathered_.front());
+      leg.point = places.at(leg.point);
+      batch.legs.push_back(std::move(leg));
+    }
+    gathered_.pop_front();
+  }
+  mark_.records += batch.hops.size() + batch.legs.size();
+  mark_.done =
+      rest && std::all_of(replay.feeds().begin(), replay.feeds().end(), [](const auto& feed) { return feed->ended(); });
+  taken_at_ns_ = reached(replay);
+  return batch;
+}
+
+}  // namespace hoptap::appliance

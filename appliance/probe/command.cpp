@@ -1,0 +1,223 @@
+#include "appliance/probe/command.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <chrono>
+
+#include "appliance/exit_code.h"
+#include "appliance/probe/probe.h"
+#include "appliance/progress.h"
+#include "appliance/read_file.h"
+#include "appliance/stop_signal.h"
+
+namespace hoptap::appliance {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+int fail(int code, const std::string& what) {
+  fmt::print(stderr, "hoptap: {}\n", what);
+  return code;
+}
+
+std::string host_name() {
+  std::array<char, 65> name{};
+  return ::gethostname(name.data(), name.size() - 1) == 0 && name[0] != '\0' ? name.data() : "probe";
+}
+
+base::Outcome<ReplayInput> read_input(const std::string& text) {
+  if (text.find('=') == std::string::npos) return ReplayInput{text, {}};
+  auto hint = read_point_hint("--replay", text);
+  if (!hint) return tl::unexpected(hint.error());
+  return ReplayInput{hint->first, hint->second};
+}
+
+/// Points that nobody named are named after their files.
+void name_points(std::vector<ReplayInput>& inputs) {
+  std::vector<std::string> files;
+  for (const ReplayInput& input : inputs) files.push_back(input.file);
+  const std::vector<std::string> names = names_of_files(files);
+  for (std::size_t at = 0; at < inputs.size(); ++at)
+    if (inputs[at].point.name.empty()) inputs[at].point.name = names[at];
+}
+
+/// The file, then what the command line says.
+base::Outcome<ProbeConfig> configure(const ProbeOptions& options) {
+  ProbeConfig config;
+  if (!options.config.empty()) {
+    const auto text = read_file(options.config);
+    if (!text) return tl::unexpected(text.error());
+    auto read = read_probe_config(*text, options.config);
+    if (!read) return tl::unexpected(read.error());
+    config = std::move(*read);
+  }
+  for (const std::string& text : options.replay) {
+    auto input = read_input(text);
+    if (!input) return tl::unexpected(input.error());
+    config.replay.push_back(std::move(*input));
+  }
+  name_points(config.replay);
+  if (!options.name.empty()) config.sender.probe = options.name;
+  if (config.sender.probe.empty()) config.sender.probe = host_name();
+  if (!options.tracer.empty()) config.sender.address = options.tracer;
+  if (!options.ca.empty()) {
+    if (!config.sender.tls) config.sender.tls.emplace();
+    config.sender.tls->ca_file = options.ca;
+  }
+  if (!options.spool.empty()) config.spool_folder = options.spool;
+  if (!options.filter.empty()) config.filter = options.filter;
+  config.vxlan_ports.insert(config.vxlan_ports.end(), options.vxlan_ports.begin(), options.vxlan_ports.end());
+  config.sender.software = "hoptap " HOPTAP_VERSION;
+  if (auto checked = check(config); !checked) return tl::unexpected(checked.error());
+  return config;
+}
+
+/// What the person sees while the probe works.
+class Watcher {
+ public:
+  explicit Watcher(const ProbeOptions& options) : progress_(Progress::when_of(options.progress)) {}
+
+  bool watch(const Probe& probe) {
+    if (stop_wanted()) return false;
+    if (Clock::now() < next_) return true;
+    next_ = Clock::now() + std::chrono::milliseconds(200);
+    complain(probe);
+    progress_.update("reading", probe.progress());
+    return true;
+  }
+
+  bool watch_delivery(const Probe& probe, double wait_s) {
+    if (stop_wanted()) return false;
+    complain(probe);
+    const exporting::SpoolCounters spool = probe.spool();
+    const auto all = static_cast<double>(std::max<std::uint64_t>(spool.appended_records, 1));
+    progress_.update("delivering", 1 - static_cast<double>(spool.waiting_records) / all);
+    return wait_s <= 0 || std::chrono::duration<double>(Clock::now() - began_).count() < wait_s;
+  }
+
+  void begin_delivery() { began_ = Clock::now(); }
+  void clear() { progress_.clear(); }
+
+ private:
+  /// Each new trouble once.
+  void complain(const Probe& probe) {
+    const exporting::SenderStatus sender = probe.sender();
+    say(sender.connected ? "" : sender.error, said_of_sender_);
+    say(probe.trouble(), said_of_spool_);
+  }
+  void say(const std::string& words, std::string& said) {
+    if (words == said) return;
+    said = words;
+    if (words.empty()) return;
+    progress_.clear();
+    fmt::print(stderr, "hoptap: {}\n", words);
+  }
+
+  Progress progress_;
+  Clock::time_point next_{};
+  Clock::time_point began_ = Clock::now();
+  std::string said_of_sender_;
+  std::string said_of_spool_;
+};
+
+int report(const Probe& probe, const ProbeConfig& config, bool read_all, bool delivered) {
+  const ProbeCounters& counters = probe.counters();
+  const exporting::SpoolCounters spool = probe.spool();
+  const std::uint64_t records = counters.hops + counters.legs;
+  if (probe.replay() != nullptr)
+    for (const auto& feed : probe.replay()->feeds())
+      if (const std::string complaint = feed->complaint(); !complaint.empty())
+        fmt::print(stderr, "hoptap: {}: {}\n", feed->path(), complaint);
+  if (!read_all || !delivered) {
+    const std::string rest = probe.keeps_spool()
+                                 ? fmt::format("are in the spool {}; the same command goes on", probe.spool_folder())
+                                 : std::string("are gone; with --spool FOLDER they would have been kept");
+    return fail(kCannotWrite,
+                fmt::format("ended before all was delivered: {} records {}", spool.waiting_records, rest));
+  }
+  if (records == 0 && counters.passed_over > 0) {
+    fmt::print("{}: all {} records of these captures have been delivered; another --spool sends them anew\n",
+               probe.spool_folder(), counters.passed_over);
+    return kDone;
+  }
+  fmt::print(
+      "{} hop and {} leg records, {} bytes in {} batches ({:.1f} bytes a hop record), acknowledged by {}\n",
+      counters.hops, counters.legs, counters.payload_bytes, spool.acknowledged_batches,
+      counters.hops == 0 ? 0.0 : static_cast<double>(counters.payload_bytes) / static_cast<double>(counters.hops),
+      config.sender.address);
+  if (spool.dropped_records + spool.refused_records > 0)
+    return fail(kCannotWrite,
+                fmt::format("{} records were dropped for want of room in the spool, {} refused by the tracer",
+                            spool.dropped_records, spool.refused_records));
+  return records + counters.passed_over > 0 ? kDone : fail(kNothingFound, "no request in these captures");
+}
+
+}  // namespace
+
+CLI::App* add_probe(CLI::App& app, ProbeOptions& options) {
+  CLI::App* command = app.add_subcommand(
+      "probe",
+      "read captures at their point and send the records of what was there, not the packets, to a tracer\n"
+      "\n"
+      "  hoptap probe --replay eth0.pcap=node-7:node                 to a tracer on this host\n"
+      "  hoptap probe --replay a.pcap=tor-1 --tracer 10.0.0.1:4717 --spool /var/lib/hoptap/probe\n"
+      "  hoptap probe --example > probe.yaml                         a commented configuration with every key\n"
+      "  hoptap probe -c probe.yaml --check                          is it right?\n"
+      "\n"
+      "Batches wait on disk until the tracer has acknowledged them, however often it or the probe is started anew.\n"
+      "With --spool the same command goes on where it was stopped or killed: nothing is lost, nothing sent twice.\n");
+  command->add_option("-c,--config", options.config, "a YAML file");
+  command
+      ->add_option("--replay", options.replay,
+                   "a capture and its point: FILE=NAME:ROLE, ROLE is pod, node, host, switch, gateway or unknown;\n"
+                   "FILE alone names the point after the file. Once for each capture")
+      ->allow_extra_args(false);
+  command->add_option("--tracer", options.tracer, "address of the tracer, HOST:PORT (127.0.0.1:4717)");
+  command->add_option("--ca", options.ca, "speak TLS; PEM file of the authority that signed the tracer's certificate");
+  command->add_option("--name", options.name, "of this probe (the host's)");
+  command->add_option("--spool", options.spool, "folder for batches not yet acknowledged; without it a temporary one");
+  command->add_option("-f,--filter", options.filter, "only packets that match this tcpdump expression");
+  command
+      ->add_option("--vxlan-port", options.vxlan_ports, "another UDP port that carries VXLAN (4789 and 8472 always do)")
+      ->allow_extra_args(false);
+  command->add_option("--wait", options.wait_s, "seconds to wait for the tracer when all is read (for ever)")
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--progress", options.progress, "show progress on standard error")
+      ->check(CLI::IsMember({"auto", "always", "never"}))
+      ->capture_default_str();
+  command->add_flag("--check", options.check,
+                    "look at the configuration, say what is wrong with it, and do nothing else");
+  command->add_flag("--example", options.example, "print a configuration to start with, and do nothing else");
+  return command;
+}
+
+int run_probe(const ProbeOptions& options) {
+  if (options.example) {
+    fmt::print("{}", example_probe_config());
+    return kDone;
+  }
+  const auto config = configure(options);
+  if (!config) return fail(kWrongUsage, config.error().what);
+  if (options.check) {
+    fmt::print("{}: is right\n", options.config.empty() ? "the configuration" : options.config);
+    return kDone;
+  }
+  catch_stop_signals();
+  auto probe = Probe::start(*config);
+  if (!probe) return fail(kCannotRead, probe.error().what);
+  Watcher watcher(options);
+  const auto read = (*probe)->read([&](const Probe& one) { return watcher.watch(one); });
+  if (!read) return fail(kCannotRead, read.error().what);
+  const bool read_all = !stop_wanted();
+  watcher.begin_delivery();
+  const bool delivered =
+      (*probe)->deliver([&](const Probe& one) { return watcher.watch_delivery(one, options.wait_s); });
+  watcher.clear();
+  return report(**probe, *config, read_all, delivered);
+}
+
+}  // namespace hoptap::appliance

@@ -1,0 +1,121 @@
+#include "appliance/probe/config.h"
+
+#include <fmt/format.h>
+
+#include <set>
+
+#include "appliance/yaml/section.h"
+#include "capture/filter.h"
+
+namespace hoptap::appliance {
+namespace {
+
+void read_tracer(const YAML::Node& node, exporting::SenderConfig& sender) {
+  const Section section(node, "tracer", {"address", "tls"});
+  sender.address = section.text("address", sender.address);
+  if (!section.has("tls")) return;
+  const Section tls(section.find("tls"), "tracer: tls", {"ca", "certificate", "key", "server_name"});
+  sender.tls.emplace();
+  sender.tls->ca_file = tls.text("ca", "");
+  sender.tls->certificate_file = tls.text("certificate", "");
+  sender.tls->key_file = tls.text("key", "");
+  sender.tls->server_name = tls.text("server_name", "");
+}
+
+void read_spool(const YAML::Node& node, ProbeConfig& config) {
+  const Section section(node, "spool", {"folder", "size_mib", "when_full", "survive_power_cut"});
+  config.spool_folder = section.text("folder", config.spool_folder);
+  config.spool.bytes_max = section.integer("size_mib", config.spool.bytes_max >> 20, {1, 1e9}) << 20;
+  config.spool.when_full = static_cast<exporting::WhenFull>(section.choice(
+      "when_full", static_cast<std::size_t>(config.spool.when_full), {"wait", "drop_oldest", "drop_newest"}));
+  config.spool.survive_power_cut = section.flag("survive_power_cut", config.spool.survive_power_cut);
+}
+
+ReplayInput read_input(const YAML::Node& node) {
+  const Section section(node, "a capture", {"file", "point", "role", "order"});
+  ReplayInput input;
+  input.file = section.need("file").as<std::string>();
+  input.point.name = section.text("point", "");
+  input.point.role = section.text("role", "");
+  if (!input.point.role.empty() && !is_role(input.point.role))
+    section.fail("role", fmt::format("is one of {}", roles_text()));
+  if (section.has("order")) input.point.order = static_cast<std::uint32_t>(section.integer("order", 0, {0, 4e9}));
+  return input;
+}
+
+ProbeConfig read(const YAML::Node& root) {
+  const Section top(root, "the probe's configuration",
+                    {"name", "tracer", "spool", "batch_records_max", "replay", "filter", "vxlan_ports"});
+  ProbeConfig config;
+  config.sender.probe = top.text("name", "");
+  read_tracer(top.find("tracer"), config.sender);
+  read_spool(top.find("spool"), config);
+  config.batch_records_max = top.integer("batch_records_max", config.batch_records_max, {1, 16384});
+  config.filter = top.text("filter", "");
+  if (const YAML::Node ports = top.find("vxlan_ports"); ports.IsDefined()) {
+    if (!ports.IsSequence()) top.fail("vxlan_ports", "is a list of UDP ports, such as [8473]");
+    for (const YAML::Node& port : ports)
+      config.vxlan_ports.push_back(static_cast<std::uint16_t>(read_number(port, "a port of vxlan_ports", {1, 65535})));
+  }
+  if (const YAML::Node list = top.find("replay"); list.IsDefined()) {
+    if (!list.IsSequence()) top.fail("replay", "is a list; each capture begins with '- file: ...'");
+    for (const YAML::Node& input : list) config.replay.push_back(read_input(input));
+  }
+  return config;
+}
+
+}  // namespace
+
+base::Outcome<ProbeConfig> read_probe_config(const std::string& text, std::string_view file) {
+  return read_yaml(text, file, read);
+}
+
+base::Outcome<void> check(const ProbeConfig& config) {
+  const auto fail = [](std::string what) { return tl::unexpected(base::Failure{std::move(what)}); };
+  if (config.replay.empty())
+    return fail("nothing to read: give --replay FILE=POINT, or 'replay:' in the configuration");
+  std::set<std::string> names;
+  for (const ReplayInput& input : config.replay) {
+    if (!names.insert(input.point.name).second)
+      return fail(
+          fmt::format("two captures are of the point '{}'; give each point a name of its own", input.point.name));
+    if (input.file == "-" && !config.spool_folder.empty())
+      return fail("standard input cannot be read again after a restart, so it needs no --spool; leave that out");
+  }
+  if (config.filter.empty()) return {};
+  const auto filter = capture::PacketFilter::compile(config.filter);
+  return filter ? base::Outcome<void>() : tl::unexpected(filter.error());
+}
+
+std::string_view example_probe_config() {
+  return R"(# hoptap probe -c probe.yaml ; what stands here is the default but for the examples
+# name: node-7                  # of this probe; by default the host's
+
+tracer:
+  address: 127.0.0.1:4717
+  # tls:                        # leave it out for plain text
+  #   ca: tracer-ca.pem         # who signed the tracer's certificate; by default the system's authorities
+  #   certificate: probe.pem    # for a tracer that asks for one
+  #   key: probe.key
+  #   server_name: tracer       # in its certificate, when it is not the host of the address
+
+spool:                          # batches on disk that the tracer has not acknowledged
+  # folder: /var/lib/hoptap/probe   # kept over restarts; without it a temporary one
+  size_mib: 1024
+  when_full: wait               # or drop_oldest, drop_newest; what is dropped is counted
+  survive_power_cut: false      # true: fsync for each batch
+
+batch_records_max: 1000
+
+# filter: tcp port 80           # a tcpdump expression
+# vxlan_ports: [8473]           # beside 4789 and 8472
+
+# replay:
+#   - file: eth0.pcap
+#     point: node-7             # by default named after the file
+#     role: node                # pod, node, host, switch, gateway or unknown; by default guessed from the name
+#     order: 3                  # a hint: lower is nearer the client
+)";
+}
+
+}  // namespace hoptap::appliance

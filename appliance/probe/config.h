@@ -1,0 +1,41 @@
+// The probe's configuration: a YAML file, with defaults for all but what is to be read. Plain values.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "appliance/points.h"
+#include "base/result.h"
+#include "export/transport/sender.h"
+#include "export/transport/spool.h"
+
+namespace hoptap::appliance {
+
+/// A capture to be read, and the point that it was taken at.
+struct ReplayInput {
+  std::string file;
+  PointHint point;
+};
+
+struct ProbeConfig {
+  exporting::SenderConfig sender;
+  std::string spool_folder;  ///< "": a temporary one, gone when all is delivered
+  exporting::SpoolLimits spool{.when_full = exporting::WhenFull::kWait};
+  std::size_t batch_records_max = 1000;
+  std::vector<ReplayInput> replay;
+  std::string filter;
+  std::vector<std::uint16_t> vxlan_ports;
+};
+
+/// A failure names `file`, the line and what to write instead.
+[[nodiscard]] base::Outcome<ProbeConfig> read_probe_config(const std::string& text, std::string_view file);
+
+/// Fails when something is missing or does not fit together, wherever it came from.
+[[nodiscard]] base::Outcome<void> check(const ProbeConfig& config);
+
+/// A commented file with every key.
+std::string_view example_probe_config();
+
+}  // namespace hoptap::appliance

@@ -1,0 +1,67 @@
+// The probe over captures: reads them, puts their records into the spool, and has them delivered. One thread, beside
+// that of the sender.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "appliance/probe/batcher.h"
+#include "appliance/probe/config.h"
+#include "base/result.h"
+#include "export/transport/sender.h"
+#include "export/transport/spool.h"
+
+namespace hoptap::appliance {
+
+struct ProbeCounters {
+  std::uint64_t hops = 0;
+  std::uint64_t legs = 0;
+  std::uint64_t payload_bytes = 0;  ///< of the batches, compressed
+  std::uint64_t passed_over = 0;    ///< records that the spool had from before
+};
+
+class Probe {
+ public:
+  /// Called often; what there is to be said. Returning false ends the work as soon as possible.
+  using Watch = std::function<bool(const Probe&)>;
+
+  /// Opens the captures and the spool, and begins to connect.
+  [[nodiscard]] static base::Outcome<std::unique_ptr<Probe>> start(const ProbeConfig& config);
+  ~Probe();
+
+  /// Reads the captures to their end into the spool. Fails when one cannot be spooled for good.
+  [[nodiscard]] base::Outcome<void> read(const Watch& watch);
+
+  /// Waits for the tracer to acknowledge everything. @return false when `watch` ended it
+  bool deliver(const Watch& watch);
+
+  capture::SourceProgress progress() const { return replay_ ? replay_->progress() : capture::SourceProgress{}; }
+  exporting::SenderStatus sender() const { return sender_->status(); }
+  exporting::SpoolCounters spool() const { return spool_->counters(); }
+  const ProbeCounters& counters() const { return counters_; }
+  /// Why the spool does not take more; "" when it does.
+  const std::string& trouble() const { return trouble_; }
+  bool keeps_spool() const { return temporary_folder_.empty(); }
+  const std::string& spool_folder() const { return spool_->folder(); }
+  const Replay* replay() const { return replay_ ? &*replay_ : nullptr; }
+
+ private:
+  explicit Probe(const ProbeConfig& config) : config_(config) {}
+  base::Outcome<void> open_spool();
+  base::Outcome<void> open_captures(std::uint64_t inputs);
+  bool put(const exporting::Batch& batch, const Watch& watch);
+
+  ProbeConfig config_;
+  std::string temporary_folder_;
+  std::unique_ptr<exporting::Spool> spool_;
+  std::unique_ptr<exporting::Sender> sender_;
+  std::unique_ptr<Batcher> batcher_;
+  std::optional<Replay> replay_;  ///< nothing: all has been read before
+  ProbeCounters counters_;
+  std::string trouble_;
+};
+
+}  // namespace hoptap::appliance
