@@ -49,8 +49,9 @@ class BatchSink {
   virtual base::Outcome<std::uint64_t> welcome(const ProbeHello& hello) = 0;
 
   /// Checks and stores a batch and calls `stored` exactly once, from any thread, also before store() returns: once it
-  /// is durable, or with why not. Batches of a probe come in ascending order, several before the first is answered. A
-  /// batch after one that was not stored must not be stored either, or it is acknowledged never and sent again.
+  /// is durable, or with why not. Batches of a probe come in ascending order, several before the first is answered.
+  /// After a kUnavailable the later ones of the same welcome() must be answered kUnavailable too: welcome() gives one
+  /// number, and what lies below it is never sent again.
   virtual void store(const ProbeHello& hello, ReceivedBatch&& batch, std::function<void(StoreResult)> stored) = 0;
 
   /// The probe's stream has ended and all its batches are answered.

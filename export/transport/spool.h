@@ -65,6 +65,9 @@ struct SpoolCounters {
 
 class Spool {
  public:
+  static constexpr std::size_t kPayloadBytesMax = 256u << 20;
+  static constexpr std::size_t kMarkBytesMax = 64u << 10;
+
   /// Opens the spool in `folder`, which is made (mode 0700) when missing. Fails in words when another process has it
   /// open, the file is damaged or of a newer version, or the folder cannot be written.
   [[nodiscard]] static base::Outcome<std::unique_ptr<Spool>> open(const std::string& folder, SpoolLimits limits);
@@ -77,9 +80,9 @@ class Spool {
   const std::string& instance() const;
   const std::string& folder() const;
 
-  /// Stores a batch of `records` records and `mark`, the caller's note of how far it has read (at most 64 KiB), in one
-  /// transaction: after kill -9 the mark says exactly what is stored. A failure (disk full) changes nothing and may be
-  /// tried again. A payload larger than bytes_max or 1 GiB fails.
+  /// Stores a batch of `records` records and `mark`, the caller's note of how far it has read (at most kMarkBytesMax),
+  /// in one transaction: after kill -9 the mark says exactly what is stored. A failure (disk full) changes nothing and
+  /// may be tried again. A payload larger than bytes_max or kPayloadBytesMax fails.
   [[nodiscard]] base::Outcome<Appended> append(std::string_view payload, std::uint32_t records, std::string_view mark);
 
   /// Stores the mark alone, for when what was read gave no records.
