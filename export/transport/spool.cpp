@@ -19,9 +19,10 @@ constexpr std::uint64_t kNumbersReserved = 1024;
 constexpr std::uint64_t kAsideBytesMax = 8u << 20;
 
 // The pages are large because payloads are; exclusive, because SpoolFolder locks already and it needs no shared memory.
+// Deleted pages are not overwritten (Debian's SQLite would), so that deleting needs next to no room.
 constexpr const char* kSetUp =
     "PRAGMA page_size=16384; PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=256;"
-    "PRAGMA journal_size_limit=8388608; PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY;";
+    "PRAGMA journal_size_limit=8388608; PRAGMA synchronous=NORMAL; PRAGMA secure_delete=OFF;";
 constexpr const char* kMake =
     "BEGIN; PRAGMA application_id=1213485904; PRAGMA user_version=1;"
     "CREATE TABLE state(id INTEGER PRIMARY KEY CHECK(id = 1), instance BLOB NOT NULL, boot BLOB NOT NULL,"
@@ -370,8 +371,8 @@ base::Outcome<void> Spool::Impl::acknowledge(std::uint64_t sequence) {
   };
   base::Outcome<void> done = transact("delete from", deletion);
   if (!done && full_ && folder_.give_free()) {
-    file_.run("PRAGMA wal_checkpoint(TRUNCATE)");
     done = transact("delete from", deletion);
+    file_.run("PRAGMA wal_checkpoint(TRUNCATE)");  // what it holds twice becomes room
   } else if (done) {
     folder_.put_aside(std::min(kAsideBytesMax, limits_.bytes_max / 8));
   }
