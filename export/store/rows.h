@@ -193,7 +193,7 @@ struct StoreCounters {
   std::uint64_t traces_expired = 0;
   std::uint64_t names_refused = 0;  ///< not in the dictionary, which is full
   std::uint64_t write_failures = 0;
-  std::uint64_t file_bytes = 0;  ///< now, the free pages within included, the log beside it not
+  std::uint64_t file_bytes = 0;  ///< now, free pages within included, the log beside it not
 };
 
 }  // namespace hoptap::exporting

@@ -10,6 +10,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -34,6 +35,9 @@ class Store {
   static constexpr int kSchemaVersion = 1;
   static constexpr std::size_t kRowsPerTransaction = 2048;
   static constexpr std::size_t kNamesMax = 1u << 20;
+  /// Failure::what of a query that took more than query_steps_max.
+  static constexpr std::string_view kQueryTooLong =
+      "the query looks at too many traces; ask for less time (from, to) or more closely";
   static constexpr std::size_t kNameBytesMax = 1024;  ///< longer ones are cut in the dictionary, not in the trace
 
   /// Makes the file or takes up an older one. Fails in words when another tracer has it open, when a newer hoptap made
@@ -91,7 +95,7 @@ class Store {
   [[nodiscard]] base::Outcome<std::vector<SegmentRow>> segments(const SpanFilter& filter);
   /// By name.
   [[nodiscard]] base::Outcome<std::vector<PointRow>> points();
-  /// Does not touch the disk.
+  /// Asks the disk for the file's size only.
   StoreCounters counters() const;
 
   const std::string& file() const;
