@@ -38,7 +38,9 @@ class LegKeeper : public flowtable::RecordSink {
 /// Empty when the captures cannot be read.
 inline DemoRun demo_run(const std::string& folder = HOPTAP_DEMO) {
   std::vector<std::string> files;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) files.push_back(entry.path().string());
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().extension() == ".pcap") files.push_back(entry.path().string());
+  }
   std::sort(files.begin(), files.end());
   DemoRun run;
   linker::PointTable points;
@@ -65,7 +67,7 @@ inline std::string encoded(const exporting::JudgedTrace& judged) {
   return std::string(base::as_text(bytes));
 }
 
-/// Rows of all traces, with the bytes that they borrow.
+/// Rows of all traces, which must outlive them, with the bytes that they borrow.
 struct DemoRows {
   std::vector<std::string> bytes;
   std::vector<exporting::TraceRow> rows;

@@ -161,7 +161,8 @@ TEST_F(StoreOfTraces, FiltersByDurationAndVerdict) {
 TEST_F(StoreOfTraces, ARevisionTakesThePlaceOfTheOneBefore) {
   JudgedTrace changed = demo().traces.front();
   changed.judgement.verdict.kind = linker::VerdictKind::kTransfer;
-  const DemoRows again({changed}, 2);
+  const std::vector<JudgedTrace> revised{changed};
+  const DemoRows again(revised, 2);
   ASSERT_TRUE(store_->put_traces({.put = again.rows, .remove = {}}));
   EXPECT_EQ(ids({}).size(), demo().traces.size());
   const auto trace = store_->trace(changed.trace.id);
