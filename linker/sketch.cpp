@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace hoptap::linker {
 namespace {
@@ -70,6 +71,18 @@ std::uint64_t Sketch::count_from(std::int64_t value_ns) const {
   std::uint64_t count = 0;
   for (std::size_t at = bucket > first_ ? bucket - first_ : 0; at < counts_.size(); ++at) count += counts_[at];
   return count;
+}
+
+std::optional<Sketch> Sketch::from_parts(std::uint64_t zeros, std::size_t first_bucket,
+                                         std::vector<std::uint32_t> counts) {
+  if (counts.size() > kBucketsMax || first_bucket > kBucketsMax - counts.size()) return std::nullopt;
+  Sketch sketch;
+  sketch.zeros_ = zeros;
+  sketch.first_ = first_bucket;
+  sketch.count_ = zeros;
+  for (const std::uint32_t count : counts) sketch.count_ += count;
+  sketch.counts_ = std::move(counts);
+  return sketch;
 }
 
 }  // namespace hoptap::linker

@@ -4,6 +4,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <vector>
 
 namespace hoptap::linker {
@@ -21,6 +23,14 @@ class Sketch {
   std::int64_t quantile_ns(double q) const;
   /// How many values are at least `value_ns` (> 0), to the precision of a bucket.
   std::uint64_t count_from(std::int64_t value_ns) const;
+
+  // What it is made of, for those who store it: values that count as 0, then counts of neighbouring buckets.
+  std::uint64_t zeros() const { return zeros_; }
+  std::size_t first_bucket() const { return first_; }
+  std::span<const std::uint32_t> counts() const { return counts_; }
+  /// The same sketch again; nothing when the buckets go beyond kBucketsMax.
+  static std::optional<Sketch> from_parts(std::uint64_t zeros, std::size_t first_bucket,
+                                          std::vector<std::uint32_t> counts);
 
  private:
   void grow_to(std::size_t bucket);

@@ -1,0 +1,148 @@
+// What a Store is made of. Private to export/store/.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "export/store/sqlite.h"
+#include "export/store/store.h"
+
+namespace hoptap::exporting {
+
+/// A lock that lets those who wait in, in the order they came: the ingest thread must not starve behind an engine that
+/// writes one chunk after the other.
+class Turns {
+ public:
+  void lock() {
+    std::unique_lock hold(mutex_);
+    const std::uint64_t mine = next_++;
+    changed_.wait(hold, [&] { return serving_ == mine; });
+  }
+  void unlock() {
+    {
+      const std::lock_guard hold(mutex_);
+      ++serving_;
+    }
+    changed_.notify_all();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::uint64_t next_ = 0;
+  std::uint64_t serving_ = 0;
+};
+
+/// Names and paths by number, for the connection that writes them. What it learned in a transaction that failed must be
+/// forgotten.
+class Dictionary {
+ public:
+  explicit Dictionary(Connection& connection) : connection_(connection) {}
+
+  void open();  ///< counts what is there; see the connection's outcome
+  /// 0 of an empty text; kNoName when the dictionary is full.
+  std::uint64_t name(std::string_view text);
+  std::uint64_t path(const linker::Trace& trace);
+  void forget();
+  std::uint64_t refused() const { return refused_; }
+
+  static constexpr std::uint64_t kNoName = ~std::uint64_t{0};
+
+ private:
+  static constexpr std::size_t kCachedMax = 1u << 16;
+  struct TextHash : std::hash<std::string_view> {
+    using is_transparent = void;
+  };
+
+  Connection& connection_;
+  std::unordered_map<std::string, std::uint64_t, TextHash, std::equal_to<>> names_;
+  std::map<std::pair<std::uint64_t, std::string>, std::uint64_t> paths_;
+  std::size_t stored_ = 0;
+  std::uint64_t refused_ = 0;
+};
+
+/// Connections to read over; who comes when all are in use waits.
+class ReadPool {
+ public:
+  class Lease {
+   public:
+    Lease(ReadPool& pool, std::unique_ptr<Connection> connection) : pool_(pool), connection_(std::move(connection)) {}
+    ~Lease() { pool_.give(std::move(connection_)); }
+    Lease(const Lease&) = delete;
+    Lease& operator=(const Lease&) = delete;
+    Connection& operator*() { return *connection_; }
+    Connection* operator->() { return connection_.get(); }
+
+   private:
+    ReadPool& pool_;
+    std::unique_ptr<Connection> connection_;
+  };
+
+  [[nodiscard]] base::Outcome<void> open(const std::string& file, std::size_t count);
+  Lease take(std::uint64_t steps_max);
+
+ private:
+  void give(std::unique_ptr<Connection> connection);
+
+  std::mutex mutex_;
+  std::condition_variable given_;
+  std::vector<std::unique_ptr<Connection>> idle_;
+};
+
+struct Store::Parts {
+  explicit Parts(StoreConfig chosen) : config(std::move(chosen)) {}
+  ~Parts();
+
+  [[nodiscard]] base::Outcome<void> lock_folder();
+  [[nodiscard]] base::Outcome<void> open();
+  [[nodiscard]] base::Outcome<void> count();
+  /// Runs the steps as a transaction over the engine's connection; needs `writing`.
+  template <class Steps>
+  base::Outcome<void> engine_transaction(std::string_view doing, Steps steps) {
+    base::Outcome<void> done = engine->transaction(doing, steps);
+    if (!done) {
+      names->forget();
+      note_failure();
+    }
+    return done;
+  }
+  void note_failure();
+  /// Adds to the counters under their lock.
+  template <class Change>
+  void change_counters(Change change) {
+    const std::lock_guard hold(counting);
+    change(counters);
+  }
+
+  StoreConfig config;
+  std::string file;
+  int lock = -1;
+  Turns writing;                       ///< whoever uses one of the next three
+  std::unique_ptr<Connection> inbox;   ///< every commit is on disk to stay
+  std::unique_ptr<Connection> engine;  ///< commits are on disk in order, the latest perhaps not yet
+  std::unique_ptr<Dictionary> names;
+  ReadPool readers;
+  mutable std::mutex counting;
+  StoreCounters counters;
+  std::map<std::string, std::uint64_t> duplicates;  ///< by instance; under `counting`
+};
+
+/// A name as the dictionary has it.
+inline std::string_view cut_name(std::string_view text) { return text.substr(0, Store::kNameBytesMax); }
+
+/// One zstd frame.
+std::string compress(base::Bytes bytes);
+/// Nothing of what is no frame, or would be larger than a trace can be.
+std::optional<std::vector<std::uint8_t>> decompress(std::string_view frame);
+
+tl::unexpected<base::Failure> damaged(const std::string& file, std::string_view what);
+
+}  // namespace hoptap::exporting
