@@ -14,7 +14,6 @@
 namespace hoptap::appliance {
 namespace {
 
-constexpr int kCompressionLevel = 3;
 constexpr std::chrono::milliseconds kNap{100};
 constexpr std::chrono::milliseconds kRetry{1000};  // after the disk would not take a batch
 
@@ -28,7 +27,7 @@ base::Outcome<std::unique_ptr<Probe>> Probe::start(const ProbeConfig& config) {
   if (auto opened = probe->open_captures(*inputs); !opened) return tl::unexpected(opened.error());
   exporting::SenderConfig sender = config.sender;
   sender.decompress = [](std::string_view payload) {
-    return exporting::decompress(payload, exporting::kBatchBytesMax);
+    return exporting::decompress(payload, exporting::batch_limit::kBatchBytes);
   };
   auto started = exporting::Sender::start(*probe->spool_, std::move(sender));
   if (!started) return tl::unexpected(started.error());
@@ -87,7 +86,7 @@ base::Outcome<void> Probe::open_captures(std::uint64_t inputs) {
 
 /// False when the person wants an end.
 bool Probe::put(const exporting::Batch& batch, const Watch& watch) {
-  const std::string payload = exporting::compress(exporting::encode_batch(batch), kCompressionLevel);
+  const std::string payload = exporting::compress(exporting::encode_batch(batch));
   const auto records = static_cast<std::uint32_t>(batch.hops.size() + batch.legs.size());
   while (watch(*this)) {
     const auto appended = spool_->append(payload, records, batcher_->mark().text());

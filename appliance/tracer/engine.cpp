@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t kBatchesAtOnce = 16;
 constexpr unsigned kIndexBits = 20;  // of a tag: the record's place in its batch; the rest is the batch's id
-static_assert(exporting::kBatchRecordsMax < 1u << kIndexBits);
+static_assert(exporting::batch_limit::kRecords < 1u << kIndexBits);
 
 std::uint64_t tag_of(std::uint64_t batch, std::size_t index) { return batch << kIndexBits | index; }
 

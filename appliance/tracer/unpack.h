@@ -14,7 +14,7 @@ namespace hoptap::appliance {
   if (coding == "identity") return exporting::decode_batch(payload);
   if (coding != "zstd")
     return tl::unexpected(base::Failure{"the coding '" + std::string(coding) + "' is not known here"});
-  const auto bytes = exporting::decompress(payload, exporting::kBatchBytesMax);
+  const auto bytes = exporting::decompress(payload, exporting::batch_limit::kBatchBytes);
   if (!bytes) return tl::unexpected(bytes.error());
   return exporting::decode_batch(*bytes);
 }
