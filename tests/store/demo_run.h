@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "appliance/analysis.h"
+#include "appliance/joined_run.h"
 #include "appliance/points.h"
 #include "appliance/replay.h"
 #include "export/store/rows.h"
@@ -22,16 +22,15 @@ struct DemoRun {
 
 class LegKeeper : public flowtable::RecordSink {
  public:
-  LegKeeper(appliance::Analysis& analysis, std::vector<flowtable::LegRecord>& legs)
-      : analysis_(analysis), legs_(legs) {}
-  void hop(flowtable::HopRecord&& record) override { analysis_.hop(std::move(record)); }
+  LegKeeper(appliance::JoinedRun& run, std::vector<flowtable::LegRecord>& legs) : run_(run), legs_(legs) {}
+  void hop(flowtable::HopRecord&& record) override { run_.hop(std::move(record)); }
   void leg(flowtable::LegRecord&& record) override {
     legs_.push_back(record);
-    analysis_.leg(std::move(record));
+    run_.leg(std::move(record));
   }
 
  private:
-  appliance::Analysis& analysis_;
+  appliance::JoinedRun& run_;
   std::vector<flowtable::LegRecord>& legs_;
 };
 
@@ -44,8 +43,9 @@ inline DemoRun demo_run(const std::string& folder = HOPTAP_DEMO) {
   std::sort(files.begin(), files.end());
   DemoRun run;
   linker::PointTable points;
-  appliance::Analysis analysis(points, {});
-  LegKeeper sink(analysis, run.legs);
+  appliance::Analysis analysis(points);
+  appliance::JoinedRun joined(analysis, {});
+  LegKeeper sink(joined, run.legs);
   auto replay = appliance::Replay::open(files, {}, sink);
   if (!replay) return run;
   while (replay->step()) {
@@ -54,6 +54,7 @@ inline DemoRun demo_run(const std::string& folder = HOPTAP_DEMO) {
   for (std::size_t at = 0; at < files.size(); ++at) {
     points.add({replay->feeds()[at]->point_base(), names[at], appliance::role_of_name(names[at]), {}});
   }
+  joined.finish();
   const auto verdict = analysis.finish([&](const linker::Trace& trace, const linker::Judgement& judgement) {
     run.traces.push_back({trace, judgement});
   });
