@@ -9,7 +9,7 @@
 namespace hoptap::exporting {
 namespace {
 
-constexpr std::size_t kVantageBytesMax = 4096;
+constexpr std::size_t kVantageBytesMax = 16u << 10;
 constexpr std::size_t kAddressesMax = 8 * batch_limit::kRecords;
 
 template <class Columns, class Row>

@@ -158,12 +158,14 @@ class BatchReader {
     visit_leg(legs_, leg, connections_[number], past_.leg, past_.connections[number]);
   }
   std::size_t take_connection(ColumnReader& columns, int column) {
-    const std::uint64_t back = columns.take(column);
-    if (back > used_ || (back == 0 && used_ == connections_.size())) {
+    const std::uint64_t number = coding::from_reference(columns.take(column), past_.connection, used_);
+    if (number > used_ || number >= connections_.size()) {
       columns.refuse(column, "names a connection that is not there");
       return 0;
     }
-    return back == 0 ? used_++ : used_ - back;
+    if (number == used_) ++used_;
+    past_.connection = number;
+    return number;
   }
   /// Identifiers of a kind that this version does not know are left out.
   void take_ids(flowtable::HopRecord& hop) {

@@ -66,7 +66,8 @@ class BatchWriter {
     const std::uint32_t used = connections_.size();
     const std::uint32_t number = connections_.find(record);
     if (number == used) past_.connections.emplace_back();
-    columns.put(column, used - number);
+    columns.put(column, coding::reference(number, past_.connection, used));
+    past_.connection = number;
     return number;
   }
   void put_ids(const flowtable::HopRecord& hop) {

@@ -72,6 +72,7 @@ struct BatchPast {
   RowPast row;
   LegPast leg;
   std::vector<ConnectionPast> connections;
+  std::uint64_t connection = UINT64_MAX;      ///< of the row before
   std::vector<std::uint64_t> next_record_id;  ///< by point
 };
 

@@ -119,7 +119,6 @@ template <class Columns, class Reset>
 void visit_reset(Columns& columns, Reset& reset, std::uint64_t expected_ns) {
   using Number = hoptap::v1::ResetColumns;
   columns.time(Number::kTimeNsFieldNumber, reset.time_ns, expected_ns);
-  if (!reset.seen()) return;
   columns.plain(Number::kIpIdFieldNumber, reset.ip_id);
   columns.plain(Number::kTtlFieldNumber, reset.ttl);
   columns.difference(Number::kUsualTtlFieldNumber, reset.usual_ttl, reset.ttl);

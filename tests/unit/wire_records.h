@@ -1,0 +1,197 @@
+// Record batches for tests: full, random and extreme ones, and their comparison field by field. For tests only.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/hash.h"
+#include "export/wire/batch.h"
+#include "flowtable/record_codec.h"
+
+namespace hoptap::test {
+
+using exporting::Batch;
+using flowtable::HopRecord;
+using flowtable::LegRecord;
+using flowtable::MessageRecord;
+
+/// Numbers of all sizes, with the extremes and small ones often. The same for the same seed.
+class AnyNumber {
+ public:
+  explicit AnyNumber(std::uint64_t seed) : state_(seed << 32) {}
+  std::uint64_t bits() { return base::hash_values(state_++, 5); }
+  std::uint64_t below(std::uint64_t limit) { return bits() % limit; }
+  template <class Number>
+  void fill(Number& number) {
+    switch (below(5)) {
+      case 0: number = 0; break;
+      case 1: number = static_cast<Number>(-1); break;
+      case 2: number = static_cast<Number>(below(4)); break;
+      case 3: number = static_cast<Number>(std::uint64_t{1} << (8 * sizeof(Number) - 1)); break;
+      default: number = static_cast<Number>(bits() >> below(64)); break;
+    }
+  }
+  template <class... Numbers>
+  void fill_all(Numbers&... numbers) {
+    (fill(numbers), ...);
+  }
+  std::string text() {
+    std::string text(below(4) == 0 ? below(300) : below(3), '\0');
+    for (char& character : text) character = static_cast<char>(bits());
+    return text;
+  }
+
+ private:
+  std::uint64_t state_;
+};
+
+inline void fill(AnyNumber& any, base::Endpoint& endpoint) {
+  const std::uint64_t value = any.below(3);
+  endpoint.address = value == 0 ? base::IpAddress{} : endpoint.address;
+  for (std::uint8_t& byte : endpoint.address.bytes)
+    if (value == 1) byte = static_cast<std::uint8_t>(any.below(2) * 255);
+  const std::array<std::uint8_t, 4> v4{10, 0, 0, static_cast<std::uint8_t>(any.bits())};
+  if (value == 2) endpoint.address = base::IpAddress::from(v4);
+  any.fill(endpoint.port);
+}
+
+inline void fill(AnyNumber& any, flowtable::Vantage& vantage) {
+  for (std::uint8_t& byte : vantage.link.source.bytes) any.fill(byte);
+  if (any.below(2) == 0) vantage.link.target = vantage.link.source;
+  if (any.below(2) == 0) any.fill_all(vantage.link.vlans[0], vantage.link.vlans[1], vantage.link.interface_index);
+  vantage.link.vlan_count = static_cast<std::uint8_t>(any.below(3));
+  vantage.tunnels.depth = static_cast<std::uint8_t>(any.below(5));
+  for (std::size_t at = 0; at < vantage.tunnels.depth; ++at) {
+    base::Tunnel& layer = vantage.tunnels.layers[at];
+    layer.type = static_cast<base::TunnelType>(any.below(5));
+    any.fill_all(layer.id, layer.source.bytes[3], layer.target.bytes[15]);
+  }
+}
+
+inline void fill(AnyNumber& any, MessageRecord& message) {
+  if (any.below(8) == 0) return;  // not seen
+  any.fill_all(message.first_ns, message.last_ns, message.last_copy_ns, message.ack_ns, message.ack_wait_ns,
+               message.ack_release_ns, message.bytes, message.head_hash, message.sequence, message.end_sequence,
+               message.tsval, message.tsecr, message.ip_id, message.ttl, message.copies, message.retransmissions,
+               message.out_of_order, message.duplicate_acks, message.sack_blocks, message.unseen_bytes,
+               message.zero_window_ns);
+  for (std::size_t at = 0; at < message.copies && at < message.copy.size(); ++at)
+    any.fill_all(message.copy[at].delay_ns, message.copy[at].tsval, message.copy[at].ip_id);
+}
+
+inline void fill(AnyNumber& any, flowtable::Reset& reset) {
+  any.fill(reset.time_ns);
+  if (reset.seen()) any.fill_all(reset.ip_id, reset.ttl, reset.usual_ttl);
+}
+
+template <class Record>
+void fill_connection(AnyNumber& any, Record& record, std::size_t points) {
+  record.point = static_cast<std::uint32_t>(any.below(points));
+  any.fill_all(record.leg_id, record.transport, record.client_isn, record.server_isn);
+  fill(any, record.client);
+  fill(any, record.server);
+  fill(any, record.vantage);
+}
+
+inline HopRecord any_hop(AnyNumber& any, std::size_t points) {
+  HopRecord record;
+  fill_connection(any, record, points);
+  any.fill_all(record.record_id, record.flags, record.closing, record.status, record.key, record.canonical_hash);
+  record.has_status = any.below(2) == 0;
+  fill(any, record.request);
+  fill(any, record.response);
+  fill(any, record.to_server_reset);
+  fill(any, record.to_client_reset);
+  for (std::string* text : {&record.protocol, &record.method, &record.resource, &record.endpoint}) *text = any.text();
+  for (std::uint64_t count = any.below(4); count > 0; --count)
+    record.ids.push_back({static_cast<flowtable::IdKind>(any.below(6)), any.below(2) == 0, any.text()});
+  return record;
+}
+
+inline void fill(AnyNumber& any, LegRecord::Direction& direction) {
+  any.fill_all(direction.packets, direction.bytes, direction.unseen_bytes, direction.acknowledged_bytes,
+               direction.retransmissions, direction.out_of_order, direction.syn_copies, direction.duplicates_removed,
+               direction.ttl);
+}
+
+inline LegRecord any_leg(AnyNumber& any, std::size_t points) {
+  LegRecord record;
+  fill_connection(any, record, points);
+  any.fill_all(record.flags, record.closing, record.first_ns, record.last_ns, record.syn_ns, record.syn_ack_ns,
+               record.ack_ns, record.syn_fingerprint, record.exchanges);
+  record.close = static_cast<flowtable::CloseType>(any.below(6));
+  record.protocol = any.text();
+  fill(any, record.to_server);
+  fill(any, record.to_client);
+  return record;
+}
+
+/// Some records share a connection, some repeat another.
+inline Batch any_batch(std::uint64_t seed) {
+  AnyNumber any(seed);
+  Batch batch;
+  const std::size_t points = 1 + any.below(3);
+  for (std::size_t at = 0; at < points; ++at) {
+    exporting::BatchPoint point{.name = any.text(), .role = any.text(), .ended = any.below(2) == 0};
+    any.fill_all(point.reached_ns, point.packets);
+    if (any.below(2) == 0) any.fill(point.order.emplace());
+    if (any.below(2) == 0) any.fill(point.lost_packets.emplace());
+    batch.points.push_back(point);
+  }
+  for (std::uint64_t count = any.below(20); count > 0; --count) {
+    HopRecord hop = any_hop(any, points);
+    if (!batch.hops.empty() && any.below(2) == 0) {
+      const HopRecord& earlier = batch.hops[any.below(batch.hops.size())];
+      HopRecord next = earlier;
+      next.request = hop.request;
+      next.resource = hop.resource;
+      hop = next;
+    }
+    batch.hops.push_back(hop);
+  }
+  for (std::uint64_t count = any.below(8); count > 0; --count) batch.legs.push_back(any_leg(any, points));
+  return batch;
+}
+
+inline std::vector<std::uint8_t> bytes_of(const HopRecord& record) {
+  std::vector<std::uint8_t> bytes;
+  flowtable::encode(record, bytes);
+  return bytes;
+}
+
+inline auto fields_of(const LegRecord::Direction& way) {
+  return std::tie(way.packets, way.bytes, way.unseen_bytes, way.acknowledged_bytes, way.retransmissions,
+                  way.out_of_order, way.syn_copies, way.duplicates_removed, way.ttl);
+}
+
+inline auto fields_of(const base::Link& link) {
+  return std::tie(link.source, link.target, link.vlans, link.vlan_count, link.interface_index);
+}
+
+inline auto fields_of(const LegRecord& leg) {
+  return std::tie(leg.point, leg.leg_id, leg.flags, leg.transport, leg.closing, leg.close, leg.client, leg.server,
+                  leg.vantage.tunnels, leg.client_isn, leg.server_isn, leg.first_ns, leg.last_ns, leg.syn_ns,
+                  leg.syn_ack_ns, leg.ack_ns, leg.syn_fingerprint, leg.exchanges, leg.protocol);
+}
+
+inline void expect_same(const Batch& left, const Batch& right) {
+  EXPECT_EQ(left.points, right.points);
+  ASSERT_EQ(left.hops.size(), right.hops.size());
+  ASSERT_EQ(left.legs.size(), right.legs.size());
+  for (std::size_t at = 0; at < left.hops.size(); ++at)
+    EXPECT_EQ(bytes_of(left.hops[at]), bytes_of(right.hops[at])) << "hop " << at;
+  for (std::size_t at = 0; at < left.legs.size(); ++at) {
+    const LegRecord& a = left.legs[at];
+    const LegRecord& b = right.legs[at];
+    EXPECT_EQ(fields_of(a), fields_of(b)) << "leg " << at;
+    EXPECT_EQ(fields_of(a.vantage.link), fields_of(b.vantage.link)) << "leg " << at;
+    EXPECT_EQ(fields_of(a.to_server), fields_of(b.to_server)) << "leg " << at;
+    EXPECT_EQ(fields_of(a.to_client), fields_of(b.to_client)) << "leg " << at;
+  }
+}
+
+}  // namespace hoptap::test
