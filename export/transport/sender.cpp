@@ -31,7 +31,8 @@ class Sender::Impl {
   }
   bool drain(std::chrono::milliseconds longest) {
     std::unique_lock lock(shared_.mutex);
-    return shared_.acknowledged.wait_for(lock, longest, [this] { return spool_.counters().waiting_batches == 0; });
+    return shared_.acknowledged.wait_for(
+        lock, longest, [this] { return shared_.status.in_flight == 0 && spool_.counters().waiting_batches == 0; });
   }
 
  private:
