@@ -9,6 +9,7 @@ enum ExitCode : int {
   kWrongUsage = 2,    ///< options that make no sense, a scenario that makes none
   kCannotRead = 3,    ///< a file cannot be opened, a capture is none
   kCannotWrite = 4,   ///< output or temporary files cannot be written
+  kCannotReach = 5,   ///< no tracer answers, or it cannot
 };
 
 }  // namespace hoptap::appliance

@@ -1,0 +1,40 @@
+// What each path of the API answers. Private to appliance/http/.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "appliance/http/query.h"
+#include "appliance/http/router.h"
+#include "export/text.h"
+
+namespace hoptap::appliance {
+
+enum class Format : std::uint8_t { kJson, kLines, kText };
+
+/// A request that has been routed. Parameters are complained of in `query`; an answer that finds a complaint is not
+/// used.
+struct Asked {
+  const HttpSources& sources;
+  Query& query;
+  std::string_view id;  ///< the last part of the path, where that is one
+  Format format = Format::kJson;
+  exporting::TextStyle style;
+};
+
+HttpResponse answer_traces(const Asked& asked);
+HttpResponse answer_trace(const Asked& asked);
+HttpResponse answer_segments(const Asked& asked);
+HttpResponse answer_verdicts(const Asked& asked);
+HttpResponse answer_points(const Asked& asked);
+HttpResponse answer_status(const Asked& asked);
+HttpResponse answer_health(const Asked& asked);
+HttpResponse answer_metrics(const Asked& asked);
+
+/// Prometheus text exposition format 0.0.4.
+std::string metrics_text(const std::vector<Metric>& metrics);
+std::vector<Metric> store_metrics(const exporting::StoreCounters& counters);
+
+extern const std::string_view kOpenApi;  ///< docs/openapi.yaml
+
+}  // namespace hoptap::appliance
