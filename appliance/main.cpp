@@ -6,8 +6,11 @@
 #include <exception>
 #include <string>
 
+#include "appliance/clients.h"
 #include "appliance/exit_code.h"
 #include "appliance/options.h"
+#include "appliance/probe/command.h"
+#include "appliance/tracer/command.h"
 
 namespace hoptap::appliance {
 namespace {
@@ -105,6 +108,16 @@ int run(int count, char** arguments) {
 
   ForgeOptions forge;
   const CLI::App* forge_command = add_forge(app, forge);
+  ProbeOptions probe;
+  const CLI::App* probe_command = add_probe(app, probe);
+  TracerOptions tracer;
+  const CLI::App* tracer_command = add_tracer(app, tracer);
+  TracesOptions traces;
+  const CLI::App* traces_command = add_traces(app, traces);
+  VerdictsOptions verdicts;
+  const CLI::App* verdicts_command = add_verdicts(app, verdicts);
+  PointsOptions point_list;
+  const CLI::App* points_command = add_points(app, point_list);
 
   try {
     app.parse(count, arguments);
@@ -112,6 +125,11 @@ int run(int count, char** arguments) {
     return app.exit(error) == 0 ? kDone : kWrongUsage;
   }
   if (forge_command->parsed()) return run_forge(forge);
+  if (probe_command->parsed()) return run_probe(probe);
+  if (tracer_command->parsed()) return run_tracer(tracer);
+  if (traces_command->parsed()) return run_traces(traces);
+  if (verdicts_command->parsed()) return run_verdicts(verdicts);
+  if (points_command->parsed()) return run_points(point_list);
   return path_command->parsed() ? run_path(path) : run_records(records);
 }
 

@@ -1,5 +1,6 @@
 #include "appliance/http/query.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
