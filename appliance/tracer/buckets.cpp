@@ -14,6 +14,7 @@ bool has_segment(const linker::Trace& trace, const linker::Loss& loss) { return 
 void Buckets::begin() {
   next_.clear();
   round_.clear();
+  open_.clear();
 }
 
 const Buckets::Sums& Buckets::final_of(std::uint64_t bucket) {
@@ -31,6 +32,7 @@ void Buckets::add(const linker::Trace& trace, const linker::Judgement& judgement
   auto round = round_.find(bucket);
   if (round == round_.end()) round = round_.emplace(bucket, final_of(bucket)).first;
   add_to(round->second, trace, judgement);
+  if (!last) open_.insert(bucket);
   if (!last) return;
   auto next = next_.find(bucket);
   if (next == next_.end()) next = next_.emplace(bucket, final_of(bucket)).first;
@@ -38,6 +40,7 @@ void Buckets::add(const linker::Trace& trace, const linker::Judgement& judgement
 }
 
 void Buckets::add_to(Sums& sums, const linker::Trace& trace, const linker::Judgement& judgement) const {
+  ++sums.traces;
   sums.judge.add(trace, judgement);
   const std::uint64_t start_ns = exporting::start_ns(trace) / length_ns_ * length_ns_;
   const auto row_of = [&](PartKind kind, const std::string& from, const std::string& to) -> exporting::SegmentRow& {
@@ -62,10 +65,20 @@ void Buckets::add_to(Sums& sums, const linker::Trace& trace, const linker::Judge
   }
 }
 
+std::vector<std::uint64_t> Buckets::starts() {
+  for (const std::uint64_t bucket : before_) {
+    if (round_.count(bucket) == 0) round_.emplace(bucket, final_of(bucket));
+  }
+  std::vector<std::uint64_t> starts;
+  for (const auto& [bucket, sums] : round_) starts.push_back(bucket * length_ns_);
+  return starts;
+}
+
 std::vector<exporting::WindowRow> Buckets::windows() const {
   std::vector<exporting::WindowRow> rows;
-  for (const auto& [bucket, sums] : round_)
-    rows.push_back({bucket * length_ns_, (bucket + 1) * length_ns_, sums.judge.finish(), false});
+  for (const auto& [bucket, sums] : round_) {
+    if (sums.traces > 0) rows.push_back({bucket * length_ns_, (bucket + 1) * length_ns_, sums.judge.finish(), false});
+  }
   return rows;
 }
 
@@ -78,6 +91,7 @@ std::vector<exporting::SegmentRow> Buckets::segments() const {
 }
 
 void Buckets::commit() {
+  before_ = open_;
   for (auto& [bucket, sums] : next_) final_[bucket] = std::move(sums);
   next_.clear();
   while (final_.size() > kFinalMax) final_.erase(final_.begin());

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -31,7 +32,9 @@ class Buckets {
   void begin();
   /// @param last  the trace becomes final with this round
   void add(const linker::Trace& trace, const linker::Judgement& judgement, bool last);
-  /// Of all stretches that the round had traces of.
+  /// After the last trace: the stretches that the round had traces of, or that the one before had and this has not.
+  std::vector<std::uint64_t> starts();
+  /// Of these stretches.
   std::vector<exporting::WindowRow> windows() const;
   std::vector<exporting::SegmentRow> segments() const;
   /// The round is stored: what became final stays.
@@ -40,6 +43,7 @@ class Buckets {
  private:
   using SegmentKey = std::tuple<linker::PartKind, std::string, std::string>;
   struct Sums {
+    std::uint64_t traces = 0;
     linker::RunJudge judge;
     std::map<SegmentKey, exporting::SegmentRow> segments;
   };
@@ -50,6 +54,8 @@ class Buckets {
   Recall recall_;
   std::map<std::uint64_t, Sums> final_;  ///< by start / length: final traces
   std::map<std::uint64_t, Sums> next_;   ///< the same with those that become final in this round
+  std::set<std::uint64_t> before_;       ///< stretches that had open traces in the last round
+  std::set<std::uint64_t> open_;         ///< and in this one
   std::map<std::uint64_t, Sums> round_;  ///< with the open ones too
 };
 

@@ -153,10 +153,12 @@ base::Outcome<void> Engine::round(bool all) {
 
 base::Outcome<void> Engine::put_summaries(const linker::RunVerdict& verdict, const KnownPoints::Ordered& points,
                                           const linker::RunModel& model, const linker::ClockBounds& clocks) {
+  const std::vector<std::uint64_t> starts = buckets_.starts();
   std::vector<exporting::WindowRow> windows = buckets_.windows();
   if (!windows.empty()) windows.push_back({windows.front().start_ns, windows.back().end_ns, verdict, true});
-  if (auto put = store_.put_windows(windows); !put) return put;
-  if (auto put = store_.put_segments(buckets_.segments()); !put) return put;
+  const std::vector<exporting::SegmentRow> segments = buckets_.segments();
+  auto put = store_.put_stretches({.starts_ns = starts, .windows = windows, .segments = segments});
+  if (!put) return put;
   return store_.put_points(point_rows(points_, points, model, clocks));
 }
 

@@ -162,6 +162,13 @@ struct PointRow {
   std::vector<std::string> towards_server;
 };
 
+/// What is known now of some stretches of time. Borrows.
+struct Stretches {
+  std::span<const std::uint64_t> starts_ns;  ///< of all that are given; one without rows is known to be empty
+  std::span<const WindowRow> windows;
+  std::span<const SegmentRow> segments;
+};
+
 /// Borrows.
 struct LegRow {
   const flowtable::LegRecord* leg = nullptr;

@@ -64,10 +64,9 @@ class Store {
   /// not wait long. All put traces are open until finish().
   [[nodiscard]] base::Outcome<void> put_traces(const Settled& settled);
   [[nodiscard]] base::Outcome<std::vector<OpenTrace>> open_traces();
-  /// In place of rows with the same start; the recent one in place of the recent one.
-  [[nodiscard]] base::Outcome<void> put_windows(std::span<const WindowRow> rows);
-  /// In place of rows with the same bucket, kind and points.
-  [[nodiscard]] base::Outcome<void> put_segments(std::span<const SegmentRow> rows);
+  /// One transaction: in place of all windows and segments that begin at the stretches' starts, and of the recent row
+  /// when there is one.
+  [[nodiscard]] base::Outcome<void> put_stretches(const Stretches& stretches);
   /// In place of rows with the same name and probe.
   [[nodiscard]] base::Outcome<void> put_points(std::span<const PointRow> rows);
   /// In place of rows with the same point and leg id.

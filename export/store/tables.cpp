@@ -61,6 +61,15 @@ std::vector<std::string> read_list(std::string_view text) {
   return names;
 }
 
+void put_window(Connection& engine, const WindowRow& row) {
+  const std::string verdict = encoded(row.verdict);
+  engine.prepare("INSERT OR REPLACE INTO window(start_ns, end_ns, verdict) VALUES(?, ?, ?)")
+      .signed_number(row.recent ? kRecent : sortable(row.start_ns))
+      .signed_number(sortable(row.end_ns))
+      .bytes(verdict)
+      .run();
+}
+
 void put_segment(Connection& engine, Dictionary& names, const SegmentRow& row) {
   const std::string times = encoded(row.times);
   const std::uint64_t from = names.name(row.from);
@@ -163,19 +172,17 @@ void read_segment(const Statement& find, SegmentRow& row) {
 
 }  // namespace
 
-base::Outcome<void> Store::put_windows(std::span<const WindowRow> rows) {
-  return put_rows(*parts_, "store verdicts", rows, [](Connection& engine, Dictionary&, const WindowRow& row) {
-    const std::string verdict = encoded(row.verdict);
-    engine.prepare("INSERT OR REPLACE INTO window(start_ns, end_ns, verdict) VALUES(?, ?, ?)")
-        .signed_number(row.recent ? kRecent : sortable(row.start_ns))
-        .signed_number(sortable(row.end_ns))
-        .bytes(verdict)
-        .run();
+base::Outcome<void> Store::put_stretches(const Stretches& stretches) {
+  const std::lock_guard turn(parts_->writing);
+  return parts_->engine_transaction("store verdicts", [&] {
+    Connection& engine = *parts_->engine;
+    for (const std::uint64_t start_ns : stretches.starts_ns) {
+      engine.prepare("DELETE FROM window WHERE start_ns = ?").signed_number(sortable(start_ns)).run();
+      engine.prepare("DELETE FROM segment WHERE bucket_start_ns = ?").signed_number(sortable(start_ns)).run();
+    }
+    for (const WindowRow& row : stretches.windows) put_window(engine, row);
+    for (const SegmentRow& row : stretches.segments) put_segment(engine, *parts_->names, row);
   });
-}
-
-base::Outcome<void> Store::put_segments(std::span<const SegmentRow> rows) {
-  return put_rows(*parts_, "store segments", rows, put_segment);
 }
 
 base::Outcome<void> Store::put_points(std::span<const PointRow> rows) {

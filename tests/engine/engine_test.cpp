@@ -111,6 +111,25 @@ TEST(Engine, IsMadeAnewFromTheStoreAtAnyMoment) {
   EXPECT_EQ(traces_of(*store), expected_traces(scenario, records));
 }
 
+TEST(Engine, ARoundAfterARestartTakesNothingAway) {
+  const Scenario scenario = faulty();
+  const std::vector<HopRecord> records = records_of(scenario);
+  const Scratch scratch;
+  auto store = open_store(scratch);
+  for (const Parcel& parcel : parcels_of(scenario, records, 50)) deliver(*store, parcel);
+  {
+    Engine engine(*store, {});
+    settle(engine);
+  }
+  EngineConfig config;
+  config.window.rest_ticks = 3600;  // nothing is at rest yet
+  Engine engine(*store, config);
+  ASSERT_TRUE(engine.recover());
+  read_all(engine);
+  ASSERT_TRUE(engine.round(false));
+  EXPECT_EQ(traces_of(*store), expected_traces(scenario, records));
+}
+
 TEST(Engine, WhatIsLetGoIsFinalCountedOnceAndLeavesTheInbox) {
   Scenario scenario = faulty();
   scenario.requests = 800;

@@ -71,8 +71,9 @@ TEST(Retention, DeletesTheOldestWhenThereIsTooMuchAndGivesSpaceBack) {
 TEST(Retention, ForgetsOldVerdictsSegmentsAndLegs) {
   const TestFolder folder;
   const auto store = store_of(folder, {.age_s = 100}, 1);
-  ASSERT_TRUE(store->put_windows(std::vector<WindowRow>{{kSecond, 2 * kSecond, {}}, {0, 0, {}, true}}));
-  ASSERT_TRUE(store->put_segments(std::vector<SegmentRow>{{kSecond, kSecond, {}, "a", "b", {}, 0, 0, 0}}));
+  const std::vector<WindowRow> windows{{kSecond, 2 * kSecond, {}}, {0, 0, {}, true}};
+  const std::vector<SegmentRow> segments{{kSecond, kSecond, {}, "a", "b", {}, 0, 0, 0}};
+  ASSERT_TRUE(store->put_stretches({.windows = windows, .segments = segments}));
   EXPECT_EQ(store->windows({})->size(), 2u);
   ASSERT_TRUE(store->retain(1000 * kSecond));
   EXPECT_EQ(store->windows({})->size(), 1u) << "the recent one stays";

@@ -214,9 +214,9 @@ TEST_F(StoreOfTraces, AQueryThatTakesTooLongIsRefused) {
 TEST_F(StoreOfTraces, KeepsVerdictsSegmentsPointsAndLegs) {
   linker::RunVerdict verdict = demo().verdict;
   const std::vector<WindowRow> windows{{10, 20, verdict}, {20, 30, verdict}, {0, 0, verdict, true}};
-  ASSERT_TRUE(store_->put_windows(windows));
+  ASSERT_TRUE(store_->put_stretches({.windows = windows}));
   verdict.text = "changed";
-  ASSERT_TRUE(store_->put_windows(std::vector<WindowRow>{{20, 30, verdict}}));
+  ASSERT_TRUE(store_->put_stretches({.windows = std::vector<WindowRow>{{20, 30, verdict}}}));
   const auto read = store_->windows({});
   ASSERT_EQ(read->size(), 3u);
   EXPECT_TRUE((*read)[0].recent);
@@ -228,9 +228,14 @@ TEST_F(StoreOfTraces, KeepsVerdictsSegmentsPointsAndLegs) {
   const auto segment = [&](std::uint64_t start, const char* from, const char* to) {
     return SegmentRow{start, 10, linker::PartKind::kSegment, from, to, times, 1, 2, 2.5};
   };
-  ASSERT_TRUE(store_->put_segments(std::vector{segment(10, "a", "b"), segment(20, "a", "b"), segment(20, "b", "c")}));
-  ASSERT_TRUE(store_->put_segments(std::vector{segment(20, "a", "b")}));
+  const std::vector segments{segment(10, "a", "b"), segment(20, "a", "b"), segment(20, "b", "c"),
+                             segment(20, "b", "d")};
+  ASSERT_TRUE(store_->put_stretches({.segments = segments}));
+  EXPECT_EQ(store_->segments({})->size(), 4u);
+  const std::vector<std::uint64_t> starts{20};  // what is not given anew is no more
+  ASSERT_TRUE(store_->put_stretches({.starts_ns = starts, .segments = std::span(segments).subspan(1, 2)}));
   EXPECT_EQ(store_->segments({})->size(), 3u);
+  EXPECT_EQ(store_->windows({})->size(), 2u);
   const auto one = store_->segments({.from_ns = 15, .segment_from = "a", .segment_to = "b"});
   ASSERT_EQ(one->size(), 1u);
   EXPECT_EQ(one->front().losses, 2.5);

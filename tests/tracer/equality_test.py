@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""Captures through probes and a tracer, separate processes: the answer is that of `hoptap path` on the same captures.
+
+    equality_test.py --hoptap PATH --pcaps FOLDER
+
+For the lab's captures and some of the forge's: all probes at once; one after the other in a random order, so that the
+first has ended long before the last begins; probes and tracer killed and started again in the middle; one point up to
+60 s of traffic behind the others.
+"""
+
+import argparse
+import json
+import pathlib
+import random
+import subprocess
+import sys
+import tempfile
+import time
+
+import site_of_test as site
+
+SLOW = "collect: {bytes_per_second_max: 60000}\n"
+
+
+
+def forge(hoptap, folder, name, requests, rate, extra):
+    """Captures of five points with a fault; the example of the forge with another traffic and clock."""
+    import yaml  # of Debian's python3-yaml
+    scenario = yaml.safe_load(subprocess.run([hoptap, "forge", "--example"], stdout=subprocess.PIPE, check=True).stdout)
+    scenario["name"] = name
+    scenario["traffic"].update(requests=requests, rate_per_s=rate, **extra)
+    (folder / f"{name}.yaml").write_text(json.dumps(scenario))
+    subprocess.run([hoptap, "forge", folder / f"{name}.yaml", "--out", folder / name], check=True,
+                   stdout=subprocess.DEVNULL)
+    return site.points_of(folder / name / "captures")
+
+
+class Trial:
+    """One way for the records to arrive."""
+
+    def __init__(self, hoptap, folder, captures, config=""):
+        self.hoptap, self.folder, self.captures = hoptap, folder, captures
+        self.tracer = site.Tracer(hoptap, folder, config)
+
+    def probe(self, at, *options):
+        capture, point = self.captures[at]
+        return site.Probe(self.hoptap, self.tracer.collector, self.folder / point, point, [(capture, point)], *options)
+
+    def all_at_once(self, dice):
+        probes = [self.probe(at).start() for at in range(len(self.captures))]
+        for probe in probes:
+            probe.wait()
+
+    def one_after_the_other(self, dice):
+        for at in dice.sample(range(len(self.captures)), len(self.captures)):
+            self.probe(at).start().wait()
+            if dice.random() < 0.3:
+                self.tracer.wait_until_settled()
+
+    def with_restarts(self, dice):
+        """Probes are killed and started again twice each, the tracer three times."""
+        probes = [self.probe(at).start() for at in range(len(self.captures))]
+        for turn in range(2 * len(probes)):
+            time.sleep(dice.uniform(0.02, 0.1))
+            probe = probes[turn % len(probes)]
+            if probe.process.poll() is None:
+                probe.kill()
+                probe.start()
+            if turn % 5 == 2:
+                self.tracer.kill()
+                self.tracer.start()
+        for probe in probes:
+            probe.wait()
+
+    def one_far_behind(self, dice):
+        late = dice.randrange(len(self.captures))
+        for at in range(len(self.captures)):
+            if at != late:
+                self.probe(at).start().wait()
+        self.tracer.wait_until_settled()
+        self.probe(late).start().wait()
+
+    def judge(self, expected):
+        """Differences to the offline answer, in words."""
+        self.tracer.wait_until_settled()
+        found = site.differences(expected["trace"], self.tracer.traces())
+        verdicts = [one for one in self.tracer.get("verdicts")["verdicts"] if one["scope"] == "run"]
+        if verdicts != expected["verdict"]:
+            found.append(f"the verdict differs: {verdicts} and {expected['verdict']}")
+        found += segment_differences(expected["trace"], self.tracer.get("segments", limit=1000)["segments"])
+        status = self.tracer.get("status")
+        if status["late_records"]:
+            found.append(f"{status['late_records']} records were late")
+        return found
+
+
+def segment_differences(traces, rows):
+    """Counts and lost copies of each part of the paths, summed over time."""
+    def sums(parts):
+        total = {}
+        for key, count, request, response in parts:
+            one = total.setdefault(key, [0, 0, 0])
+            one[0], one[1], one[2] = one[0] + count, one[1] + request, one[2] + response
+        return total
+
+    expected = sums(((part["kind"], part.get("from", part.get("sender", part.get("at"))), part.get("to", part.get("at"))),
+                     1, part.get("request_copies_lost", 0), part.get("response_copies_lost", 0))
+                    for trace in traces for part in trace["parts"])
+    api = sums(((row["kind"], row["from"], row["to"]), row["requests"], row["request_copies_lost"],
+                row["response_copies_lost"]) for row in rows)
+    api = {key: value for key, value in api.items() if value[0]}
+    return [] if api == expected else [f"segments differ: {sorted(set(map(str, api.items())) ^ set(map(str, expected.items())))[:4]}"]
+
+
+def main():
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("--hoptap", required=True)
+    words.add_argument("--pcaps", required=True, type=pathlib.Path)
+    words.add_argument("--seed", type=int, default=1)
+    options = words.parse_args()
+    failures = 0
+    with tempfile.TemporaryDirectory(prefix="hoptap-equality-") as scratch:
+        folder = pathlib.Path(scratch)
+        sets = {
+            "lab": site.points_of(options.pcaps / "lab" / "demo" / "captures"),
+            "forge": forge(options.hoptap, folder, "quick", 600, 200, {}),
+            "forge, 60 s": forge(options.hoptap, folder, "long", 900, 15, {}),
+        }
+        for name, captures in sets.items():
+            expected = site.offline(options.hoptap, captures)
+            for way, config in (("all_at_once", ""), ("one_after_the_other", ""), ("with_restarts", SLOW),
+                                ("one_far_behind", "")):
+                dice = random.Random(f"{options.seed} {name} {way}")
+                trial = Trial(options.hoptap, folder / f"{name}-{way}", captures, config)
+                began = time.monotonic()
+                with site.running(trial.tracer):
+                    getattr(trial, way)(dice)
+                    found = trial.judge(expected)
+                records = sum(len(trace["hops"]) for trace in expected["trace"])
+                print(f"{name}: {way.replace('_', ' ')}: {len(expected['trace'])} traces of {records} records: "
+                      f"{'equal' if not found else 'DIFFERENT'} ({time.monotonic() - began:.1f} s)", flush=True)
+                for line in found:
+                    print("  " + line)
+                failures += bool(found)
+    print("every answer is that of hoptap path" if not failures else f"{failures} answers differ")
+    return 1 if failures else 0
+
+
+sys.exit(main())
