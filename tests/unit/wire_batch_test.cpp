@@ -5,6 +5,7 @@
 
 #include "appliance/replay.h"
 #include "tests/unit/wire_records.h"
+#include "tests/unit/wire_same.h"
 
 namespace hoptap::test {
 namespace {

@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "tests/unit/wire_records.h"
+#include "tests/unit/wire_same.h"
 
 namespace hoptap::test {
 namespace {
