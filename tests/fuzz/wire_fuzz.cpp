@@ -28,8 +28,7 @@ void check(std::string_view bytes) {
     return;
   }
   std::size_t text = 0;
-  for (const flowtable::HopRecord& hop : batch->hops)
-    text += hop.resource.size() + hop.endpoint.size() + hop.method.size() + hop.protocol.size();
+  for (const flowtable::HopRecord& hop : batch->hops) text += exporting::text_bytes(hop);
   if (text > kTextBytesMax) return;
   const std::string written = exporting::encode_batch(*batch);
   const auto again = exporting::decode_batch(written);
@@ -48,7 +47,7 @@ void check(std::string_view bytes) {
 std::string damaged_batch(base::Bytes bytes) {
   base::ByteCursor in(bytes);
   std::string batch = exporting::encode_batch(test::any_batch(in.u16()));
-  while (!in.rest().empty() && !batch.empty()) {
+  while (in.rest().size() >= 4 && !batch.empty()) {
     const std::size_t at = in.u16() % batch.size();
     const std::uint8_t how = in.u8();
     const char byte = static_cast<char>(in.u8());
