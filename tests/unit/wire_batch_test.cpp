@@ -90,6 +90,14 @@ TEST(WireBatch, OfAnyRecordsComesBack) {
     expect_comes_back(any_batch(seed));
 }
 
+// Other versions read these bytes: a change here is a change of the format (docs/formats/wire.md, Versions).
+TEST(WireBatch, HasTheBytesItAlwaysHad) {
+  std::string bytes;
+  for (std::uint64_t seed = 0; seed < 200; ++seed) bytes += encode_batch(any_batch(seed));
+  bytes += encode_batch(batch_of(kLab));
+  EXPECT_EQ(base::hash_bytes(base::as_bytes(bytes)), 4644743498365921901u);
+}
+
 TEST(WireBatch, OfManyConnectionsThatAlternateComesBack) {
   Batch batch{.points = {{}, {}}};
   for (std::uint32_t at = 0; at < 3000; ++at) {
