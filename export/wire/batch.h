@@ -47,8 +47,11 @@ inline constexpr std::size_t kRecordTextBytes = 64u << 20;  ///< of all texts of
 inline constexpr std::size_t kBatchBytes = 64u << 20;       ///< encoded, not compressed
 }  // namespace batch_limit
 
-/// zstd level at which compressing costs about as much as encoding.
-inline constexpr int kBatchLevel = 3;
+/// Higher levels take far longer and save next to nothing: columns leave zstd little to find.
+inline constexpr int kBatchLevel = 1;
+
+/// What the record adds towards batch_limit::kRecordTextBytes. Who fills batches ends one before it has too much.
+std::size_t text_bytes(const flowtable::HopRecord& record);
 
 /// Protobuf bytes (hoptap.v1.RecordBatch), not compressed. Needs a batch within the limits whose records name its
 /// points.

@@ -14,8 +14,8 @@ namespace hoptap::exporting::coding {
 template <class Number>
 constexpr std::uint64_t difference(Number value, Number expected) {
   using Signed = std::make_signed_t<Number>;
-  const std::int64_t distance = static_cast<Signed>(static_cast<Number>(value - expected));
-  return base::zigzag(static_cast<std::uint64_t>(distance));
+  const auto distance = static_cast<Signed>(static_cast<Number>(value - expected));
+  return base::zigzag(static_cast<std::uint64_t>(static_cast<std::int64_t>(distance)));
 }
 
 template <class Number>

@@ -54,14 +54,14 @@ RawBatch split(std::string_view bytes, Trouble& trouble) {
     const bool known = RecordBatch::descriptor()->FindFieldByNumber(static_cast<int>(field.number)) != nullptr;
     if (!known) continue;
     const bool is_number = field.number == RecordBatch::kMustKnowFieldNumber;
-    const std::string name = "field " + std::to_string(field.number);
+    const auto name = [&] { return "field " + std::to_string(field.number); };
     if (field.type != (is_number ? FieldType::kNumber : FieldType::kBytes)) {
-      trouble.say(name + " is of another type");
+      trouble.say(name() + " is of another type");
     } else if (is_number && (field.value & ~kKnownChanges) != 0) {
       trouble.say("made by a newer version with change " +
                   std::to_string(std::countr_zero(field.value & ~kKnownChanges)) + "; update this side first");
     } else if (!is_number && !take_part(field, raw)) {
-      trouble.say(name + " is there twice");
+      trouble.say(name() + " is there twice");
     }
   }
   if (!fields.ok()) trouble.say("not protobuf, or cut");

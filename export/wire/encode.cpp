@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cassert>
 #include <type_traits>
 
@@ -119,6 +120,14 @@ class BatchWriter {
 };
 
 }  // namespace
+
+std::size_t text_bytes(const flowtable::HopRecord& record) {
+  std::size_t bytes = 0;
+  for (const std::string* text : {&record.protocol, &record.method, &record.resource, &record.endpoint})
+    bytes += std::min(text->size(), batch_limit::kTextBytes);
+  for (const flowtable::HeaderId& id : record.ids) bytes += std::min(id.value.size(), batch_limit::kTextBytes);
+  return bytes;
+}
 
 std::string encode_batch(const Batch& batch) {
   assert(batch.points.size() <= batch_limit::kPoints);

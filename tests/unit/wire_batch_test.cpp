@@ -5,6 +5,7 @@
 
 #include "appliance/replay.h"
 #include "tests/unit/wire_records.h"
+#include "tests/unit/wire_same.h"
 
 namespace hoptap::test {
 namespace {
@@ -87,6 +88,14 @@ TEST(WireBatch, OfTheLabComesBack) {
 TEST(WireBatch, OfAnyRecordsComesBack) {
   for (std::uint64_t seed = 0; seed < 2000 && !::testing::Test::HasFailure(); ++seed)
     expect_comes_back(any_batch(seed));
+}
+
+// Other versions read these bytes: a change here is a change of the format (docs/formats/wire.md, Versions).
+TEST(WireBatch, HasTheBytesItAlwaysHad) {
+  std::string bytes;
+  for (std::uint64_t seed = 0; seed < 200; ++seed) bytes += encode_batch(any_batch(seed));
+  bytes += encode_batch(batch_of(kLab));
+  EXPECT_EQ(base::hash_bytes(base::as_bytes(bytes)), 4644743498365921901u);
 }
 
 TEST(WireBatch, OfManyConnectionsThatAlternateComesBack) {

@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "tests/unit/wire_records.h"
+#include "tests/unit/wire_same.h"
 
 namespace hoptap::test {
 namespace {
@@ -16,11 +17,11 @@ using google::protobuf::Message;
 using hoptap::v1::RecordBatch;
 
 /// Has every message of the format.
-Batch full_batch() {
+Batch full_batch(int hops = 30) {
   AnyNumber any(77);
   Batch batch{.points = {{.name = "a"}, {.name = "b", .order = 2}}};
-  for (int count = 0; count < 30; ++count) batch.hops.push_back(any_hop(any, 2));
-  for (int count = 0; count < 10; ++count) batch.legs.push_back(any_leg(any, 2));
+  for (int count = 0; count < hops; ++count) batch.hops.push_back(any_hop(any, 2));
+  for (int count = 0; count < hops / 3; ++count) batch.legs.push_back(any_leg(any, 2));
   return batch;
 }
 
@@ -183,13 +184,14 @@ TEST(WireVersions, TextThatManyRecordsShareIsBounded) {
   Batch batch{.points = {{}}};
   batch.hops.resize(2000);
   for (HopRecord& hop : batch.hops) hop.resource = std::string(exporting::batch_limit::kTextBytes, 'x');
+  EXPECT_EQ(exporting::text_bytes(batch.hops[0]), exporting::batch_limit::kTextBytes);
   const auto decoded = decode_batch(encode_batch(batch));
   ASSERT_FALSE(decoded);
   EXPECT_NE(decoded.error().what.find("more text than allowed"), std::string::npos) << decoded.error().what;
 }
 
 TEST(WireVersions, CutAndChangedBytesDoNoHarm) {
-  const std::string bytes = encode_batch(full_batch());
+  const std::string bytes = encode_batch(full_batch(6));
   std::size_t refused = 0;
   for (std::size_t size = 0; size < bytes.size(); ++size)
     refused += decode_batch(std::string(bytes.data(), size)) ? 0u : 1u;  // a copy of its own: reads beyond show
