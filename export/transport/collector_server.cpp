@@ -51,13 +51,6 @@ base::Outcome<std::shared_ptr<grpc::ServerCredentials>> credentials(const std::o
 
 }  // namespace
 
-std::string_view name(StreamEndReason reason) {
-  constexpr std::array<std::string_view, kStreamEndReasons> kNames{
-      "closed",   "broken",     "malformed", "no_hello",    "bad_hello", "protocol", "refused", "bad_sequence",
-      "oversize", "bad_coding", "bad_batch", "unavailable", "too_many",  "replaced", "stopping"};
-  return kNames[static_cast<std::size_t>(reason)];
-}
-
 class CollectorServer::Impl final : public Service {
  public:
   Impl(BatchSink& sink, CollectorConfig config)
