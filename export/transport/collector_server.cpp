@@ -30,15 +30,15 @@ using Service = v1::Collector::WithRawCallbackMethod_Deliver<v1::Collector::Serv
 
 int milliseconds(std::chrono::milliseconds time) { return static_cast<int>(time.count()); }
 
+base::Outcome<void> check_files(const ServerTls& tls) {
+  if (base::Outcome<void> good = check_pair(tls.certificate_file, tls.key_file); !good) return good;
+  return tls.client_ca_file.empty() ? base::Outcome<void>() : check_authorities(tls.client_ca_file);
+}
+
 base::Outcome<std::shared_ptr<grpc::ServerCredentials>> credentials(const std::optional<ServerTls>& tls) {
   if (!tls) return grpc::InsecureServerCredentials();
-  if (base::Outcome<void> good = check_pair(tls->certificate_file, tls->key_file); !good) {
-    return tl::unexpected(good.error());
-  }
+  if (base::Outcome<void> good = check_files(*tls); !good) return tl::unexpected(good.error());
   const bool mutual = !tls->client_ca_file.empty();
-  if (mutual) {
-    if (base::Outcome<void> good = check_authorities(tls->client_ca_file); !good) return tl::unexpected(good.error());
-  }
   const auto watcher = std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
       tls->key_file, tls->certificate_file, tls->client_ca_file, std::max(1u, tls->reload_seconds));
   grpc::experimental::TlsServerCredentialsOptions options(watcher);
@@ -51,13 +51,6 @@ base::Outcome<std::shared_ptr<grpc::ServerCredentials>> credentials(const std::o
 
 }  // namespace
 
-std::string_view name(StreamEndReason reason) {
-  constexpr std::array<std::string_view, kStreamEndReasons> kNames{
-      "closed",   "broken",     "malformed", "no_hello",    "bad_hello", "protocol", "refused", "bad_sequence",
-      "oversize", "bad_coding", "bad_batch", "unavailable", "too_many",  "replaced", "stopping"};
-  return kNames[static_cast<std::size_t>(reason)];
-}
-
 class CollectorServer::Impl final : public Service {
  public:
   Impl(BatchSink& sink, CollectorConfig config)
@@ -68,6 +61,11 @@ class CollectorServer::Impl final : public Service {
   void stop();
   std::uint16_t port() const { return port_; }
   CollectorCounters counters() const;
+  std::string tls_fault() const {
+    const std::optional<ServerTls>& tls = shared_->config.tls;
+    const base::Outcome<void> good = tls ? check_files(*tls) : base::Outcome<void>();
+    return good ? "" : good.error().what;
+  }
 
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Deliver(grpc::CallbackServerContext* context) override;
 
@@ -214,6 +212,7 @@ base::Outcome<std::unique_ptr<CollectorServer>> CollectorServer::start(BatchSink
 
 std::uint16_t CollectorServer::port() const { return impl_->port(); }
 CollectorCounters CollectorServer::counters() const { return impl_->counters(); }
+std::string CollectorServer::tls_fault() const { return impl_->tls_fault(); }
 void CollectorServer::stop() { impl_->stop(); }
 
 }  // namespace hoptap::exporting

@@ -96,6 +96,10 @@ class CollectorServer {
   std::uint16_t port() const;  ///< that it listens on
   CollectorCounters counters() const;
 
+  /// What is wrong with the TLS files as they are now, in words; empty when nothing is. With files that are no pair new
+  /// connections fail until that is mended; old ones live on. Reads them: for once in a while, and for people.
+  std::string tls_fault() const;
+
   /// Takes no more batches, waits (stop_timeout) for those being stored, acknowledges them, ends all streams. After it
   /// returns the sink is called no more.
   void stop();

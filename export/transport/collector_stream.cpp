@@ -1,6 +1,7 @@
 #include "export/transport/collector_stream.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 namespace hoptap::exporting {
@@ -15,6 +16,13 @@ std::string join(const std::vector<std::string>& words) {
 }
 
 }  // namespace
+
+std::string_view name(StreamEndReason reason) {
+  constexpr std::array<std::string_view, kStreamEndReasons> kNames{
+      "closed",   "broken",     "malformed", "no_hello",    "bad_hello", "protocol", "refused", "bad_sequence",
+      "oversize", "bad_coding", "bad_batch", "unavailable", "too_many",  "replaced", "stopping"};
+  return kNames[static_cast<std::size_t>(reason)];
+}
 
 bool is_printable(std::string_view text, std::size_t bytes_max) {
   if (text.empty() || text.size() > bytes_max) return false;

@@ -119,7 +119,7 @@ TEST(Delivery, WhatIsStoredAlreadyIsAcknowledgedAndCounted) {
   {
     RawStream stream(address_of(*server));
     ASSERT_EQ(greet(stream), 0u);
-    for (const std::uint64_t sequence : {1, 2, 5}) {
+    for (const std::uint64_t sequence : {1u, 2u, 5u}) {
       ASSERT_TRUE(stream.write(batch_message(sequence)));
       ASSERT_EQ(stream.read()->ack().acknowledged(), sequence);
     }
