@@ -11,8 +11,10 @@ namespace hoptap::appliance {
 namespace {
 
 void read_tracer(const YAML::Node& node, exporting::SenderConfig& sender) {
-  const Section section(node, "tracer", {"address", "tls"});
+  const Section section(node, "tracer", {"address", "tls", "retry_max_s"});
   sender.address = section.text("address", sender.address);
+  sender.backoff_max = std::chrono::milliseconds(static_cast<std::int64_t>(
+      section.number("retry_max_s", static_cast<double>(sender.backoff_max.count()) / 1000, {0.2, 3600}) * 1000));
   if (!section.has("tls")) return;
   const Section tls(section.find("tls"), "tracer: tls", {"ca", "certificate", "key", "server_name"});
   sender.tls.emplace();
@@ -93,6 +95,7 @@ std::string_view example_probe_config() {
 
 tracer:
   address: 127.0.0.1:4717
+  retry_max_s: 30               # between attempts to connect; they begin at 0.2 s
   # tls:                        # leave it out for plain text
   #   ca: tracer-ca.pem         # who signed the tracer's certificate; by default the system's authorities
   #   certificate: probe.pem    # for a tracer that asks for one

@@ -9,30 +9,17 @@ first has ended long before the last begins; probes and tracer killed and starte
 """
 
 import argparse
-import json
 import pathlib
 import random
-import subprocess
 import sys
 import tempfile
 import time
 
-import site_of_test as site
+import daemons
+import forging
 
 SLOW = "collect: {bytes_per_second_max: 60000}\n"
 
-
-
-def forge(hoptap, folder, name, requests, rate, extra):
-    """Captures of five points with a fault; the example of the forge with another traffic and clock."""
-    import yaml  # of Debian's python3-yaml
-    scenario = yaml.safe_load(subprocess.run([hoptap, "forge", "--example"], stdout=subprocess.PIPE, check=True).stdout)
-    scenario["name"] = name
-    scenario["traffic"].update(requests=requests, rate_per_s=rate, **extra)
-    (folder / f"{name}.yaml").write_text(json.dumps(scenario))
-    subprocess.run([hoptap, "forge", folder / f"{name}.yaml", "--out", folder / name], check=True,
-                   stdout=subprocess.DEVNULL)
-    return site.points_of(folder / name / "captures")
 
 
 class Trial:
@@ -40,11 +27,11 @@ class Trial:
 
     def __init__(self, hoptap, folder, captures, config=""):
         self.hoptap, self.folder, self.captures = hoptap, folder, captures
-        self.tracer = site.Tracer(hoptap, folder, config)
+        self.tracer = daemons.Tracer(hoptap, folder, config)
 
     def probe(self, at, *options):
         capture, point = self.captures[at]
-        return site.Probe(self.hoptap, self.tracer.collector, self.folder / point, point, [(capture, point)], *options)
+        return daemons.Probe(self.hoptap, self.tracer.collector, self.folder / point, point, [(capture, point)], *options)
 
     def all_at_once(self, dice):
         probes = [self.probe(at).start() for at in range(len(self.captures))]
@@ -83,7 +70,7 @@ class Trial:
     def judge(self, expected):
         """Differences to the offline answer, in words."""
         self.tracer.wait_until_settled()
-        found = site.differences(expected["trace"], self.tracer.traces())
+        found = daemons.differences(expected["trace"], self.tracer.traces())
         verdicts = [one for one in self.tracer.get("verdicts")["verdicts"] if one["scope"] == "run"]
         if verdicts != expected["verdict"]:
             found.append(f"the verdict differs: {verdicts} and {expected['verdict']}")
@@ -122,18 +109,18 @@ def main():
     with tempfile.TemporaryDirectory(prefix="hoptap-equality-") as scratch:
         folder = pathlib.Path(scratch)
         sets = {
-            "lab": site.points_of(options.pcaps / "lab" / "demo" / "captures"),
-            "forge": forge(options.hoptap, folder, "quick", 600, 200, {}),
-            "forge, 60 s": forge(options.hoptap, folder, "long", 900, 15, {}),
+            "lab": daemons.points_of(options.pcaps / "lab" / "demo" / "captures"),
+            "forge": forging.forge(options.hoptap, folder, "quick", requests=600, rate_per_s=200),
+            "forge, 60 s": forging.forge(options.hoptap, folder, "long", requests=900, rate_per_s=15),
         }
         for name, captures in sets.items():
-            expected = site.offline(options.hoptap, captures)
+            expected = daemons.offline(options.hoptap, captures)
             for way, config in (("all_at_once", ""), ("one_after_the_other", ""), ("with_restarts", SLOW),
                                 ("one_far_behind", "")):
                 dice = random.Random(f"{options.seed} {name} {way}")
                 trial = Trial(options.hoptap, folder / f"{name}-{way}", captures, config)
                 began = time.monotonic()
-                with site.running(trial.tracer):
+                with daemons.running(trial.tracer):
                     getattr(trial, way)(dice)
                     found = trial.judge(expected)
                 records = sum(len(trace["hops"]) for trace in expected["trace"])
