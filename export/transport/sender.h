@@ -53,7 +53,7 @@ struct SenderStatus {
   std::uint32_t in_flight = 0;     ///< batches sent and not yet acknowledged
   std::uint64_t sent_batches = 0;
   std::uint64_t sent_bytes = 0;  ///< of payloads, repeats included
-  std::uint64_t acks = 0;        ///< messages, each may cover many batches
+  std::uint64_t acks = 0;        ///< acted upon; each may cover many batches
 };
 
 class Sender {

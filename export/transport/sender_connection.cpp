@@ -127,8 +127,12 @@ SenderConnection::Instant SenderConnection::next_deadline() const {
 }
 
 bool SenderConnection::loop() {
-  for (const v1::FromTracer& message : call_->take_received()) {
-    if (!take(message)) return false;
+  const std::vector<v1::FromTracer> received = call_->take_received();
+  for (std::size_t at = 0; at < received.size(); ++at) {
+    // Of acknowledgements that wait only the last counts: each costs the spool a transaction.
+    const bool superseded =
+        welcomed_ && at + 1 < received.size() && received[at].has_ack() && received[at + 1].has_ack();
+    if (!superseded && !take(received[at])) return false;
   }
   if (call_->ended()) {
     end();

@@ -384,7 +384,7 @@ base::Outcome<void> Spool::Impl::acknowledge(std::uint64_t sequence) {
 
 base::Outcome<void> Spool::Impl::refuse(std::uint64_t sequence) {
   const std::lock_guard lock(mutex);
-  const base::Outcome<void> done = transact("delete from", [&] {
+  base::Outcome<void> done = transact("delete from", [&] {
     Taken taken;
     if (!take_away(sum_one_, delete_one_, sequence, taken)) return false;
     state.counters.refused_batches += taken.batches;
