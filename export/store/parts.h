@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -47,7 +48,6 @@ class Dictionary {
  public:
   explicit Dictionary(Connection& connection) : connection_(connection) {}
 
-  void open();  ///< counts what is there; see the connection's outcome
   /// 0 of an empty text; kNoName when the dictionary is full.
   std::uint64_t name(std::string_view text);
   std::uint64_t path(const linker::Trace& trace);
@@ -62,10 +62,12 @@ class Dictionary {
     using is_transparent = void;
   };
 
+  bool has_room();
+
   Connection& connection_;
   std::unordered_map<std::string, std::uint64_t, TextHash, std::equal_to<>> names_;
   std::map<std::pair<std::uint64_t, std::string>, std::uint64_t> paths_;
-  std::size_t stored_ = 0;
+  std::optional<std::size_t> stored_;  ///< names in the database; nothing: to be counted
   std::uint64_t refused_ = 0;
 };
 

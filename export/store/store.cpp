@@ -71,11 +71,6 @@ tl::unexpected<base::Failure> damaged(const std::string& file, std::string_view 
 
 // ---- Dictionary
 
-void Dictionary::open() {
-  Statement count = connection_.prepare("SELECT count(*) FROM name");
-  if (count.step()) stored_ = count.number_at(0);
-}
-
 std::uint64_t Dictionary::name(std::string_view text) {
   text = cut_name(text);
   if (text.empty()) return 0;
@@ -84,10 +79,10 @@ std::uint64_t Dictionary::name(std::string_view text) {
   Statement find = connection_.prepare("SELECT id FROM name WHERE text = ?");
   if (find.text(text).step()) {
     id = find.number_at(0);
-  } else if (stored_ < Store::kNamesMax) {
+  } else if (has_room()) {
     connection_.prepare("INSERT INTO name(text) VALUES(?)").text(text).run();
     id = connection_.last_id();
-    ++stored_;
+    ++*stored_;
   } else {
     ++refused_;
     return kNoName;
@@ -128,6 +123,15 @@ std::uint64_t Dictionary::path(const linker::Trace& trace) {
 void Dictionary::forget() {
   names_.clear();
   paths_.clear();
+  stored_.reset();
+}
+
+bool Dictionary::has_room() {
+  if (!stored_) {
+    Statement count = connection_.prepare("SELECT count(*) FROM name");
+    stored_ = count.step() ? count.number_at(0) : 0;
+  }
+  return *stored_ < Store::kNamesMax;
 }
 
 // ---- ReadPool
@@ -199,7 +203,6 @@ base::Outcome<void> Store::Parts::open() {
   inbox->execute(kInboxSettings);
   if (auto set = inbox->outcome("open the database"); !set) return set;
   names = std::make_unique<Dictionary>(*engine);
-  names->open();
   if (auto opened = readers.open(file, config.readers); !opened) return opened;
   return count();
 }

@@ -88,7 +88,7 @@ TEST_F(RouterOverAStore, LinesHoldOneObjectEach) {
 }
 
 TEST_F(RouterOverAStore, TheTableFitsTheWidth) {
-  for (const std::size_t columns : {80, 100, 200}) {
+  for (const std::size_t columns : {80u, 100u, 200u}) {
     const std::string text = get("/api/v1/traces?format=text&ascii=1&columns=" + std::to_string(columns)).body;
     std::size_t begin = 0;
     for (std::size_t end = text.find('\n'); end != std::string::npos; end = text.find('\n', begin)) {
