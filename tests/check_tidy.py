@@ -22,7 +22,7 @@ def tidy(path):
 
 entries = json.loads((BUILD / "compile_commands.json").read_text())
 files = sorted({os.path.realpath(os.path.join(e["directory"], e["file"])) for e in entries})
-files = [f for f in files if f.startswith(str(ROOT)) and "/tests/" not in f]
+files = [f for f in files if f.startswith(str(ROOT)) and not f.startswith(str(BUILD)) and "/tests/" not in f]
 failed = 0
 with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
     for path, code, text in pool.map(tidy, files):

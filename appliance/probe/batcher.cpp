@@ -93,7 +93,9 @@ bool Batcher::passes_over() {
 }
 
 void Batcher::hop(flowtable::HopRecord&& record) {
-  if (!passes_over()) gathered_.emplace_back(std::move(record));
+  if (passes_over()) return;
+  text_bytes_ += exporting::text_bytes(record);
+  gathered_.emplace_back(std::move(record));
 }
 
 void Batcher::leg(flowtable::LegRecord&& record) {
@@ -102,17 +104,29 @@ void Batcher::leg(flowtable::LegRecord&& record) {
 
 bool Batcher::is_due(const Replay& replay) const {
   if (skip_ > 0) return false;
-  return gathered_.size() >= config_.batch_records_max || reached(replay) >= taken_at_ns_ + kStretchNs;
+  return gathered_.size() >= config_.batch_records_max || text_bytes_ >= kTextBytesMax || reached(replay) >= taken_at_ns_ + kStretchNs;
+}
+
+/// How many records the next batch takes: as many as may be in one, by number and by the size of their texts.
+std::size_t Batcher::next_count() const {
+  std::size_t texts = 0, count = 0;
+  while (count < std::min(gathered_.size(), config_.batch_records_max) && texts < kTextBytesMax) {
+    const auto* hop = std::get_if<flowtable::HopRecord>(&gathered_[count++]);
+    if (hop != nullptr) texts += exporting::text_bytes(*hop);
+  }
+  return count;
 }
 
 exporting::Batch Batcher::take(const Replay& replay) {
-  const bool rest = gathered_.size() <= config_.batch_records_max;
+  const std::size_t count = next_count();
+  const bool rest = count == gathered_.size();
   exporting::Batch batch;
   Places places;
   for (std::size_t at = 0; at < replay.feeds().size(); ++at)
     add_points(config_.replay[at], *replay.feeds()[at], rest, batch, places);
-  for (std::size_t count = 0; count < config_.batch_records_max && !gathered_.empty(); ++count) {
+  for (std::size_t at = 0; at < count; ++at) {
     if (auto* hop = std::get_if<flowtable::HopRecord>(&gathered_.front())) {
+      text_bytes_ -= exporting::text_bytes(*hop);
       hop->point = places.at(hop->point);
       batch.hops.push_back(std::move(*hop));
     } else {
