@@ -5,10 +5,9 @@
 namespace hoptap::linker {
 
 void PacketClock::reached(std::uint32_t point, std::uint64_t time_ns) {
-  Hand& hand = hands_[point];
-  if (time_ns <= hand.reached_ns) return;
-  if (!hand.takes_part) hand.counted_ns = std::max(hand.counted_ns, hand.reached_ns);
-  if (hand.counted_ns == 0) hand.counted_ns = time_ns;
+  const auto [at, fresh] = hands_.try_emplace(point, Hand{time_ns, 0, now_, true});
+  Hand& hand = at->second;
+  if (!fresh && time_ns <= hand.reached_ns) return;
   hand.takes_part = true;
   hand.reached_ns = time_ns;
   tick();
@@ -22,15 +21,11 @@ void PacketClock::left(std::uint32_t point) {
 }
 
 void PacketClock::tick() {
-  std::uint64_t ticks = UINT64_MAX;
+  std::uint64_t slowest = UINT64_MAX;
   for (const auto& [point, hand] : hands_) {
-    if (hand.takes_part) ticks = std::min(ticks, (hand.reached_ns - hand.counted_ns) / kTickNs);
+    if (hand.takes_part) slowest = std::min(slowest, hand.first_tick + (hand.reached_ns - hand.first_ns) / kTickNs);
   }
-  if (ticks == UINT64_MAX || ticks == 0) return;
-  now_ += ticks;
-  for (auto& [point, hand] : hands_) {
-    if (hand.takes_part) hand.counted_ns += ticks * kTickNs;
-  }
+  if (slowest != UINT64_MAX) now_ = std::max(now_, slowest);
 }
 
 }  // namespace hoptap::linker

@@ -1,5 +1,5 @@
-// Seconds that have passed at every point, by the points' own packets. No point's time is compared with another's: a
-// tick is over when each point that takes part has gone on by a second. One thread.
+// Seconds that have passed at every point, by the points' own packets. No point's time is compared with another's, only
+// how far each has come since it was first heard of. One thread.
 #pragma once
 
 #include <cstdint>
@@ -17,13 +17,14 @@ class PacketClock {
   /// The point has ended or is silent for too long: nothing waits for it until it reaches a later time.
   void left(std::uint32_t point);
 
-  /// Ticks so far.
+  /// Ticks so far: those that the slowest point that takes part has come to, and never fewer than before.
   std::uint64_t now() const { return now_; }
 
  private:
   struct Hand {
-    std::uint64_t counted_ns = 0;  ///< time that ticks have been counted up to
+    std::uint64_t first_ns = 0;
     std::uint64_t reached_ns = 0;
+    std::uint64_t first_tick = 0;  ///< when it was first heard of
     bool takes_part = false;
   };
   void tick();

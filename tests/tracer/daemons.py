@@ -8,35 +8,35 @@ import signal
 import subprocess
 import threading
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
 
 PATIENCE_S = 120
 
 
 class Tracer:
-    """`hoptap tracer` on loopback, with its data in `folder`. May be killed and started again: same ports, same data."""
+    """`hoptap tracer`, with its data in `folder`. May be killed and started again: same ports, same data. `inside` are
+    words before the command, such as those that enter a network namespace; `address` is its own there."""
 
-    def __init__(self, hoptap, folder, config=""):
-        self.hoptap, self.folder = str(hoptap), pathlib.Path(folder)
+    def __init__(self, hoptap, folder, config="", inside=(), address="127.0.0.1"):
+        self.hoptap, self.folder, self.inside, self.address = str(hoptap), pathlib.Path(folder), list(inside), address
         self.folder.mkdir(parents=True, exist_ok=True)
         self.config = self.folder / "tracer.yaml"
         self.config.write_text(config or "{}\n")
-        self.collector, self.http = "127.0.0.1:0", "127.0.0.1:0"
+        self.data = self.folder / "data"
+        self.collector, self.http = f"{address}:0", f"{address}:0"
         self.log = self.folder / "tracer.log"
         self.process = None
 
     def start(self):
         self.process = subprocess.Popen(
-            [self.hoptap, "tracer", "-c", str(self.config), "--data", str(self.folder / "data"), "--listen",
+            [*self.inside, self.hoptap, "tracer", "-c", str(self.config), "--data", str(self.data), "--listen",
              self.collector, "--http", self.http], stderr=subprocess.PIPE, text=True)
         lines = []
         for line in self.process.stderr:
             lines.append(line)
             found = re.search(r"takes probes on port (\d+), serves (https?)://[^:]+:(\d+)", line)
             if found:
-                self.collector, self.http = f"127.0.0.1:{found[1]}", f"127.0.0.1:{found[3]}"
+                self.collector, self.http = f"{self.address}:{found[1]}", f"{self.address}:{found[3]}"
                 self.url = f"{found[2]}://{self.http}"
                 threading.Thread(target=self._drain, args=(self.process.stderr,), daemon=True).start()
                 return self
@@ -59,13 +59,16 @@ class Tracer:
             raise RuntimeError(f"the tracer ended with {code}: {self.log.read_text()[-500:]}")
 
     def get(self, path, **query):
-        target = f"{self.url}/api/v1/{path}" + ("?" + urllib.parse.urlencode(query) if query else "")
-        with urllib.request.urlopen(target, timeout=30) as answer:
-            return json.load(answer)
+        return json.loads(self.fetch(f"/api/v1/{path}" + ("?" + urllib.parse.urlencode(query) if query else "")))
+
+    def fetch(self, target):
+        """The body of an answer, whatever its status."""
+        done = subprocess.run([*self.inside, "curl", "-sS", "--max-time", "30", self.url + target],
+                              stdout=subprocess.PIPE, check=True)
+        return done.stdout.decode()
 
     def metrics(self):
-        with urllib.request.urlopen(f"{self.url}/metrics", timeout=30) as answer:
-            lines = answer.read().decode().splitlines()
+        lines = self.fetch("/metrics").splitlines()
         return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines if line and line[0] != "#"}
 
     def wait_until_settled(self):
@@ -86,11 +89,11 @@ class Tracer:
 class Probe:
     """`hoptap probe` over some captures, with a spool of its own."""
 
-    def __init__(self, hoptap, tracer_address, folder, name, inputs, *options):
+    def __init__(self, hoptap, tracer_address, folder, name, inputs, *options, inside=()):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.words = [str(hoptap), "probe", "--name", name, "--tracer", tracer_address, "--spool",
-                      str(self.folder / "spool"), *options]
+        self.words = [*inside, str(hoptap), "probe", "--name", name, "--tracer", tracer_address, "--spool",
+                      str(self.folder / "spool"), *map(str, options)]
         for capture, point in inputs:
             self.words += ["--replay", f"{capture}={point}"]
         self.process = None
@@ -122,7 +125,7 @@ def wait_for(condition, what, patience_s=PATIENCE_S):
         try:
             if condition():
                 return
-        except (OSError, urllib.error.URLError, KeyError, ValueError) as happened:
+        except (OSError, subprocess.CalledProcessError, KeyError, ValueError) as happened:
             error = happened
         time.sleep(0.05)
     raise TimeoutError(f"waited {patience_s} s for {what}" + (f": {error}" if error else ""))
@@ -174,7 +177,7 @@ def differences(expected, traces):
             found.append(f"{trace['id']} is missing")
         elif other != trace:
             keys = [key for key in trace if trace[key] != other.get(key)]
-            found.append(f"{trace['id']} differs in {', '.join(keys)}: {trace[keys[0]]} and {other.get(keys[0])}"
+            found.append(f"{trace['id']} differs in {', '.join(keys)}: {trace[keys[0]]} and {other.get(keys[0])}"[:300]
                          if keys else f"{trace['id']} has more: {set(other) - set(trace)}")
     found += [f"{identity} was not expected" for identity in api]
     return found[:8] + ([f"and {len(found) - 8} more"] if len(found) > 8 else [])
