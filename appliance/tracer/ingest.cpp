@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "appliance/tracer/unpack.h"
@@ -27,6 +28,7 @@ base::Outcome<std::uint64_t> Ingest::welcome(const exporting::ProbeHello& hello)
   const auto last = store_.last_sequence(hello.instance);
   if (!last) return tl::unexpected(last.error());
   const std::lock_guard lock(mutex_);
+  if (instances_.size() >= kInstancesMax) forget_one();
   instances_[hello.instance] = {{hello.probe, hello.instance, hello.peer, true}, false};
   return *last;
 }
@@ -34,6 +36,14 @@ base::Outcome<std::uint64_t> Ingest::welcome(const exporting::ProbeHello& hello)
 void Ingest::goodbye(const exporting::ProbeHello& hello) {
   const std::lock_guard lock(mutex_);
   instances_[hello.instance].state.connected = false;
+}
+
+void Ingest::forget_one() {
+  const auto gone = std::find_if(instances_.begin(), instances_.end(),
+                                 [](const auto& one) { return !one.second.state.connected; });
+  if (gone == instances_.end()) return;  // the collector bounds those that are connected
+  std::erase_if(owners_, [&](const auto& owner) { return owner.second == gone->first; });
+  instances_.erase(gone);
 }
 
 /// Whoever feeds a point keeps it until he is gone. @return why not; "" if it may

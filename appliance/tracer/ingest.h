@@ -37,6 +37,7 @@ struct ProbeState {
 class Ingest : public exporting::BatchSink {
  public:
   static constexpr std::size_t kWaitingBytesMax = 256u << 20;
+  static constexpr std::size_t kInstancesMax = 4096;  ///< spools remembered; those that left are forgotten first
 
   /// @param stored  called by the commit thread after each commit
   Ingest(exporting::Store& store, std::function<void()> stored);
@@ -64,6 +65,7 @@ class Ingest : public exporting::BatchSink {
   };
 
   exporting::StoreResult check(const exporting::ProbeHello& hello, const exporting::ReceivedBatch& batch);
+  void forget_one();
   std::string claim(const std::string& point, const std::string& instance);
   void run();
   void commit(std::vector<Waiting>&& batches);

@@ -141,6 +141,7 @@ TracerStatus Tracer::status() const {
   if (ingest_) status.ingest = ingest_->counters();
   if (ingest_ && status.trouble.empty()) status.trouble = ingest_->trouble();
   if (collector_) status.collector = collector_->counters();
+  if (collector_ && status.trouble.empty()) status.trouble = collector_->tls_fault();
   status.store = store_->counters();
   return status;
 }
