@@ -54,6 +54,7 @@ constexpr std::array kPartKinds{linker::PartKind::kClientSend,    linker::PartKi
 template <class Kinds, class NameOf>
 auto choose(Query& query, std::string_view name, const Kinds& kinds, NameOf name_of) {
   std::vector<std::string_view> names;
+  names.reserve(kinds.size());
   for (const auto kind : kinds) names.emplace_back(name_of(kind));
   const std::optional<std::size_t> index = query.choice(name, names);
   return index ? std::optional(kinds[*index]) : std::nullopt;

@@ -86,7 +86,7 @@ base::Outcome<void> prepare_schema(Connection& connection, const std::string& fi
   const std::int64_t tables = number_of("SELECT count(*) FROM sqlite_schema");
   const std::int64_t application = number_of("PRAGMA application_id");
   const std::int64_t version = number_of("PRAGMA user_version");
-  if (const auto read = connection.outcome("read the database"); !read) return read;
+  if (auto read = connection.outcome("read the database"); !read) return read;
   if (tables == 0) {
     connection.execute(kLayout);
     return connection.transaction("set up the database", [&] {

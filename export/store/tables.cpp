@@ -135,7 +135,7 @@ base::Outcome<void> put_rows(Parts& parts, std::string_view doing, std::span<con
     const std::span<const Row> chunk = rows.first(std::min(rows.size(), Store::kRowsPerTransaction));
     rows = rows.subspan(chunk.size());
     const std::lock_guard turn(parts.writing);
-    const auto done = parts.engine_transaction(doing, [&] {
+    auto done = parts.engine_transaction(doing, [&] {
       for (const Row& row : chunk) put(*parts.engine, *parts.names, row);
     });
     if (!done) return done;

@@ -177,7 +177,7 @@ base::Outcome<void> Store::put_traces(const Settled& settled) {
     {
       const std::lock_guard turn(parts_->writing);
       Connection& engine = *parts_->engine;
-      const auto done = parts_->engine_transaction("store traces", [&] {
+      auto done = parts_->engine_transaction("store traces", [&] {
         if (first) remove_and_rename(engine, settled, changes);
         for (const Made& one : made) put_one(engine, *parts_->names, one, changes);
       });
@@ -198,7 +198,7 @@ base::Outcome<void> Store::finish(const Finished& finished) {
   {
     const std::lock_guard turn(parts_->writing);
     Connection& engine = *parts_->engine;
-    const auto done = parts_->engine_transaction("make traces final", [&] {
+    auto done = parts_->engine_transaction("make traces final", [&] {
       for (const std::uint64_t id : finished.traces) {
         engine.prepare("UPDATE trace SET final = 1 WHERE id = ? AND final = 0").number(id).run();
         changes.open_traces -= static_cast<std::int64_t>(engine.changes());
