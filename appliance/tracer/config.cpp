@@ -86,10 +86,10 @@ TracerConfig default_tracer_config() {
 
 base::Outcome<void> set_http_listen(const std::string& text, HttpServerConfig& http) {
   const std::size_t colon = text.rfind(':');
+  const std::string_view digits = std::string_view(text).substr(colon == std::string::npos ? text.size() : colon + 1);
   std::uint16_t port = 0;
-  const char* end = text.data() + text.size();
-  if (colon == std::string::npos || colon == 0 || std::from_chars(text.data() + colon + 1, end, port).ptr != end ||
-      colon + 1 == text.size())
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+  if (colon == 0 || digits.empty() || error != std::errc{} || end != digits.data() + digits.size())
     return tl::unexpected(base::Failure{fmt::format("'{}' is not ADDRESS:PORT, such as 127.0.0.1:8717", text)});
   http.address = text.substr(0, colon);
   if (http.address.front() == '[' && http.address.back() == ']') http.address = http.address.substr(1, colon - 2);

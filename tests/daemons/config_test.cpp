@@ -1,0 +1,146 @@
+// The configuration of probe and tracer: what is taken, and complaints that name the line and the fix.
+#include <gtest/gtest.h>
+
+#include "appliance/probe/config.h"
+#include "appliance/tracer/config.h"
+
+namespace hoptap::test {
+namespace {
+
+using appliance::read_probe_config;
+using appliance::read_tracer_config;
+
+struct Complaint {
+  const char* text;
+  const char* words;
+};
+
+TEST(TracerConfig, TheExampleHoldsTheDefaults) {
+  const auto read = read_tracer_config(std::string(appliance::example_tracer_config()), "tracer.yaml");
+  ASSERT_TRUE(read) << read.error().what;
+  const appliance::TracerConfig defaults = appliance::default_tracer_config();
+  EXPECT_EQ(read->store.folder, defaults.store.folder);
+  EXPECT_EQ(read->store.retention.age_s, defaults.store.retention.age_s);
+  EXPECT_EQ(read->store.retention.bytes_max, defaults.store.retention.bytes_max);
+  EXPECT_EQ(read->collector.listen, defaults.collector.listen);
+  EXPECT_EQ(read->collector.batch_bytes_max, defaults.collector.batch_bytes_max);
+  EXPECT_EQ(read->collector.streams_max, defaults.collector.streams_max);
+  EXPECT_FALSE(read->collector.tls);
+  EXPECT_EQ(read->http.address, defaults.http.address);
+  EXPECT_EQ(read->http.port, defaults.http.port);
+  EXPECT_EQ(read->engine.window.kept_ticks, defaults.engine.window.kept_ticks);
+  EXPECT_EQ(read->engine.window.records_max, defaults.engine.window.records_max);
+  EXPECT_EQ(read->engine.bucket_ns, defaults.engine.bucket_ns);
+}
+
+TEST(TracerConfig, TakesEveryKey) {
+  const auto read = read_tracer_config(R"(
+data: /srv/hoptap
+collect:
+  listen: "[::]:4717"
+  tls: {certificate: a.pem, key: a.key, client_ca: ca.pem}
+  batches_per_second_max: 9
+http: {listen: "[::1]:80", tls: {certificate: b.pem, key: b.key}}
+keep: {age_days: 0.5, size_mib: 100}
+window: {rest_s: 2, kept_s: 90, records_max: 5000, verdict_s: 10, patience_s: 7}
+)",
+                                       "t.yaml");
+  ASSERT_TRUE(read) << read.error().what;
+  EXPECT_EQ(read->store.folder, "/srv/hoptap");
+  EXPECT_EQ(read->collector.listen, "[::]:4717");
+  ASSERT_TRUE(read->collector.tls);
+  EXPECT_EQ(read->collector.tls->client_ca_file, "ca.pem");
+  EXPECT_EQ(read->collector.batches_per_second_max, 9u);
+  EXPECT_EQ(read->http.address, "::1");
+  EXPECT_EQ(read->http.port, 80);
+  EXPECT_EQ(read->http.tls.key_file, "b.key");
+  EXPECT_EQ(read->store.retention.age_s, 43200u);
+  EXPECT_EQ(read->store.retention.bytes_max, 100u << 20);
+  EXPECT_EQ(read->engine.window.rest_ticks, 2u);
+  EXPECT_EQ(read->engine.window.records_max, 5000u);
+  EXPECT_EQ(read->engine.bucket_ns, 10'000'000'000u);
+  EXPECT_EQ(read->engine.patience_ns, 7'000'000'000u);
+}
+
+TEST(TracerConfig, ComplaintsNameTheLineAndTheFix) {
+  for (const Complaint& one : {
+           Complaint{"window:\n  kept: 60\n", "t.yaml:2: 'kept' is not a key of window; did you mean kept_s?"},
+           Complaint{"http: {listen: here}\n", "t.yaml:1: listen of http 'here' is not ADDRESS:PORT"},
+           Complaint{"http: {listen: \"127.0.0.1:99999\"}\n", "is not ADDRESS:PORT"},
+           Complaint{"\n\nkeep: {size_mib: 1}\n", "t.yaml:3:"},
+           Complaint{"collect: {tls: {key: a}}\n", "certificate"},
+           Complaint{"data: [\n", "t.yaml:2: is not YAML"},
+           Complaint{"- a\n", "t.yaml:1:"},
+       }) {
+    const auto read = read_tracer_config(one.text, "t.yaml");
+    ASSERT_FALSE(read) << one.text;
+    EXPECT_NE(read.error().what.find(one.words), std::string::npos) << one.words << "\n" << read.error().what;
+  }
+}
+
+TEST(ProbeConfig, TakesEveryKey) {
+  ASSERT_TRUE(read_probe_config(std::string(appliance::example_probe_config()), "p.yaml"));
+  const auto read = read_probe_config(R"(
+name: node-7
+tracer: {address: "10.0.0.1:4717", retry_max_s: 2, tls: {ca: ca.pem, server_name: tracer}}
+spool: {folder: /srv/spool, size_mib: 5, when_full: drop_newest, survive_power_cut: true}
+batch_records_max: 50
+filter: tcp
+vxlan_ports: [8473]
+replay:
+  - file: a.pcap
+    point: tor-1
+    role: switch
+    order: 3
+  - file: b.pcap
+)",
+                                      "p.yaml");
+  ASSERT_TRUE(read) << read.error().what;
+  EXPECT_EQ(read->sender.probe, "node-7");
+  EXPECT_EQ(read->sender.address, "10.0.0.1:4717");
+  EXPECT_EQ(read->sender.backoff_max.count(), 2000);
+  EXPECT_EQ(read->sender.tls->server_name, "tracer");
+  EXPECT_EQ(read->spool_folder, "/srv/spool");
+  EXPECT_EQ(read->spool.bytes_max, 5u << 20);
+  EXPECT_EQ(read->spool.when_full, exporting::WhenFull::kDropNewest);
+  EXPECT_TRUE(read->spool.survive_power_cut);
+  EXPECT_EQ(read->batch_records_max, 50u);
+  EXPECT_EQ(read->vxlan_ports, std::vector<std::uint16_t>{8473});
+  ASSERT_EQ(read->replay.size(), 2u);
+  EXPECT_EQ(read->replay[0].point.name, "tor-1");
+  EXPECT_EQ(read->replay[0].point.role, "switch");
+  EXPECT_EQ(read->replay[0].point.order, 3u);
+}
+
+TEST(ProbeConfig, ComplaintsNameTheLineAndTheFix) {
+  for (const Complaint& one : {
+           Complaint{"replay:\n  - file: a\n    role: swich\n", "p.yaml:3: role of a capture is one of pod, node"},
+           Complaint{"replay: a.pcap\n", "is a list"},
+           Complaint{"spool: {when_full: panic}\n", "drop_oldest"},
+           Complaint{"tracer: {adress: x}\n", "did you mean address?"},
+           Complaint{"vxlan_ports: [70000]\n", "65535"},
+       }) {
+    const auto read = read_probe_config(one.text, "p.yaml");
+    ASSERT_FALSE(read) << one.text;
+    EXPECT_NE(read.error().what.find(one.words), std::string::npos) << one.words << "\n" << read.error().what;
+  }
+}
+
+TEST(ProbeConfig, WhatDoesNotFitTogetherIsSaid) {
+  appliance::ProbeConfig config;
+  EXPECT_NE(appliance::check(config).error().what.find("--replay"), std::string::npos);
+  config.replay = {{"a.pcap", {"tor", "", {}}}, {"b.pcap", {"tor", "", {}}}};
+  EXPECT_NE(appliance::check(config).error().what.find("'tor'"), std::string::npos);
+  config.replay[1].point.name = "tor-2";
+  EXPECT_TRUE(appliance::check(config));
+  config.filter = "tcp prot 80";
+  EXPECT_FALSE(appliance::check(config));
+  config.filter = "";
+  config.replay[1].file = "-";
+  EXPECT_TRUE(appliance::check(config));
+  config.spool_folder = "/tmp/x";
+  EXPECT_NE(appliance::check(config).error().what.find("standard input"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace hoptap::test
