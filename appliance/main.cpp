@@ -26,8 +26,15 @@ constexpr const char* kAbout =
     "  hoptap records gateway.pcap                                 every exchange, one line each\n"
     "  hoptap forge scenario.yaml --out folder                     make captures of which the truth is known\n"
     "\n"
-    "Exit codes: 0 analysed, whatever the verdict; 1 no request found; 2 wrong usage or a wrong\n"
-    "scenario; 3 a file cannot be read; 4 output or temporary files cannot be written.";
+    "Captures on different hosts: a probe on each sends records to a tracer, which joins and stores them.\n"
+    "\n"
+    "  hoptap tracer                                               in one place\n"
+    "  hoptap probe --replay eth0.pcap=node-7 --tracer HOST:4717   on each host\n"
+    "  hoptap verdicts; hoptap traces; hoptap points               what the tracer says\n"
+    "\n"
+    "Exit codes: 0 done, whatever the verdict; 1 nothing found; 2 wrong usage, scenario or configuration;\n"
+    "3 a file cannot be read; 4 output, spool or database cannot be written, or not all was delivered;\n"
+    "5 no tracer answers.";
 
 void add_capture_options(CLI::App& command, CaptureOptions& options) {
   command.add_option("FILE", options.files, "pcap or pcapng, also gzip or zstd; - is standard input")->required();

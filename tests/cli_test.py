@@ -32,7 +32,9 @@ class CommandLine(unittest.TestCase):
 
     def test_help_teaches(self):
         for words, word in ((["--help"], b"hoptap path"), (["path", "--help"], b"FILE"), (["records", "--help"], b"FILE"),
-                            (["forge", "--help"], b"SCENARIO")):
+                            (["forge", "--help"], b"SCENARIO"), (["probe", "--help"], b"--replay"),
+                            (["tracer", "--help"], b"--example"), (["traces", "--help"], b"--tracer"),
+                            (["verdicts", "--help"], b"--tracer"), (["points", "--help"], b"--tracer")):
             done = hoptap(*words)
             self.assertEqual(done.returncode, 0)
             self.assertIn(word, done.stdout)
@@ -40,7 +42,9 @@ class CommandLine(unittest.TestCase):
     def test_wrong_usage_is_2(self):
         for words in ([], ["path"], ["path", "--nonsense", DEMO[0]], ["nonsense"],
                       ["path", "--point", "x", DEMO[0]], ["path", "--point", "other.pcap=a:node", DEMO[0]],
-                      ["path", "--point", DEMO[0] + "=a:nonsense", DEMO[0]]):
+                      ["path", "--point", DEMO[0] + "=a:nonsense", DEMO[0]], ["probe"],
+                      ["probe", "--replay", DEMO[0] + "=a:nonsense"], ["probe", "--replay", DEMO[0] + "="],
+                      ["probe", "--replay", DEMO[0] + "=a", "--replay", DEMO[1] + "=a"], ["tracer", "--http", "8717"]):
             done = hoptap(*words)
             self.assertEqual(done.returncode, 2, words)
             self.assertTrue(done.stderr or done.stdout, words)
@@ -164,6 +168,41 @@ class CommandLine(unittest.TestCase):
         for row in rows(hoptap("path", "--json", *DEMO)):
             if row["type"] == "trace" and row["parts"]:
                 self.assertEqual(sum(part["time_ns"] for part in row["parts"]), row["response_time_ns"], row["id"])
+
+    def test_examples_of_configuration_are_right(self):
+        for command, more in (("tracer", ()), ("probe", ("--replay", DEMO[0]))):
+            example = self.scratch / f"{command}.yaml"
+            example.write_bytes(hoptap(command, "--example").stdout)
+            done = hoptap(command, "-c", example, "--check", *more)
+            self.assertEqual((done.returncode, done.stderr), (0, b""), command)
+            example.write_bytes(example.read_bytes().replace(b"listen:", b"listne:").replace(b"address:", b"adress:"))
+            done = hoptap(command, "-c", example, "--check", *more)
+            self.assertEqual(done.returncode, 2, command)
+            self.assertRegex(done.stderr.decode(), rf"{command}.yaml:\d+: .*did you mean (listen|address)")
+            self.assertEqual(hoptap(command, "-c", self.scratch / "missing.yaml").returncode, 2)
+
+    def test_no_tracer_is_5_and_says_how_to_start_one(self):
+        for words in (["traces"], ["traces", "0123456789abcdef"], ["verdicts"], ["points"]):
+            done = hoptap(*words, "--tracer", "http://127.0.0.1:1")
+            self.assertEqual(done.returncode, 5, words)
+            self.assertIn(b"hoptap tracer", done.stderr)
+
+    def test_a_probe_without_a_tracer_keeps_what_it_has_read(self):
+        spool = self.scratch / "spool"
+        words = ("probe", "--replay", f"{DEMO[0]}=pod-a", "--tracer", "127.0.0.1:1", "--wait", "0.5", "--spool", spool)
+        done = hoptap(*words)
+        self.assertEqual(done.returncode, 4, done.stderr)
+        self.assertIn(b"refused", done.stderr)
+        self.assertIn(str(spool).encode(), done.stderr)
+        again = hoptap(*words)
+        self.assertRegex(again.stderr.decode(), r"\b69 records are in the spool")
+        other = hoptap("probe", "--replay", f"{DEMO[1]}=pod-a", "--spool", spool)
+        self.assertEqual(other.returncode, 3)
+        self.assertIn(b"other captures", other.stderr)
+        gone = hoptap("probe", "--replay", f"{DEMO[0]}=pod-a", "--tracer", "127.0.0.1:1", "--wait", "0.2")
+        self.assertEqual(gone.returncode, 4)
+        self.assertIn(b"--spool", gone.stderr)
+        self.assertEqual(hoptap("probe", "--replay", "/nowhere.pcap").returncode, 3)
 
     def test_a_closed_pipe_and_a_full_disk(self):
         with open("/dev/full", "wb") as full:

@@ -1,8 +1,8 @@
 #include "appliance/http/query.h"
 
-#include <algorithm>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <algorithm>
 
 #include <algorithm>
 #include <array>

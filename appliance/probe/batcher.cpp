@@ -104,7 +104,8 @@ void Batcher::leg(flowtable::LegRecord&& record) {
 
 bool Batcher::is_due(const Replay& replay) const {
   if (skip_ > 0) return false;
-  return gathered_.size() >= config_.batch_records_max || text_bytes_ >= kTextBytesMax || reached(replay) >= taken_at_ns_ + kStretchNs;
+  return gathered_.size() >= config_.batch_records_max || text_bytes_ >= kTextBytesMax ||
+         reached(replay) >= taken_at_ns_ + kStretchNs;
 }
 
 /// How many records the next batch takes: as many as may be in one, by number and by the size of their texts.

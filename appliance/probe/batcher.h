@@ -33,7 +33,7 @@ struct ReplayMark {
 
 class Batcher : public flowtable::RecordSink {
  public:
-  static constexpr std::size_t kTextBytesMax = 1u << 20;  ///< of a batch, one record more or less
+  static constexpr std::size_t kTextBytesMax = 1u << 20;      ///< of a batch, one record more or less
   static constexpr std::uint64_t kStretchNs = 5'000'000'000;  ///< packet time after which a batch goes out anyway
 
   /// @param mark  from the spool: its records are passed over
@@ -59,7 +59,7 @@ class Batcher : public flowtable::RecordSink {
   ReplayMark mark_;
   std::uint64_t skip_;
   std::deque<std::variant<flowtable::HopRecord, flowtable::LegRecord>> gathered_;  ///< as they came
-  std::size_t text_bytes_ = 0;  ///< of what is gathered
+  std::size_t text_bytes_ = 0;                                                     ///< of what is gathered
   std::uint64_t taken_at_ns_ = 0;                                                  ///< packet time of the last batch
 };
 

@@ -66,19 +66,19 @@ base::Outcome<bool> Engine::read(std::uint64_t now_ns) {
   const auto batches = store_.read_inbox(last_batch_, kBatchesAtOnce);
   if (!batches) return tl::unexpected(batches.error());
   std::vector<exporting::BatchBits> empty;
+  base::Outcome<void> status;
   for (const exporting::StoredBatch& stored : *batches) {
     last_batch_ = stored.id;
     ++counters_.batches;
     auto batch = unpack(stored.coding, stored.payload);
     if (!batch) ++counters_.batches_unreadable;  // it was readable when it was stored
     if (!batch || batch->hops.size() + batch->legs.size() == 0) empty.push_back({stored.id, "\xff"});
-    if (!batch) continue;
-    if (auto taken = take(stored, std::move(*batch), now_ns); !taken) return tl::unexpected(taken.error());
+    if (batch && status) status = take(stored, std::move(*batch), now_ns);
+    if (!status) break;
   }
-  if (!empty.empty()) {
-    if (auto done = store_.finish({.traces = {}, .batches = empty}); !done) return tl::unexpected(done.error());
-  }
+  if (!empty.empty() && status) status = store_.finish({.traces = {}, .batches = empty});
   points_.leave_silent(now_ns, config_.patience_ns, window_.clock());
+  if (!status) return tl::unexpected(status.error());
   return !batches->empty();
 }
 

@@ -39,8 +39,8 @@ void Ingest::goodbye(const exporting::ProbeHello& hello) {
 }
 
 void Ingest::forget_one() {
-  const auto gone = std::find_if(instances_.begin(), instances_.end(),
-                                 [](const auto& one) { return !one.second.state.connected; });
+  const auto gone =
+      std::find_if(instances_.begin(), instances_.end(), [](const auto& one) { return !one.second.state.connected; });
   if (gone == instances_.end()) return;  // the collector bounds those that are connected
   std::erase_if(owners_, [&](const auto& owner) { return owner.second == gone->first; });
   instances_.erase(gone);

@@ -107,7 +107,8 @@ void Tracer::retain_if_due() {
   const std::uint64_t now = now_ns();
   if (now - retained_ns_ < kTidyEveryNs) return;
   retained_ns_ = now;
-  const auto deleted = store_->retain(engine_.counters().reached_ns);
+  // Ages count in packet time, so that old captures may be replayed; a clock that runs ahead deletes nothing.
+  const auto deleted = store_->retain(std::min(now, engine_.counters().reached_ns));
   note(kTidying, deleted ? base::Outcome<void>() : tl::unexpected(deleted.error()));
 }
 

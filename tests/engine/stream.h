@@ -111,7 +111,7 @@ inline std::map<std::uint64_t, std::vector<std::uint8_t>> traces_of(exporting::S
 
 /// The same of what the offline linker makes of the records.
 inline std::map<std::uint64_t, std::vector<std::uint8_t>> expected_traces(const Scenario& scenario,
-                                                                         const std::vector<HopRecord>& records) {
+                                                                          const std::vector<HopRecord>& records) {
   linker::PointTable table;
   for (std::size_t at = 0; at < scenario.site.size(); ++at)
     table.add({point_id(scenario, at), scenario.site[at].name, "unknown", {}});
