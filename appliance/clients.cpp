@@ -1,8 +1,6 @@
 #include "appliance/clients.h"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -14,6 +12,7 @@
 #include "appliance/exit_code.h"
 #include "appliance/http/client.h"
 #include "appliance/http/query.h"
+#include "appliance/terminal.h"
 
 namespace hoptap::appliance {
 namespace {
@@ -52,14 +51,10 @@ void add_style(const ClientOptions& options, TargetBuilder& target) {
     target.add("format", "ndjson");
     return;
   }
-  const bool terminal = isatty(STDOUT_FILENO) == 1;
-  winsize size{};
-  if (terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
-    target.add("columns", std::to_string(std::min<unsigned>(size.ws_col, 1000)));
-  }
-  const bool plain = !variable("NO_COLOR").empty() || variable("TERM") == "dumb";  // https://no-color.org
-  if (options.colour == "always" || (options.colour == "auto" && terminal && !plain)) target.add("colour", "1");
-  if (options.ascii || variable("LC_ALL") == "C" || variable("LC_ALL") == "POSIX") target.add("ascii", "1");
+  const exporting::TextStyle style = terminal_style(options.colour, options.ascii);
+  target.add("columns", std::to_string(std::min<std::size_t>(style.columns, 1000)));
+  if (style.colour) target.add("colour", "1");
+  if (!style.unicode) target.add("ascii", "1");
   target.add("format", "text");
 }
 

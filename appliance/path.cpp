@@ -1,10 +1,7 @@
 // hoptap path: captures of several points in; paths, times and a verdict out.
 #include <fmt/format.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <map>
 #include <optional>
 
@@ -14,6 +11,7 @@
 #include "appliance/options.h"
 #include "appliance/points.h"
 #include "appliance/summary.h"
+#include "appliance/terminal.h"
 #include "export/json.h"
 #include "export/text.h"
 #include "linker/window_verdicts.h"
@@ -61,25 +59,10 @@ void name_points(const Replay& replay, const Hints& hints, const std::vector<std
   }
 }
 
-exporting::TextStyle style_of(const PathOptions& options) {
-  exporting::TextStyle style;
-  const bool terminal = isatty(STDOUT_FILENO) == 1;
-  winsize size{};
-  if (terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) style.columns = size.ws_col;
-  const auto variable = [](const char* name) {
-    const char* value = std::getenv(name);
-    return std::string_view(value == nullptr ? "" : value);
-  };
-  const bool plain = !variable("NO_COLOR").empty() || variable("TERM") == "dumb";  // https://no-color.org
-  style.colour = options.colour == "always" || (options.colour == "auto" && terminal && !plain);
-  style.unicode = !options.ascii && variable("LC_ALL") != "C" && variable("LC_ALL") != "POSIX";
-  return style;
-}
-
 /// Picks the traces to draw and prints all there is for a person.
 int print_text(const PathOptions& options, Analysis& analysis, const exporting::PathTable& table,
                const linker::RunVerdict& verdict, std::uint64_t slowest, const exporting::Summary& summary) {
-  const exporting::TextStyle style = style_of(options);
+  const exporting::TextStyle style = terminal_style(options.colour, options.ascii);
   const std::string evidence = exporting::id_text(verdict.evidence.empty() ? slowest : verdict.evidence.front());
   const std::string wanted = options.trace.empty() ? evidence : options.trace;
   bool drawn = false;
@@ -101,7 +84,7 @@ void print_windows(linker::WindowVerdicts& windows, const PathOptions& options) 
     if (options.json) {
       fmt::print("{}\n", exporting::verdict_json(verdict, window));
     } else {
-      fmt::print("{}", exporting::draw_window(window, verdict, style_of(options)));
+      fmt::print("{}", exporting::draw_window(window, verdict, terminal_style(options.colour, options.ascii)));
     }
   });
 }
