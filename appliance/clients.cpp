@@ -20,11 +20,6 @@ namespace {
 constexpr std::size_t kPageTraces = 200;
 constexpr const char* kDefaultTracer = "http://127.0.0.1:8717";
 
-int fail(int code, const std::string& what) {
-  fmt::print(stderr, "hoptap: {}\n", what);
-  return code;
-}
-
 std::string_view variable(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? "" : value;

@@ -1,6 +1,8 @@
 // What hoptap's exit codes mean; `hoptap --help` and docs/formats/path-json.md list the same.
 #pragma once
 
+#include <string>
+
 namespace hoptap::appliance {
 
 enum ExitCode : int {
@@ -11,5 +13,8 @@ enum ExitCode : int {
   kCannotWrite = 4,   ///< output, temporary files, spool or database cannot be written; not all was delivered
   kCannotReach = 5,   ///< no tracer answers, or it cannot
 };
+
+/// Says on standard error what went wrong. @return `code`
+int fail(int code, const std::string& what);
 
 }  // namespace hoptap::appliance

@@ -13,11 +13,6 @@
 namespace hoptap::appliance {
 namespace {
 
-int fail(int code, const std::string& what) {
-  fmt::print(stderr, "hoptap: {}\n", what);
-  return code;
-}
-
 int print_example() {
   fmt::print("{}", forge::example_scenario());
   return std::fflush(stdout) == 0 ? kDone : fail(kCannotWrite, "standard output cannot be written");

@@ -19,11 +19,6 @@
 namespace hoptap::appliance {
 namespace {
 
-int fail(int code, const std::string& what) {
-  fmt::print(stderr, "hoptap: {}\n", what);
-  return code;
-}
-
 using Hints = std::map<std::string, PointHint>;
 
 base::Outcome<Hints> read_hints(const PathOptions& options) {

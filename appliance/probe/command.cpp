@@ -19,11 +19,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-int fail(int code, const std::string& what) {
-  fmt::print(stderr, "hoptap: {}\n", what);
-  return code;
-}
-
 std::string host_name() {
   std::array<char, 65> name{};
   return ::gethostname(name.data(), name.size() - 1) == 0 && name[0] != '\0' ? name.data() : "probe";

@@ -17,11 +17,6 @@
 namespace hoptap::appliance {
 namespace {
 
-int fail(int code, const std::string& what) {
-  fmt::print(stderr, "hoptap: {}\n", what);
-  return code;
-}
-
 /// The file, then what the command line says.
 base::Outcome<TracerConfig> configure(const TracerOptions& options) {
   TracerConfig config = default_tracer_config();
