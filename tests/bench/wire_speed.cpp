@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <functional>
 #include <vector>
 
 #include "appliance/replay.h"
 #include "export/wire/batch.h"
 #include "flowtable/record_codec.h"
+#include "tests/bench/cpu_clock.h"
 
 namespace {
 
@@ -56,9 +56,9 @@ class Batches : public flowtable::RecordSink {
 double best_of(std::size_t passes, const std::function<void()>& pass) {
   double best = 1e9;
   for (std::size_t at = 0; at < passes; ++at) {
-    const auto began = std::chrono::steady_clock::now();
+    const bench::CpuClock clock;
     pass();
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
+    best = std::min(best, clock.seconds());
   }
   return best;
 }
