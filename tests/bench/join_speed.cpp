@@ -1,8 +1,6 @@
 // How fast the linker joins and judges hop records, and what a record that waits for its other hops costs in memory.
 // usage: hoptap-join-speed CAPTURE... ; prints one line.
 #include <fmt/format.h>
-#include <malloc.h>
-
 #include <algorithm>
 #include <utility>
 #include <vector>
@@ -12,7 +10,7 @@
 #include "linker/run_model.h"
 #include "linker/run_verdict.h"
 #include "linker/verdict.h"
-#include "tests/bench/cpu_clock.h"
+#include "tests/bench/measure.h"
 
 namespace {
 
@@ -37,12 +35,12 @@ Joined join(const std::vector<flowtable::HopRecord>& records, linker::Joiner::De
   linker::JoinLimits limits;
   limits.pending_records_max = records.size() + 1;
   linker::Joiner joiner(limits, std::move(take));
-  const std::size_t before = mallinfo2().uordblks;
+  const std::size_t before = bench::allocated_bytes();
   Joined joined;
   const bench::CpuClock adding;
   for (const flowtable::HopRecord& record : records) joiner.add(record);
   joined.seconds = adding.seconds();
-  joined.bytes_waiting = (mallinfo2().uordblks - before) / std::max<std::size_t>(1, records.size());
+  joined.bytes_waiting = (bench::allocated_bytes() - before) / std::max<std::size_t>(1, records.size());
   const bench::CpuClock flushing;
   joiner.flush();
   joined.seconds += flushing.seconds();
