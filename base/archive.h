@@ -104,6 +104,11 @@ class ArchiveReader {
 
  private:
   std::uint64_t take() {
+    if (ok_ && !in_.empty() && in_[0] < 0x80) {  // most numbers
+      const std::uint64_t value = in_[0];
+      in_ = in_.subspan(1);
+      return value;
+    }
     const Result<std::uint64_t> value = take_number(in_);
     if (!value) ok_ = false;
     return ok_ ? *value : 0;

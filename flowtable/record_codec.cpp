@@ -83,7 +83,7 @@ void visit_application(Archive& archive, Record& record) {
 }
 
 template <class Archive, class Record>
-void visit_hop(Archive& archive, Record& record) {
+void visit_leg(Archive& archive, Record& record) {
   archive.number(record.point);
   archive.hash(record.leg_id);
   archive.number(record.record_id);
@@ -97,6 +97,11 @@ void visit_hop(Archive& archive, Record& record) {
   visit_vantage(archive, record.vantage);
   archive.number(record.client_isn);
   archive.number(record.server_isn);
+}
+
+template <class Archive, class Record>
+void visit_hop(Archive& archive, Record& record) {
+  visit_leg(archive, record);
   visit_message(archive, record.request, 0);
   visit_message(archive, record.response, record.request.last_ns);
   visit_reset(archive, record.to_server_reset, record.request.last_ns);
@@ -109,6 +114,17 @@ void visit_hop(Archive& archive, Record& record) {
 void encode(const HopRecord& record, std::vector<std::uint8_t>& out) {
   base::ArchiveWriter writer(out);
   visit_hop(writer, record);
+}
+
+base::Result<RecordHead> decode_head(base::Bytes bytes) {
+  HopRecord record;
+  base::ArchiveReader reader(bytes);
+  visit_leg(reader, record);
+  visit_message(reader, record.request, 0);
+  if (!record.request.seen()) visit_message(reader, record.response, record.request.last_ns);
+  if (!reader.ok()) return tl::unexpected(base::Error::kTruncated);
+  const MessageRecord& first = record.request.seen() ? record.request : record.response;
+  return RecordHead{record.point, record.record_id, record.transport, first.first_ns};
 }
 
 base::Result<HopRecord> decode_hop(base::Bytes& bytes) {

@@ -14,6 +14,17 @@ namespace hoptap::flowtable {
 /// Appends the record to `out`.
 void encode(const HopRecord& record, std::vector<std::uint8_t>& out);
 
+/// What orders records, readable without the rest.
+struct RecordHead {
+  std::uint32_t point = 0;
+  std::uint64_t record_id = 0;
+  std::uint8_t transport = 0;
+  std::uint64_t start_ns = 0;  ///< of the request, else of the response
+};
+
+/// Of the record at the front of `bytes`; takes no memory.
+[[nodiscard]] base::Result<RecordHead> decode_head(base::Bytes bytes);
+
 /// Reads one record from the front of `bytes` and moves `bytes` behind it; an error leaves `bytes` anywhere.
 [[nodiscard]] base::Result<HopRecord> decode_hop(base::Bytes& bytes);
 

@@ -2,12 +2,34 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cstring>
 
 #include "base/archive.h"
-#include "flowtable/record_codec.h"
 #include "linker/join_keys.h"
 
 namespace hoptap::linker {
+namespace {
+
+using RecordSize = std::uint32_t;
+
+void put_tagged(std::uint64_t tag, const flowtable::HopRecord& record, std::vector<std::uint8_t>& out) {
+  base::put_number(tag, out);
+  const std::size_t place = out.size();
+  out.resize(place + sizeof(RecordSize));
+  flowtable::encode(record, out);
+  const auto size = static_cast<RecordSize>(out.size() - place - sizeof(RecordSize));
+  std::memcpy(&out[place], &size, sizeof size);
+}
+
+/// Appends and keeps little room to spare: most components are complete with a few records.
+void append(const std::vector<std::uint8_t>& more, std::vector<std::uint8_t>& bytes) {
+  if (bytes.capacity() - bytes.size() < more.size()) {
+    bytes.reserve(bytes.size() + std::max(more.size(), bytes.size() / 4));
+  }
+  bytes.insert(bytes.end(), more.begin(), more.end());
+}
+
+}  // namespace
 
 Components::Added Components::add(const flowtable::HopRecord& record, std::uint64_t tag, std::uint64_t now) {
   const std::vector<std::uint64_t> keys = join_keys(record);
@@ -19,8 +41,9 @@ Components::Added Components::add(const flowtable::HopRecord& record, std::uint6
     if (index_.emplace(key, added.home).second) component.keys.push_back(key);
   }
   const std::size_t before = component.bytes.size();
-  base::put_number(tag, component.bytes);
-  flowtable::encode(record, component.bytes);
+  coded_.clear();
+  put_tagged(tag, record, coded_);
+  append(coded_, component.bytes);
   bytes_ += component.bytes.size() - before;
   if (component.records > 0) added.changed_before = component.changed;
   component.changed = now;
@@ -51,7 +74,7 @@ Components::Id Components::merge(Id left, Id right) {
     index_[key] = left;
     target.keys.push_back(key);
   }
-  target.bytes.insert(target.bytes.end(), source.bytes.begin(), source.bytes.end());
+  append(source.bytes, target.bytes);
   target.records += source.records;
   target.given = target.given || source.given;
   unlink(right);
@@ -90,21 +113,43 @@ void Components::touch(Id id) {
   newest_ = id;
 }
 
-std::vector<Tagged> Components::read(Id id) const {
-  const Component& component = components_[id];
-  std::vector<Tagged> records;
-  records.reserve(component.records);
-  base::Bytes rest(component.bytes);
+template <class Visit>
+void Components::each_record(Id id, Visit visit) const {
+  base::Bytes rest(components_[id].bytes);
   while (!rest.empty()) {
-    Tagged& one = records.emplace_back();
     const auto tag = base::take_number(rest);
-    auto record = flowtable::decode_hop(rest);
-    assert(tag && record);  // we wrote them
-    if (!tag || !record) return {};
-    one.tag = *tag;
-    one.record = std::move(*record);
+    RecordSize size = 0;
+    assert(tag && rest.size() > sizeof size);  // we wrote them
+    std::memcpy(&size, rest.data(), sizeof size);
+    visit(*tag, rest.subspan(sizeof size, size));
+    rest = rest.subspan(sizeof size + size);
   }
+}
+
+std::vector<Tagged> Components::read(Id id) const {
+  std::vector<Tagged> records;
+  records.reserve(components_[id].records);
+  each_record(id, [&](std::uint64_t tag, base::Bytes bytes) {
+    auto record = flowtable::decode_hop(bytes);
+    assert(record);
+    if (record) records.push_back({std::move(*record), tag});
+  });
   return records;
+}
+
+std::vector<flowtable::RecordHead> Components::heads(Id id) const {
+  std::vector<flowtable::RecordHead> heads;
+  heads.reserve(components_[id].records);
+  each_record(id, [&](std::uint64_t, base::Bytes bytes) {
+    const auto head = flowtable::decode_head(bytes);
+    assert(head);
+    if (head) heads.push_back(*head);
+  });
+  return heads;
+}
+
+void Components::append_tags(Id id, std::vector<std::uint64_t>& tags) const {
+  each_record(id, [&](std::uint64_t tag, base::Bytes) { tags.push_back(tag); });
 }
 
 void Components::seal(Id id) {

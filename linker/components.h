@@ -3,14 +3,15 @@
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include "flowtable/record.h"
+#include "flowtable/record_codec.h"
 
 namespace hoptap::linker {
 
@@ -51,6 +52,10 @@ class Components {
   /// Its records, in the order they came.
   std::vector<Tagged> read(Id id) const;
 
+  /// What orders its records, and the words that came with them: both are found without reading the records.
+  std::vector<flowtable::RecordHead> heads(Id id) const;
+  void append_tags(Id id, std::vector<std::uint64_t>& tags) const;
+
   /// Nothing joins the component any more; it stays until it is released.
   void seal(Id id);
 
@@ -62,7 +67,7 @@ class Components {
 
  private:
   struct Component {
-    std::vector<std::uint8_t> bytes;  ///< tag, record; tag, record; ...
+    std::vector<std::uint8_t> bytes;  ///< tag, size of the record, record; tag, ...
     std::vector<std::uint64_t> keys;
     std::uint64_t changed = 0;
     std::uint32_t records = 0;
@@ -71,6 +76,9 @@ class Components {
     Id newer = kNone;
   };
 
+  /// visit(tag, its bytes) for each record of the component.
+  template <class Visit>
+  void each_record(Id id, Visit visit) const;
   Id find_or_make(const std::vector<std::uint64_t>& keys, Added& added);
   Id merge(Id left, Id right);
   Id make();
@@ -82,10 +90,11 @@ class Components {
   std::vector<Component> components_;
   std::vector<Id> free_;
   boost::unordered_flat_map<std::uint64_t, Id> index_;  // looked up, never walked
-  std::unordered_set<std::uint64_t> remembered_;
+  boost::unordered_flat_set<std::uint64_t> remembered_;
   std::deque<std::uint64_t> remembered_order_;
   Id oldest_ = kNone;
   Id newest_ = kNone;
+  std::vector<std::uint8_t> coded_;  ///< of add(), kept for its memory
   std::size_t records_ = 0;
   std::size_t bytes_ = 0;
 };

@@ -19,27 +19,39 @@ struct Place {
   bool operator<(const Place& other) const { return key() < other.key(); }
 };
 
-Place place_of(const HopRecord& record, Components::Id id = 0) {
-  return {start_ns(record), record.point, record.record_id, id};
+Place place_of(const HopRecord& record) { return {start_ns(record), record.point, record.record_id, 0}; }
+
+std::uint32_t point_of(std::uint32_t point, std::span<const std::uint32_t> point_ids) {
+  return point < point_ids.size() ? point_ids[point] : point;
 }
 
 /// Of its record at the lowest point, the first there.
-Place place_of(const std::vector<HopRecord>& records, Components::Id id) {
-  const auto first =
-      std::min_element(records.begin(), records.end(), [](const HopRecord& left, const HopRecord& right) {
-        return std::tuple(left.point, start_ns(left), left.record_id) <
-               std::tuple(right.point, start_ns(right), right.record_id);
-      });
-  return place_of(*first, id);
+Place place_of(const std::vector<flowtable::RecordHead>& heads, Components::Id id,
+               std::span<const std::uint32_t> point_ids) {
+  const auto key = [&](const flowtable::RecordHead& head) {
+    return std::tuple(point_of(head.point, point_ids), head.start_ns, head.record_id);
+  };
+  const auto first = std::min_element(heads.begin(), heads.end(),
+                                      [&](const auto& left, const auto& right) { return key(left) < key(right); });
+  return {first->start_ns, point_of(first->point, point_ids), first->record_id, id};
 }
 
 std::vector<HopRecord> read(const Components& components, Components::Id id, std::span<const std::uint32_t> point_ids) {
   std::vector<HopRecord> records;
+  records.reserve(components.records_of(id));
   for (Tagged& one : components.read(id)) {
-    if (one.record.point < point_ids.size()) one.record.point = point_ids[one.record.point];
+    one.record.point = point_of(one.record.point, point_ids);
     records.push_back(std::move(one.record));
   }
   return records;
+}
+
+/// Only datagrams that may be of one request or another are told apart by clock offsets, see resolve().
+bool needs_offsets(const Components& components, Components::Id id, std::span<const std::uint32_t> point_ids,
+                   const std::vector<flowtable::RecordHead>& heads) {
+  const auto is_datagram = [](const flowtable::RecordHead& head) { return head.transport != kTcp; };
+  return heads.size() > 1 && std::any_of(heads.begin(), heads.end(), is_datagram) &&
+         !is_unambiguous(read(components, id, point_ids));
 }
 
 }  // namespace
@@ -49,12 +61,15 @@ void resolve_in_order(const Components& components, std::span<const Components::
                       const TakeGroup& take) {
   std::vector<Place> places;
   places.reserve(ids.size());
+  bool must_learn = false;  // most often not, and records need not be read twice
   for (const Components::Id id : ids) {
-    std::vector<HopRecord> records = read(components, id, point_ids);
-    places.push_back(place_of(records, id));
-    if (!is_unambiguous(records)) continue;
-    ResolveCounters none;  // counted below
-    for (const Group& group : resolve(std::move(records), offsets, none)) offsets.learn(group);
+    const std::vector<flowtable::RecordHead> heads = components.heads(id);
+    places.push_back(place_of(heads, id, point_ids));
+    must_learn = must_learn || needs_offsets(components, id, point_ids, heads);
+  }
+  for (std::size_t at = 0; must_learn && at < ids.size(); ++at) {
+    Group group{read(components, ids[at], point_ids)};
+    if (is_unambiguous(group.records)) offsets.learn(group);
   }
   std::sort(places.begin(), places.end());
   for (const Place& place : places) {

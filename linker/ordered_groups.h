@@ -14,7 +14,7 @@ namespace hoptap::linker {
 using TakeGroup = std::function<void(Group&& group, Components::Id home)>;
 
 /// Gives every group of these components: by the first request time at the component's lowest point id, then point and
-/// record id. Clock offsets are learned from what allows no doubt before anything is decided by them.
+/// record id. Before anything is decided by clock offsets, they are learned from what allows no doubt.
 /// @param point_ids  [record.point]: the id to put in its place; empty: ids stay
 void resolve_in_order(const Components& components, std::span<const Components::Id> ids,
                       std::span<const std::uint32_t> point_ids, ClockOffsets& offsets, ResolveCounters& counters,

@@ -61,7 +61,7 @@ std::vector<std::uint64_t> Window::tags_of_last(const Round& round) const {
   std::vector<std::uint64_t> tags;
   for (std::size_t at = 0; at < round.components.size(); ++at) {
     if (!round.last[at]) continue;
-    for (const Tagged& one : components_.read(round.components[at])) tags.push_back(one.tag);
+    components_.append_tags(round.components[at], tags);
   }
   for (std::size_t at = 0; at < round.legs; ++at) tags.push_back(legs_[at].tag);
   return tags;

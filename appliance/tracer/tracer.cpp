@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
 constexpr std::uint64_t kIdleNs = kNsPerSecond;            // without a batch, after which all that is there is judged
-constexpr std::uint64_t kRoundEveryNs = kNsPerSecond;      // at most, and rounds take at most a third of the time
+constexpr std::uint64_t kRoundEveryNs = kNsPerSecond;      // at most, and under load a third of the time at most
 constexpr std::uint64_t kTidyEveryNs = 60 * kNsPerSecond;  // of retention, and of rounds without news
 constexpr std::chrono::milliseconds kNap{200};
 
@@ -94,7 +94,8 @@ void Tracer::round_if_due(bool idle) {
   const std::uint64_t began = now_ns();
   const std::uint64_t rested = began - round_ended_ns_;
   const bool all = idle && began - idle_since_ns_ >= kIdleNs;
-  const bool in_time = rested >= std::max(kRoundEveryNs, 2 * round_took_ns_);
+  // While nothing comes, nothing waits to be read either.
+  const bool in_time = rested >= (all ? kRoundEveryNs : std::max(kRoundEveryNs, 2 * round_took_ns_));
   const bool must = engine_.must_round() && (in_time || trouble_[kJudging].empty());
   const bool due = must || (engine_.has_news() && in_time) || rested >= kTidyEveryNs;
   if (!due) return;

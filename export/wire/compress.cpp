@@ -17,7 +17,8 @@ base::Failure failure(std::string what) { return {"compressed batch: " + std::mo
 }  // namespace
 
 std::string compress(std::string_view bytes, int level) {
-  const std::unique_ptr<ZSTD_CCtx, FreeContext> context(ZSTD_createCCtx());
+  static thread_local std::unique_ptr<ZSTD_CCtx, FreeContext> context;  // its tables take longer to make than to use
+  if (context == nullptr) context.reset(ZSTD_createCCtx());
   if (context == nullptr) throw std::bad_alloc();
   ZSTD_CCtx_setParameter(context.get(), ZSTD_c_compressionLevel, level);
   ZSTD_CCtx_setParameter(context.get(), ZSTD_c_checksumFlag, 1);

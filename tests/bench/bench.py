@@ -2,9 +2,11 @@
 """Speed and memory of hoptap beside a floor and a peer, in one run, as ratios.
 
 usage: bench.py [http] [--megabytes N] [--keep FOLDER]
-Prints a Markdown table. Never fails on a time. Needs root (it makes its own traffic).
+       bench.py tracer [--records N] [--full] [--keep FOLDER]
+Prints Markdown tables. Never fails on a time. http needs root (it makes its own traffic).
 """
 import argparse
+import contextlib
 import pathlib
 import re
 import resource
@@ -14,6 +16,7 @@ import sys
 import tempfile
 import time
 
+import tracer
 import workload
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -122,15 +125,20 @@ def report_instructions(few: pathlib.Path, more: pathlib.Path, server: pathlib.P
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", choices=["http"], default="http")
-    parser.add_argument("--megabytes", type=int, default=500, help="size of the capture at each point")
+    parser.add_argument("what", nargs="?", choices=["http", "tracer"], default="http")
+    parser.add_argument("--megabytes", type=int, default=500, help="http: size of the capture at each point")
+    parser.add_argument("--records", type=int, default=200_000, help="tracer: hop records from probes")
+    parser.add_argument("--full", action="store_true", help="tracer: look up among 10 million hop records, not 1 million")
     parser.add_argument("--keep", type=pathlib.Path, help="folder for the workload, used again when it is there")
     chosen = parser.parse_args()
-    if chosen.keep:
-        bench_http(chosen.keep.resolve(), chosen.megabytes)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        bench_http(pathlib.Path(folder), chosen.megabytes)
+    with contextlib.ExitStack() as stack:
+        folder = chosen.keep.resolve() if chosen.keep else stack.enter_context(tempfile.TemporaryDirectory())
+        folder = pathlib.Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        if chosen.what == "http":
+            bench_http(folder, chosen.megabytes)
+        else:
+            tracer.bench_tracer(folder, chosen.records, tracer.STORED_FULL if chosen.full else tracer.STORED_FULL // 10)
 
 
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -1,9 +1,8 @@
 // How fast the linker joins and judges hop records, and what a record that waits for its other hops costs in memory.
 // usage: hoptap-join-speed CAPTURE... ; prints one line.
 #include <fmt/format.h>
-#include <malloc.h>
-
-#include <chrono>
+#include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "appliance/replay.h"
@@ -11,6 +10,7 @@
 #include "linker/run_model.h"
 #include "linker/run_verdict.h"
 #include "linker/verdict.h"
+#include "tests/bench/measure.h"
 
 namespace {
 
@@ -25,31 +25,32 @@ class Kept : public flowtable::RecordSink {
   std::vector<flowtable::LegRecord> legs;
 };
 
-double seconds_since(std::chrono::steady_clock::time_point began) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-}
+struct Joined {
+  double seconds = 0;
+  std::size_t bytes_waiting = 0;  ///< of each record before the last flush
+};
 
-std::vector<linker::Group> join(const std::vector<flowtable::HopRecord>& records, double& seconds, std::size_t& bytes) {
+/// What takes the groups is timed too, so for figures it should do nothing: kept groups take new memory.
+Joined join(const std::vector<flowtable::HopRecord>& records, linker::Joiner::Deliver take) {
   linker::JoinLimits limits;
   limits.pending_records_max = records.size() + 1;
-  std::vector<linker::Group> groups;
-  linker::Joiner joiner(limits, [&](linker::Group&& group) { groups.push_back(std::move(group)); });
-  const std::size_t count = records.size();
-  const std::size_t before = mallinfo2().uordblks;
-  const auto began = std::chrono::steady_clock::now();
+  linker::Joiner joiner(limits, std::move(take));
+  const std::size_t before = bench::allocated_bytes();
+  Joined joined;
+  const bench::CpuClock adding;
   for (const flowtable::HopRecord& record : records) joiner.add(record);
-  const double added = seconds_since(began);
-  bytes = count == 0 ? 0 : (mallinfo2().uordblks - before) / count;
-  const auto flushed = std::chrono::steady_clock::now();
+  joined.seconds = adding.seconds();
+  joined.bytes_waiting = (bench::allocated_bytes() - before) / std::max<std::size_t>(1, records.size());
+  const bench::CpuClock flushing;
   joiner.flush();
-  seconds = added + seconds_since(flushed);
-  return groups;
+  joined.seconds += flushing.seconds();
+  return joined;
 }
 
 double judge(std::vector<linker::Group>& groups, const std::vector<flowtable::LegRecord>& legs) {
   const linker::PointTable points;
   linker::RunModel model(points);
-  const auto began = std::chrono::steady_clock::now();
+  const bench::CpuClock clock;
   for (const flowtable::LegRecord& leg : legs) model.add(leg);
   model.learn_run(groups);
   const linker::Judge judge(model.baseline());
@@ -59,7 +60,7 @@ double judge(std::vector<linker::Group>& groups, const std::vector<flowtable::Le
     run.add(trace, judge.judge(trace));
   }
   const linker::RunVerdict verdict = run.finish();
-  const double seconds = seconds_since(began);
+  const double seconds = clock.seconds();
   fmt::print(stderr, "{}\n", verdict.text);
   return seconds;
 }
@@ -77,11 +78,11 @@ int main(int count, char** arguments) {
   while (replay->step()) {
   }
   const double records = static_cast<double>(kept.hops.size());
-  double joining = 0;
-  std::size_t bytes = 0;
-  std::vector<linker::Group> groups = join(kept.hops, joining, bytes);
+  const Joined joined = join(kept.hops, [](linker::Group&&) {});
+  std::vector<linker::Group> groups;
+  join(kept.hops, [&](linker::Group&& group) { groups.push_back(std::move(group)); });
   const double judging = judge(groups, kept.legs);
   fmt::print(
       "{:.0f} records, {:.0f} joined per second, {:.0f} joined and judged per second, {} bytes per pending record\n",
-      records, records / joining, records / (joining + judging), bytes);
+      records, records / joined.seconds, records / (joined.seconds + judging), joined.bytes_waiting);
 }

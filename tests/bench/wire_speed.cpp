@@ -1,64 +1,31 @@
 // What a hop record costs on the wire and how fast batches are made and read, beside plain records as the floor.
-// usage: hoptap-wire-speed CAPTURE... ; prints one line for each size of batch.
+// usage: hoptap-wire-speed [--together] CAPTURE... ; each capture, or all together, is a probe's. Prints rows of a
+// Markdown table.
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <functional>
+#include <string_view>
 #include <vector>
 
-#include "appliance/replay.h"
 #include "export/wire/batch.h"
 #include "flowtable/record_codec.h"
+#include "tests/bench/batches.h"
+#include "tests/bench/measure.h"
 
 namespace {
 
 using namespace hoptap;
-using exporting::Batch;
 
 constexpr std::size_t kRecordsTimed = 200'000;  ///< captures that hold fewer are gone over again
-
-/// Records in the order in which they end, cut into batches.
-class Batches : public flowtable::RecordSink {
- public:
-  explicit Batches(std::size_t records_max) : records_max_(records_max) {}
-  void hop(flowtable::HopRecord&& record) override {
-    record.point = at(record.point);
-    last().hops.push_back(std::move(record));
-    ++hops;
-    seal();
-  }
-  void leg(flowtable::LegRecord&& record) override {
-    record.point = at(record.point);
-    last().legs.push_back(std::move(record));
-    ++legs;
-    seal();
-  }
-  std::vector<Batch> batches;
-  std::size_t hops = 0;
-  std::size_t legs = 0;
-
- private:
-  static std::uint32_t at(std::uint32_t point) { return point / appliance::Feed::kPointsPerFeed; }
-  Batch& last() {
-    if (batches.empty()) batches.emplace_back();
-    return batches.back();
-  }
-  void seal() {
-    Batch& batch = last();
-    if (batch.hops.size() + batch.legs.size() < records_max_) return;
-    batches.emplace_back();
-  }
-  std::size_t records_max_;
-};
 
 /// Seconds for one pass over all batches: the best of those that fit, for the others were disturbed.
 double best_of(std::size_t passes, const std::function<void()>& pass) {
   double best = 1e9;
   for (std::size_t at = 0; at < passes; ++at) {
-    const auto began = std::chrono::steady_clock::now();
+    const bench::CpuClock clock;
     pass();
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
+    best = std::min(best, clock.seconds());
   }
   return best;
 }
@@ -69,18 +36,15 @@ std::size_t bytes_of(const std::vector<std::string>& texts) {
   return bytes;
 }
 
-int measure(const std::vector<std::string>& files, std::size_t records_max) {
-  Batches kept(records_max);
+int measure(const std::vector<std::string>& files, std::size_t records_max, bool together) {
+  bench::Batches kept(appliance::names_of_files(files), records_max, together);
   auto replay = appliance::Replay::open(files, {}, kept);
   if (files.empty() || !replay) {
-    fmt::print(stderr, "usage: hoptap-wire-speed CAPTURE...\n{}\n", replay ? "" : replay.error().what);
+    fmt::print(stderr, "usage: hoptap-wire-speed [--together] CAPTURE...\n{}\n", replay ? "" : replay.error().what);
     return 2;
   }
   while (replay->step()) {
   }
-  for (Batch& batch : kept.batches)
-    for (const auto& feed : replay->feeds())
-      batch.points.push_back({.name = feed->path(), .role = "node", .reached_ns = feed->now_ns(), .packets = 1});
   const auto records = static_cast<double>(kept.hops + kept.legs);
   const std::size_t passes = std::max<std::size_t>(3, kRecordsTimed / (kept.hops + kept.legs + 1));
 
@@ -111,23 +75,25 @@ int measure(const std::vector<std::string>& files, std::size_t records_max) {
     plain_compressed += exporting::compress(base::as_text(bytes)).size();
   }
   const auto hops = static_cast<double>(std::max<std::size_t>(1, kept.hops));
-  fmt::print(
-      "{} hops, {} legs, {} a batch: {:.1f} bytes per hop record ({:.1f} before zstd; plain {:.1f}, zstd {:.1f})\n",
-      kept.hops, kept.legs, records_max, static_cast<double>(bytes_of(compressed)) / hops,
-      static_cast<double>(bytes_of(encoded)) / hops, static_cast<double>(plain_bytes) / hops,
-      static_cast<double>(plain_compressed) / hops);
-  fmt::print(
-      "  per second: encoded {:.0f}, and compressed {:.0f}; decoded {:.0f}, unpacked first {:.0f}; plain {:.0f}\n",
-      records / encoding, records / (encoding + compressing), records / decoding, records / (decoding + unpacking),
-      hops / floor);
+  const double sending = encoding + compressing, reading = unpacking + decoding;
+  fmt::print("| {} | {:.1f} | {:.1f} | {:.1f} | {:.1f} | {:.0f} | {:.0f} | {:.1f} | {:.0f} |\n", records_max,
+             static_cast<double>(bytes_of(compressed)) / hops, static_cast<double>(bytes_of(encoded)) / hops,
+             static_cast<double>(plain_compressed) / hops, static_cast<double>(plain_bytes) / hops, records / sending,
+             hops / floor, hops / floor * sending / records, records / reading);
   return same ? 0 : 1;
 }
 
 }  // namespace
 
 int main(int count, char** arguments) {
-  const std::vector<std::string> files(arguments + 1, arguments + count);
+  const bool together = count > 1 && std::string_view(arguments[1]) == "--together";
+  const std::vector<std::string> files(arguments + (together ? 2 : 1), arguments + count);
+  fmt::print(
+      "| records a batch | bytes per hop record | before zstd | floor: plain and zstd | plain | encoded and "
+      "compressed/s | "
+      "floor: plain/s | x floor | unpacked and decoded/s |\n"
+      "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n");
   int worst = 0;
-  for (const std::size_t records : {1000u, 50u}) worst = std::max(worst, measure(files, records));
+  for (const std::size_t records : {1000u, 50u}) worst = std::max(worst, measure(files, records, together));
   return worst;
 }
