@@ -34,6 +34,7 @@ base::Outcome<ReplayInput> read_input(const std::string& text) {
 /// Points that nobody named are named after their files.
 void name_points(std::vector<ReplayInput>& inputs) {
   std::vector<std::string> files;
+  files.reserve(inputs.size());
   for (const ReplayInput& input : inputs) files.push_back(input.file);
   const std::vector<std::string> names = names_of_files(files);
   for (std::size_t at = 0; at < inputs.size(); ++at)

@@ -21,6 +21,7 @@ std::vector<exporting::BatchBits> bits_of(const std::vector<std::uint64_t>& tags
   std::map<std::uint64_t, std::string> by_batch;
   for (const std::uint64_t tag : tags) exporting::set_bit(by_batch[tag >> kIndexBits], tag & ((1u << kIndexBits) - 1));
   std::vector<exporting::BatchBits> bits;
+  bits.reserve(by_batch.size());
   for (auto& [batch, map] : by_batch) bits.push_back({batch, std::move(map)});
   return bits;
 }

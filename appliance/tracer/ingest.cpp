@@ -78,23 +78,27 @@ StoreResult Ingest::check(const exporting::ProbeHello& hello, const exporting::R
 void Ingest::store(const exporting::ProbeHello& hello, exporting::ReceivedBatch&& batch,
                    std::function<void(StoreResult)> stored) {
   StoreResult checked = check(hello, batch);
+  if (checked.outcome != StoreOutcome::kStored) {
+    count_refused(hello, checked.outcome);
+    return stored(std::move(checked));
+  }
   {
     const std::lock_guard lock(mutex_);
     ++counters_.batches;
+    counters_.records += batch.records;
     counters_.bytes += batch.payload.size();
-    if (checked.outcome == StoreOutcome::kStored) {
-      counters_.records += batch.records;
-      waiting_bytes_ += batch.payload.size();
-      waiting_.push_back({{hello.instance, hello.probe, batch.sequence, batch.records, std::move(batch.coding),
-                           std::move(batch.payload), hello.software},
-                          std::move(stored)});
-    } else {
-      ++(checked.outcome == StoreOutcome::kMalformed ? counters_.malformed : counters_.unavailable);
-      if (checked.outcome == StoreOutcome::kUnavailable) instances_[hello.instance].failed = true;
-    }
+    waiting_bytes_ += batch.payload.size();
+    waiting_.push_back({{hello.instance, hello.probe, batch.sequence, batch.records, std::move(batch.coding),
+                         std::move(batch.payload), hello.software},
+                        std::move(stored)});
   }
-  if (checked.outcome == StoreOutcome::kStored) return changed_.notify_one();
-  stored(std::move(checked));
+  changed_.notify_one();
+}
+
+void Ingest::count_refused(const exporting::ProbeHello& hello, StoreOutcome outcome) {
+  const std::lock_guard lock(mutex_);
+  ++(outcome == StoreOutcome::kMalformed ? counters_.malformed : counters_.unavailable);
+  if (outcome == StoreOutcome::kUnavailable) instances_[hello.instance].failed = true;
 }
 
 void Ingest::run() {

@@ -17,7 +17,7 @@
 namespace hoptap::appliance {
 
 struct IngestCounters {
-  std::uint64_t batches = 0;
+  std::uint64_t batches = 0;  ///< taken; those refused are below
   std::uint64_t bytes = 0;
   std::uint64_t records = 0;
   std::uint64_t malformed = 0;    ///< batches refused for good
@@ -67,6 +67,7 @@ class Ingest : public exporting::BatchSink {
   exporting::StoreResult check(const exporting::ProbeHello& hello, const exporting::ReceivedBatch& batch);
   void forget_one();
   std::string claim(const std::string& point, const std::string& instance);
+  void count_refused(const exporting::ProbeHello& hello, exporting::StoreOutcome outcome);
   void run();
   void commit(std::vector<Waiting>&& batches);
 

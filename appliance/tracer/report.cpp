@@ -28,8 +28,8 @@ class Metrics {
 
 void add_ingest(const TracerStatus& status, Metrics& metrics) {
   const IngestCounters& ingest = status.ingest;
-  metrics.counter("ingest_batches", "Batches that probes sent.", ingest.batches);
-  metrics.counter("ingest_bytes", "Bytes of batches that probes sent, compressed.", ingest.bytes);
+  metrics.counter("ingest_batches", "Batches taken from probes.", ingest.batches);
+  metrics.counter("ingest_bytes", "Bytes of batches taken, compressed.", ingest.bytes);
   metrics.counter("ingest_records", "Hop and leg records taken.", ingest.records);
   metrics.counter("ingest_malformed_batches", "Batches refused for good.", ingest.malformed);
   metrics.counter("ingest_unavailable_batches", "Batches that probes were asked to keep.", ingest.unavailable);

@@ -9,8 +9,6 @@
 namespace hoptap::appliance {
 namespace {
 
-using flowtable::HopRecord;
-
 /// Of a hop, whatever trace it is in.
 std::uint64_t anchor_of(const linker::Hop& hop) {
   return base::hash_values(base::hash_bytes(base::as_bytes(hop.point)), hop.record.leg_id, hop.record.record_id);
