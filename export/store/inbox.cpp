@@ -11,7 +11,7 @@ struct Appended {
 };
 
 /// The probe's row, made if it is not there. @return its id and last sequence
-std::pair<std::uint64_t, std::uint64_t> probe_of(Connection& inbox, const InboxBatch& batch) {
+std::pair<std::uint64_t, std::uint64_t> probe_of(SqliteConnection& inbox, const InboxBatch& batch) {
   {
     Statement find = inbox.prepare("SELECT id, last_sequence FROM probe WHERE instance = ?");
     if (find.text(batch.instance).step()) return {find.number_at(0), find.number_at(1)};
@@ -27,7 +27,7 @@ std::pair<std::uint64_t, std::uint64_t> probe_of(Connection& inbox, const InboxB
   return {inbox.last_id(), 0};
 }
 
-void append_one(Connection& inbox, const InboxBatch& batch, Appended& sums) {
+void append_one(SqliteConnection& inbox, const InboxBatch& batch, Appended& sums) {
   const auto [probe, last] = probe_of(inbox, batch);
   if (inbox.failed()) return;
   if (batch.sequence <= last) return sums.duplicates.push_back(batch.instance);

@@ -13,10 +13,15 @@
 #include <utility>
 #include <vector>
 
-#include "export/store/sqlite.h"
+#include "export/sqlite/sqlite.h"
 #include "export/store/store.h"
 
 namespace hoptap::exporting {
+
+inline constexpr SqliteAdvice kStoreAdvice{
+    .name = "the database",
+    .disk_full = "make room or lower the retention: nothing stored is lost, and writing goes on when there is room",
+    .damaged = "move it and its -wal and -shm files away and start again"};
 
 /// A lock that lets those who wait in, in the order they came: the ingest thread must not starve behind an engine that
 /// writes one chunk after the other.
@@ -46,7 +51,7 @@ class Turns {
 /// forgotten.
 class Dictionary {
  public:
-  explicit Dictionary(Connection& connection) : connection_(connection) {}
+  explicit Dictionary(SqliteConnection& connection) : connection_(connection) {}
 
   /// 0 of an empty text; kNoName when the dictionary is full.
   std::uint64_t name(std::string_view text);
@@ -64,7 +69,7 @@ class Dictionary {
 
   bool has_room();
 
-  Connection& connection_;
+  SqliteConnection& connection_;
   std::unordered_map<std::string, std::uint64_t, TextHash, std::equal_to<>> names_;
   std::map<std::pair<std::uint64_t, std::string>, std::uint64_t> paths_;
   std::optional<std::size_t> stored_;  ///< names in the database; nothing: to be counted
@@ -76,27 +81,28 @@ class ReadPool {
  public:
   class Lease {
    public:
-    Lease(ReadPool& pool, std::unique_ptr<Connection> connection) : pool_(pool), connection_(std::move(connection)) {}
+    Lease(ReadPool& pool, std::unique_ptr<SqliteConnection> connection)
+        : pool_(pool), connection_(std::move(connection)) {}
     ~Lease() { pool_.give(std::move(connection_)); }
     Lease(const Lease&) = delete;
     Lease& operator=(const Lease&) = delete;
-    Connection& operator*() { return *connection_; }
-    Connection* operator->() { return connection_.get(); }
+    SqliteConnection& operator*() { return *connection_; }
+    SqliteConnection* operator->() { return connection_.get(); }
 
    private:
     ReadPool& pool_;
-    std::unique_ptr<Connection> connection_;
+    std::unique_ptr<SqliteConnection> connection_;
   };
 
   [[nodiscard]] base::Outcome<void> open(const std::string& file, std::size_t count);
   Lease take(std::uint64_t steps_max);
 
  private:
-  void give(std::unique_ptr<Connection> connection);
+  void give(std::unique_ptr<SqliteConnection> connection);
 
   std::mutex mutex_;
   std::condition_variable given_;
-  std::vector<std::unique_ptr<Connection>> idle_;
+  std::vector<std::unique_ptr<SqliteConnection>> idle_;
 };
 
 struct Store::Parts {
@@ -127,9 +133,9 @@ struct Store::Parts {
   StoreConfig config;
   std::string file;
   int lock = -1;
-  Turns writing;                       ///< whoever uses one of the next three
-  std::unique_ptr<Connection> inbox;   ///< every commit is on disk to stay
-  std::unique_ptr<Connection> engine;  ///< commits are on disk in order, the latest perhaps not yet
+  Turns writing;                             ///< whoever uses one of the next three
+  std::unique_ptr<SqliteConnection> inbox;   ///< every commit is on disk to stay
+  std::unique_ptr<SqliteConnection> engine;  ///< commits are on disk in order, the latest perhaps not yet
   std::unique_ptr<Dictionary> names;
   ReadPool readers;
   mutable std::mutex counting;

@@ -42,14 +42,14 @@ class Conditions {
 };
 
 /// Nothing of a name that no row has.
-std::optional<std::uint64_t> find_name(Connection& read, std::string_view text) {
+std::optional<std::uint64_t> find_name(SqliteConnection& read, std::string_view text) {
   Statement find = read.prepare("SELECT id FROM name WHERE text = ?");
   if (!find.text(cut_name(text)).step()) return std::nullopt;
   return find.number_at(0);
 }
 
 /// Adds "column = name". @return false when no row can match
-bool add_name(Connection& read, std::string_view sql, std::string_view text, Conditions& conditions) {
+bool add_name(SqliteConnection& read, std::string_view sql, std::string_view text, Conditions& conditions) {
   if (text.empty()) return true;
   const std::optional<std::uint64_t> name = find_name(read, text);
   if (name) conditions.add(sql, *name);
@@ -85,7 +85,7 @@ bool add_paths(const std::vector<std::uint64_t>& paths, Conditions& conditions) 
 
 constexpr std::size_t kPathsMax = 30000;  // SQLite binds up to 32766 values
 
-bool add_path_filters(Connection& read, const TraceFilter& filter, Conditions& conditions) {
+bool add_path_filters(SqliteConnection& read, const TraceFilter& filter, Conditions& conditions) {
   if (filter.path) {
     Statement find = read.prepare("SELECT id FROM path WHERE signature = ?");
     find.number(*filter.path);
@@ -111,7 +111,8 @@ std::uint64_t sortable(std::uint64_t time_ns) {
 }
 
 /// What the filter says, as conditions. The texts must outlive them. @return false when no trace can match
-bool conditions_of(Connection& read, const TraceFilter& filter, const std::string& prefix_end, Conditions& conditions) {
+bool conditions_of(SqliteConnection& read, const TraceFilter& filter, const std::string& prefix_end,
+                   Conditions& conditions) {
   if (filter.from_ns) conditions.add("t.start_ns >= ?", sortable(*filter.from_ns));
   if (filter.to_ns) conditions.add("t.start_ns < ?", sortable(*filter.to_ns));
   if (!add_path_filters(read, filter, conditions)) return false;
@@ -143,7 +144,7 @@ struct Found {
 };
 
 /// Rows without bodies, one more than asked for when there are more.
-std::vector<Found> find_rows(Connection& read, Conditions& conditions, std::optional<TraceCursor> cursor,
+std::vector<Found> find_rows(SqliteConnection& read, Conditions& conditions, std::optional<TraceCursor> cursor,
                              std::size_t limit) {
   if (cursor) {
     conditions.add("(t.start_ns, t.id) < (?, ?)", sortable(cursor->start_ns));
@@ -166,7 +167,7 @@ std::vector<Found> find_rows(Connection& read, Conditions& conditions, std::opti
 }
 
 /// False: what is stored is no trace, or there is nothing.
-bool read_body(Connection& read, std::uint64_t n, std::vector<std::uint8_t>& encoded) {
+bool read_body(SqliteConnection& read, std::uint64_t n, std::vector<std::uint8_t>& encoded) {
   Statement find = read.prepare("SELECT encoded FROM body WHERE n = ?");
   if (!find.number(n).step()) return false;
   std::optional<std::vector<std::uint8_t>> bytes = decompress(find.text_at(0));
@@ -175,7 +176,7 @@ bool read_body(Connection& read, std::uint64_t n, std::vector<std::uint8_t>& enc
   return true;
 }
 
-std::optional<Found> find_trace(Connection& read, std::uint64_t id) {
+std::optional<Found> find_trace(SqliteConnection& read, std::uint64_t id) {
   Statement find = read.prepare("SELECT n, revision, final FROM trace WHERE id = ?");
   if (!find.number(id).step()) return std::nullopt;
   return Found{find.number_at(0), 0, {id, static_cast<std::uint32_t>(find.number_at(1)), find.number_at(2) != 0, {}}};
@@ -184,13 +185,13 @@ std::optional<Found> find_trace(Connection& read, std::uint64_t id) {
 /// One state of the database for several queries. The transaction must end before the connection is given back.
 class Snapshot {
  public:
-  explicit Snapshot(Connection& read) : read_(read) { read_.execute("BEGIN"); }
+  explicit Snapshot(SqliteConnection& read) : read_(read) { read_.execute("BEGIN"); }
   ~Snapshot() { read_.end(); }
   Snapshot(const Snapshot&) = delete;
   Snapshot& operator=(const Snapshot&) = delete;
 
  private:
-  Connection& read_;
+  SqliteConnection& read_;
 };
 
 }  // namespace

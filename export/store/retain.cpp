@@ -16,16 +16,13 @@ struct Pages {
   bool wants_vacuum() const { return free > kFreePagesMin && free > all / kFreePagesShare; }
 };
 
-Pages pages_of(Connection& engine) {
-  const auto number = [&](const char* sql) {
-    Statement statement = engine.prepare(sql);
-    return statement.step() ? statement.number_at(0) : 0;
-  };
+Pages pages_of(SqliteConnection& engine) {
+  const auto number = [&](const char* sql) { return static_cast<std::uint64_t>(engine.number(sql)); };
   return {number("PRAGMA page_count"), number("PRAGMA freelist_count"), number("PRAGMA page_size")};
 }
 
 /// Up to kRowsPerStep of the oldest final traces that began before. @return deleted
-std::uint64_t delete_traces(Connection& engine, std::uint64_t before_ns) {
+std::uint64_t delete_traces(SqliteConnection& engine, std::uint64_t before_ns) {
   std::vector<std::pair<std::uint64_t, std::uint64_t>> old;
   {
     Statement find =
@@ -41,7 +38,7 @@ std::uint64_t delete_traces(Connection& engine, std::uint64_t before_ns) {
   return old.size();
 }
 
-std::uint64_t delete_legs(Connection& engine, std::uint64_t before_ns) {
+std::uint64_t delete_legs(SqliteConnection& engine, std::uint64_t before_ns) {
   engine
       .prepare(
           "DELETE FROM leg WHERE (point, leg_id) IN (SELECT point, leg_id FROM leg WHERE last_ns < ? "
@@ -52,12 +49,12 @@ std::uint64_t delete_legs(Connection& engine, std::uint64_t before_ns) {
   return engine.changes();
 }
 
-std::uint64_t oldest_trace_ns(Connection& engine) {
+std::uint64_t oldest_trace_ns(SqliteConnection& engine) {
   Statement find = engine.prepare("SELECT min(start_ns) FROM trace");
   return find.step() && !find.is_null_at(0) ? find.number_at(0) : INT64_MAX;
 }
 
-void delete_summaries(Connection& engine, std::uint64_t before_ns) {
+void delete_summaries(SqliteConnection& engine, std::uint64_t before_ns) {
   engine.prepare("DELETE FROM window WHERE start_ns >= 0 AND end_ns < ?").number(before_ns).run();
   engine.prepare("DELETE FROM segment WHERE bucket_start_ns < ?1 AND bucket_start_ns + bucket_ns < ?1")
       .number(before_ns)
@@ -69,7 +66,7 @@ void delete_summaries(Connection& engine, std::uint64_t before_ns) {
 base::Outcome<std::uint64_t> Store::retain(std::uint64_t now_ns) {
   const std::uint64_t age_ns = parts_->config.retention.age_s * 1'000'000'000;
   const std::uint64_t before_ns = std::min<std::uint64_t>(now_ns > age_ns ? now_ns - age_ns : 0, INT64_MAX);
-  Connection& engine = *parts_->engine;
+  SqliteConnection& engine = *parts_->engine;
   std::uint64_t expired = 0;
   base::Outcome<void> done;
   // Runs `work(traces deleted)` in transactions of its own for as long as it says that there is more to do.

@@ -78,16 +78,10 @@ CREATE INDEX leg_last ON leg(last_ns);
 
 }  // namespace
 
-base::Outcome<void> prepare_schema(Connection& connection, const std::string& file) {
-  const auto number_of = [&](const char* sql) {
-    Statement statement = connection.prepare(sql);
-    return statement.step() ? statement.signed_at(0) : 0;
-  };
-  const std::int64_t tables = number_of("SELECT count(*) FROM sqlite_schema");
-  const std::int64_t application = number_of("PRAGMA application_id");
-  const std::int64_t version = number_of("PRAGMA user_version");
+base::Outcome<void> prepare_schema(SqliteConnection& connection, const std::string& file) {
+  const SqliteSignature found = connection.signature();
   if (auto read = connection.outcome("read the database"); !read) return read;
-  if (tables == 0) {
+  if (found.empty) {
     connection.execute(kLayout);
     return connection.transaction("set up the database", [&] {
       connection.execute(kTables);
@@ -96,15 +90,15 @@ base::Outcome<void> prepare_schema(Connection& connection, const std::string& fi
               .c_str());
     });
   }
-  if (application != kApplication) {
+  if (found.application != kApplication) {
     return tl::unexpected(base::Failure{
         fmt::format("{} is a database, but not one of hoptap's; give the tracer a folder of its own", file)});
   }
-  if (version > Store::kSchemaVersion) {
+  if (found.version > Store::kSchemaVersion) {
     return tl::unexpected(base::Failure{
         fmt::format("{} was written by a newer hoptap (schema {}, this one knows {}); start that one, or give this one "
                     "another folder",
-                    file, version, Store::kSchemaVersion)});
+                    file, found.version, Store::kSchemaVersion)});
   }
   return {};
 }

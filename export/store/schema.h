@@ -2,11 +2,11 @@
 #pragma once
 
 #include "base/result.h"
-#include "export/store/sqlite.h"
+#include "export/sqlite/sqlite.h"
 
 namespace hoptap::exporting {
 
 /// Sets up an empty file, or checks that the file is one of ours of a version that we can use.
-[[nodiscard]] base::Outcome<void> prepare_schema(Connection& connection, const std::string& file);
+[[nodiscard]] base::Outcome<void> prepare_schema(SqliteConnection& connection, const std::string& file);
 
 }  // namespace hoptap::exporting

@@ -138,7 +138,7 @@ bool Dictionary::has_room() {
 
 base::Outcome<void> ReadPool::open(const std::string& file, std::size_t count) {
   for (std::size_t at = 0; at < std::max<std::size_t>(count, 1); ++at) {
-    auto connection = Connection::open(file, Connection::Mode::kRead);
+    auto connection = SqliteConnection::open(file, SqliteConnection::Mode::kRead, kStoreAdvice);
     if (!connection) return tl::unexpected(connection.error());
     (*connection)->execute(kReadSettings);
     if (auto set = (*connection)->outcome("open the database"); !set) return set;
@@ -150,13 +150,13 @@ base::Outcome<void> ReadPool::open(const std::string& file, std::size_t count) {
 ReadPool::Lease ReadPool::take(std::uint64_t steps_max) {
   std::unique_lock hold(mutex_);
   given_.wait(hold, [this] { return !idle_.empty(); });
-  std::unique_ptr<Connection> connection = std::move(idle_.back());
+  std::unique_ptr<SqliteConnection> connection = std::move(idle_.back());
   idle_.pop_back();
-  connection->limit_steps(steps_max);
+  connection->limit_steps(steps_max, Store::kQueryTooLong);
   return {*this, std::move(connection)};
 }
 
-void ReadPool::give(std::unique_ptr<Connection> connection) {
+void ReadPool::give(std::unique_ptr<SqliteConnection> connection) {
   {
     const std::lock_guard hold(mutex_);
     idle_.push_back(std::move(connection));
@@ -191,13 +191,13 @@ base::Outcome<void> Store::Parts::lock_folder() {
 base::Outcome<void> Store::Parts::open() {
   if (auto locked = lock_folder(); !locked) return locked;
   file = config.folder + "/hoptap.sqlite";
-  auto first = Connection::open(file, Connection::Mode::kWrite);
+  auto first = SqliteConnection::open(file, SqliteConnection::Mode::kWrite, kStoreAdvice);
   if (!first) return tl::unexpected(first.error());
   engine = std::move(*first);
   if (auto prepared = prepare_schema(*engine, file); !prepared) return prepared;
   engine->execute(kEngineSettings);
   if (auto set = engine->outcome("open the database"); !set) return set;
-  auto second = Connection::open(file, Connection::Mode::kWrite);
+  auto second = SqliteConnection::open(file, SqliteConnection::Mode::kWrite, kStoreAdvice);
   if (!second) return tl::unexpected(second.error());
   inbox = std::move(*second);
   inbox->execute(kInboxSettings);

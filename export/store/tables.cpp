@@ -61,7 +61,7 @@ std::vector<std::string> read_list(std::string_view text) {
   return names;
 }
 
-void put_window(Connection& engine, const WindowRow& row) {
+void put_window(SqliteConnection& engine, const WindowRow& row) {
   const std::string verdict = encoded(row.verdict);
   engine.prepare("INSERT OR REPLACE INTO window(start_ns, end_ns, verdict) VALUES(?, ?, ?)")
       .signed_number(row.recent ? kRecent : sortable(row.start_ns))
@@ -70,7 +70,7 @@ void put_window(Connection& engine, const WindowRow& row) {
       .run();
 }
 
-void put_segment(Connection& engine, Dictionary& names, const SegmentRow& row) {
+void put_segment(SqliteConnection& engine, Dictionary& names, const SegmentRow& row) {
   const std::string times = encoded(row.times);
   const std::uint64_t from = names.name(row.from);
   const std::uint64_t to = names.name(row.to);
@@ -90,7 +90,7 @@ void put_segment(Connection& engine, Dictionary& names, const SegmentRow& row) {
       .run();
 }
 
-void put_point(Connection& engine, Dictionary& names, const PointRow& row) {
+void put_point(SqliteConnection& engine, Dictionary& names, const PointRow& row) {
   const std::uint64_t name = names.name(row.name), probe = names.name(row.probe), role = names.name(row.role);
   const std::string towards_client = list_text(row.towards_client), towards_server = list_text(row.towards_server);
   Statement put = engine.prepare(
@@ -108,7 +108,7 @@ void put_point(Connection& engine, Dictionary& names, const PointRow& row) {
   put.text(towards_client).text(towards_server).run();
 }
 
-void put_leg(Connection& engine, Dictionary& names, const LegRow& row) {
+void put_leg(SqliteConnection& engine, Dictionary& names, const LegRow& row) {
   const flowtable::LegRecord& leg = *row.leg;
   const std::uint64_t point = names.name(row.point), protocol = names.name(leg.protocol);
   const std::string client = leg.client.text(), server = leg.server.text();
@@ -175,7 +175,7 @@ void read_segment(const Statement& find, SegmentRow& row) {
 base::Outcome<void> Store::put_stretches(const Stretches& stretches) {
   const std::lock_guard turn(parts_->writing);
   return parts_->engine_transaction("store verdicts", [&] {
-    Connection& engine = *parts_->engine;
+    SqliteConnection& engine = *parts_->engine;
     for (const std::uint64_t start_ns : stretches.starts_ns) {
       engine.prepare("DELETE FROM window WHERE start_ns = ?").signed_number(sortable(start_ns)).run();
       engine.prepare("DELETE FROM segment WHERE bucket_start_ns = ?").signed_number(sortable(start_ns)).run();

@@ -77,7 +77,7 @@ void bind_columns(Statement& statement, const Made& made, Dictionary& names) {
   statement.number(made.digest).text(cut_name(first.resource));
 }
 
-void put_one(Connection& engine, Dictionary& names, const Made& made, Changes& changes) {
+void put_one(SqliteConnection& engine, Dictionary& names, const Made& made, Changes& changes) {
   std::uint64_t n = 0;
   bool was_final = false;
   {
@@ -112,7 +112,7 @@ void put_one(Connection& engine, Dictionary& names, const Made& made, Changes& c
   ++changes.written;
 }
 
-void remove_one(Connection& engine, std::uint64_t id, Changes& changes) {
+void remove_one(SqliteConnection& engine, std::uint64_t id, Changes& changes) {
   std::uint64_t n = 0;
   {
     Statement find = engine.prepare("SELECT n, final FROM trace WHERE id = ?");
@@ -125,7 +125,7 @@ void remove_one(Connection& engine, std::uint64_t id, Changes& changes) {
   --changes.traces;
 }
 
-void remove_and_rename(Connection& engine, const Settled& settled, Changes& changes) {
+void remove_and_rename(SqliteConnection& engine, const Settled& settled, Changes& changes) {
   for (const std::uint64_t id : settled.remove) remove_one(engine, id, changes);
   for (const auto& [old_id, new_id] : settled.renamed) {
     if (old_id == new_id) continue;
@@ -138,7 +138,7 @@ void remove_and_rename(Connection& engine, const Settled& settled, Changes& chan
 }
 
 /// Sets a batch's bits; deletes it when all are set.
-void set_bits(Connection& engine, const BatchBits& bits, Changes& changes) {
+void set_bits(SqliteConnection& engine, const BatchBits& bits, Changes& changes) {
   std::string done;
   std::uint64_t records = 0;
   std::uint64_t bytes = 0;
@@ -176,7 +176,7 @@ base::Outcome<void> Store::put_traces(const Settled& settled) {
     std::uint64_t refused = 0;
     {
       const std::lock_guard turn(parts_->writing);
-      Connection& engine = *parts_->engine;
+      SqliteConnection& engine = *parts_->engine;
       auto done = parts_->engine_transaction("store traces", [&] {
         if (first) remove_and_rename(engine, settled, changes);
         for (const Made& one : made) put_one(engine, *parts_->names, one, changes);
@@ -197,7 +197,7 @@ base::Outcome<void> Store::finish(const Finished& finished) {
   Changes changes;
   {
     const std::lock_guard turn(parts_->writing);
-    Connection& engine = *parts_->engine;
+    SqliteConnection& engine = *parts_->engine;
     auto done = parts_->engine_transaction("make traces final", [&] {
       for (const std::uint64_t id : finished.traces) {
         engine.prepare("UPDATE trace SET final = 1 WHERE id = ? AND final = 0").number(id).run();

@@ -118,9 +118,9 @@ class Spool {
   void listen(std::function<void()> appended);
 
  private:
-  class Impl;
-  explicit Spool(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  struct Parts;
+  explicit Spool(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
 };
 
 }  // namespace hoptap::exporting

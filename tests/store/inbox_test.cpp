@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "demo_run.h"
-#include "export/store/sqlite.h"
+#include "export/sqlite/sqlite.h"
 #include "export/store/store.h"
 
 namespace hoptap::exporting {
@@ -117,7 +117,7 @@ TEST(Opening, RefusesANewerFileAndAForeignOne) {
   const TestFolder folder;
   open_store(folder);
   const auto change = [&](const char* sql) {
-    auto connection = Connection::open(folder.path() + "/hoptap.sqlite", Connection::Mode::kWrite);
+    auto connection = SqliteConnection::open(folder.path() + "/hoptap.sqlite", SqliteConnection::Mode::kWrite, {});
     (*connection)->execute(sql);
   };
   change("PRAGMA user_version = 99");

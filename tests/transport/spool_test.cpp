@@ -7,6 +7,7 @@
 
 #include <fstream>
 
+#include "export/sqlite/sqlite.h"
 #include "tests/transport/rig.h"
 
 namespace hoptap::exporting {
@@ -187,6 +188,24 @@ TEST(Spool, SaysThatTheFileIsCutShort) {
   const auto spool = Spool::open(folder.path(), {});
   ASSERT_FALSE(spool);
   EXPECT_NE(spool.error().what.find("is damaged"), std::string::npos) << spool.error().what;
+}
+
+TEST(Spool, SaysThatTheFileIsNoneOfItsOwn) {
+  const Folder folder;
+  open_spool(folder).reset();
+  const auto refusal_after = [&](const char* change) {
+    auto file = SqliteConnection::open(folder.path() + "/spool.sqlite", SqliteConnection::Mode::kWrite, {});
+    (*file)->execute(change);
+    EXPECT_TRUE((*file)->outcome("change"));
+    file->reset();
+    const auto spool = Spool::open(folder.path(), {});
+    return spool ? "" : spool.error().what;
+  };
+  const auto says = [](const std::string& words, const char* part) { return words.find(part) != std::string::npos; };
+  EXPECT_EQ(refusal_after(""), "");
+  EXPECT_TRUE(says(refusal_after("PRAGMA user_version = 2"), "has format 2, this hoptap reads 1"));
+  EXPECT_TRUE(says(refusal_after("PRAGMA user_version = 1; DELETE FROM state"), "has lost its state"));
+  EXPECT_TRUE(says(refusal_after("PRAGMA application_id = 7"), "is not a spool of hoptap"));
 }
 
 TEST(Spool, FailsInWordsWhereItCannotBeMade) {

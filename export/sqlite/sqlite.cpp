@@ -1,4 +1,4 @@
-#include "export/store/sqlite.h"
+#include "export/sqlite/sqlite.h"
 
 #include <fmt/format.h>
 
@@ -7,37 +7,11 @@
 #include <filesystem>
 #include <utility>
 
-#include "export/store/store.h"
-
 namespace hoptap::exporting {
 namespace {
 
 constexpr int kBusyMs = 10'000;         // two connections of ours at most wait for a checkpoint
 constexpr int kStepsPerCheck = 10'000;  // of the virtual machine, between two looks at the limit
-
-std::string words_of(int code, int system_error, const std::string& message, const std::string& file) {
-  const std::string folder = std::filesystem::path(file).parent_path().string();
-  const int primary = code & 0xff;
-  if (primary == SQLITE_FULL || system_error == ENOSPC || system_error == EDQUOT) {
-    return fmt::format(
-        "the disk of {} is full; make room or lower the retention: nothing stored is lost, and writing "
-        "goes on when there is room",
-        folder);
-  }
-  if (primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB) {
-    return fmt::format("{} is damaged or no database ({}); move it and its -wal and -shm files away and start again",
-                       file, message);
-  }
-  if (primary == SQLITE_READONLY || primary == SQLITE_PERM || primary == SQLITE_CANTOPEN) {
-    return fmt::format("{} cannot be opened for writing ({}); give this user the right to write in {}", file, message,
-                       folder);
-  }
-  if (primary == SQLITE_IOERR) {
-    return fmt::format("{}: {} ({}); look at the system's log, the disk may be failing", file, message,
-                       system_error == 0 ? "no reason given" : std::strerror(system_error));
-  }
-  return fmt::format("{}: {}", file, message);
-}
 
 }  // namespace
 
@@ -107,24 +81,27 @@ std::string_view Statement::text_at(int column) const {
                          : std::string_view(static_cast<const char*>(data), static_cast<std::size_t>(size));
 }
 
-base::Outcome<std::unique_ptr<Connection>> Connection::open(const std::string& file, Mode mode) {
+base::Outcome<std::unique_ptr<SqliteConnection>> SqliteConnection::open(const std::string& file, Mode mode,
+                                                                        const SqliteAdvice& advice) {
   sqlite3* db = nullptr;
   const int flags = (mode == Mode::kRead ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) |
                     SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   const int code = sqlite3_open_v2(file.c_str(), &db, flags, nullptr);
-  std::unique_ptr<Connection> connection(new Connection(db, file));
+  std::unique_ptr<SqliteConnection> connection(new SqliteConnection(db, file, advice));
   if (code != SQLITE_OK) connection->fail(code);
-  if (const auto opened = connection->outcome("open the database"); !opened) return tl::unexpected(opened.error());
+  if (const auto opened = connection->outcome(fmt::format("open {}", advice.name)); !opened) {
+    return tl::unexpected(opened.error());
+  }
   sqlite3_busy_timeout(db, kBusyMs);
   return connection;
 }
 
-Connection::~Connection() {
+SqliteConnection::~SqliteConnection() {
   for (const auto& [sql, statement] : kept_) sqlite3_finalize(statement);
   sqlite3_close_v2(db_);
 }
 
-Statement Connection::prepare(const char* sql) {
+Statement SqliteConnection::prepare(const char* sql) {
   if (failed()) return {*this, nullptr, false};
   sqlite3_stmt*& statement = kept_[sql];
   if (statement == nullptr) {
@@ -134,7 +111,7 @@ Statement Connection::prepare(const char* sql) {
   return {*this, statement, false};
 }
 
-Statement Connection::prepare_once(const std::string& sql) {
+Statement SqliteConnection::prepare_once(const std::string& sql) {
   if (failed()) return {*this, nullptr, false};
   sqlite3_stmt* statement = nullptr;
   const int code = sqlite3_prepare_v2(db_, sql.c_str(), -1, &statement, nullptr);
@@ -142,31 +119,63 @@ Statement Connection::prepare_once(const std::string& sql) {
   return {*this, statement, true};
 }
 
-void Connection::execute(const char* sql) {
+void SqliteConnection::execute(const char* sql) {
   if (failed()) return;
   const int code = sqlite3_exec(db_, sql, nullptr, nullptr, nullptr);
   if (code != SQLITE_OK) fail(code);
 }
 
-void Connection::fail(int code) {
+std::int64_t SqliteConnection::number(const char* sql) {
+  Statement statement = prepare(sql);
+  return statement.step() ? statement.signed_at(0) : 0;
+}
+
+SqliteSignature SqliteConnection::signature() {
+  return {number("SELECT count(*) FROM sqlite_schema") == 0, number("PRAGMA application_id"),
+          number("PRAGMA user_version")};
+}
+
+void SqliteConnection::fail(int code) {
   if (failed()) return;
   code_ = code;
-  system_error_ = db_ == nullptr ? 0 : sqlite3_system_errno(db_);
   message_ = db_ == nullptr ? sqlite3_errstr(code) : sqlite3_errmsg(db_);
-}
-
-base::Outcome<void> Connection::outcome(std::string_view doing) {
-  if (!failed()) return {};
-  const int code = std::exchange(code_, SQLITE_OK);
-  if ((code & 0xff) == SQLITE_INTERRUPT) return tl::unexpected(base::Failure{std::string(Store::kQueryTooLong)});
   // SQLite keeps the last error number of the system for good: it means something after errors of the system only.
   const bool of_system = (code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CANTOPEN;
-  return tl::unexpected(base::Failure{
-      fmt::format("cannot {}: {}", doing, words_of(code, of_system ? system_error_ : 0, message_, file_))});
+  system_error_ = of_system && db_ != nullptr ? sqlite3_system_errno(db_) : 0;
 }
 
-void Connection::limit_steps(std::uint64_t steps_max) {
+base::Outcome<void> SqliteConnection::outcome(std::string_view doing) {
+  if (!failed()) return {};
+  const int primary = std::exchange(code_, SQLITE_OK) & 0xff;
+  disk_was_full_ = primary == SQLITE_FULL || system_error_ == ENOSPC || system_error_ == EDQUOT;
+  if (primary == SQLITE_INTERRUPT) return tl::unexpected(base::Failure{std::string(refusal_)});
+  return tl::unexpected(base::Failure{fmt::format("cannot {}: {}", doing, words_of(primary))});
+}
+
+std::string SqliteConnection::words_of(int primary) const {
+  const std::string folder = std::filesystem::path(file_).parent_path().string();
+  if (disk_was_full_) return fmt::format("{}: the disk is full; {}", folder, advice_.disk_full);
+  switch (primary) {
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB: return fmt::format("{} is damaged or no database ({}); {}", file_, message_, advice_.damaged);
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+    case SQLITE_CANTOPEN:
+      return fmt::format("{} cannot be opened for writing ({}); give this user the right to write in {}", file_,
+                         message_, folder);
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      return fmt::format("{} is in use ({}); end the other program that has it open", file_, message_);
+    case SQLITE_IOERR:
+      return fmt::format("{}: {} ({}); look at the system's log, the disk may be failing", file_, message_,
+                         system_error_ == 0 ? "no reason given" : std::strerror(system_error_));
+    default: return fmt::format("{}: {}", file_, message_);
+  }
+}
+
+void SqliteConnection::limit_steps(std::uint64_t steps_max, std::string_view refusal) {
   steps_left_ = steps_max;
+  refusal_ = refusal;
   if (steps_max == 0) return sqlite3_progress_handler(db_, 0, nullptr, nullptr);
   const auto check = [](void* context) {
     std::uint64_t& left = *static_cast<std::uint64_t*>(context);
