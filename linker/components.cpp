@@ -155,11 +155,11 @@ void Components::append_tags(Id id, std::vector<std::uint64_t>& tags) const {
 void Components::seal(Id id) {
   Component& component = components_[id];
   for (const std::uint64_t key : component.keys) index_.erase(key);
-  remember(component.keys);
   component.keys.clear();
 }
 
 void Components::release(Id id) {
+  remember(components_[id].keys);
   seal(id);
   Component& component = components_[id];
   records_ -= component.records;

@@ -5,6 +5,7 @@
 namespace hoptap::linker {
 
 void PacketClock::reached(std::uint32_t point, std::uint64_t time_ns) {
+  if (time_ns == 0) return;  // nothing was read there yet
   const auto [at, fresh] = hands_.try_emplace(point, Hand{time_ns, 0, now_, true});
   Hand& hand = at->second;
   if (!fresh && time_ns <= hand.reached_ns) return;

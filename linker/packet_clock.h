@@ -11,7 +11,8 @@ class PacketClock {
  public:
   static constexpr std::uint64_t kTickNs = 1'000'000'000;
 
-  /// The point's packets are read up to this time (ns of its clock). A time before one said earlier changes nothing.
+  /// The point's packets are read up to this time (ns of its clock). Nothing changes with 0 (no packet yet) or a time
+  /// before one said earlier.
   void reached(std::uint32_t point, std::uint64_t time_ns);
 
   /// The point has ended or is silent for too long: nothing waits for it until it reaches a later time.

@@ -81,7 +81,8 @@ base::Outcome<std::uint64_t> hash_of_inputs(const ProbeConfig& config) {
   for (const ReplayInput& input : config.replay) {
     const auto file = file_hash(input.file);
     if (!file) return tl::unexpected(file.error());
-    hash = base::hash_values(hash, text_hash(input.file), text_hash(input.point.name), *file);
+    hash = base::hash_values(hash, text_hash(input.point.name), text_hash(input.point.role),
+                             input.point.order.value_or(0), *file);
   }
   return hash;
 }

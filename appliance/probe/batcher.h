@@ -27,7 +27,7 @@ struct ReplayMark {
   static std::optional<ReplayMark> read(const std::string& text);
 };
 
-/// What a replay depends on: the captures' names, sizes and beginnings, points, filter, version. Fails when a file
+/// What a replay depends on: the captures' sizes and beginnings, points, filter, version. Fails when a file
 /// cannot be read.
 [[nodiscard]] base::Outcome<std::uint64_t> hash_of_inputs(const ProbeConfig& config);
 

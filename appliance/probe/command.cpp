@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstdlib>
 
 #include "appliance/exit_code.h"
 #include "appliance/probe/probe.h"
@@ -86,13 +87,13 @@ class Watcher {
     return true;
   }
 
-  bool watch_delivery(const Probe& probe, double wait_s) {
+  bool watch_delivery(const Probe& probe, std::optional<double> wait_s) {
     if (stop_wanted()) return false;
     complain(probe);
     const exporting::SpoolCounters spool = probe.spool();
     const auto all = static_cast<double>(std::max<std::uint64_t>(spool.appended_records, 1));
     progress_.update("delivering", 1 - static_cast<double>(spool.waiting_records) / all);
-    return wait_s <= 0 || std::chrono::duration<double>(Clock::now() - began_).count() < wait_s;
+    return !wait_s || std::chrono::duration<double>(Clock::now() - began_).count() < *wait_s;
   }
 
   void begin_delivery() { began_ = Clock::now(); }
@@ -181,7 +182,10 @@ CLI::App* add_probe(CLI::App& app, ProbeOptions& options) {
       ->add_option("--vxlan-port", options.vxlan_ports, "another UDP port that carries VXLAN (4789 and 8472 always do)")
       ->allow_extra_args(false);
   command->add_option("--wait", options.wait_s, "seconds to wait for the tracer when all is read (for ever)")
-      ->check(CLI::NonNegativeNumber);
+      ->check([](const std::string& text) {
+        const double seconds = std::strtod(text.c_str(), nullptr);
+        return seconds >= 0 && seconds <= 1e9 ? std::string() : "must be from 0 to 1000000000 seconds";
+      });
   command->add_option("--progress", options.progress, "show progress on standard error")
       ->check(CLI::IsMember({"auto", "always", "never"}))
       ->capture_default_str();

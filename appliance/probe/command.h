@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,7 @@ struct ProbeOptions {
   std::string filter;
   std::vector<std::uint16_t> vxlan_ports;
   std::string progress = "auto";
-  double wait_s = 0;  ///< for the tracer at the end; 0: for ever
+  std::optional<double> wait_s;  ///< for the tracer at the end; nothing: for ever
   bool check = false;
   bool example = false;
 };

@@ -12,6 +12,8 @@ bool has_segment(const linker::Trace& trace, const linker::Loss& loss) { return 
 }  // namespace
 
 void Buckets::begin() {
+  if (!status_) final_.clear();  // some of it is not whole: it is read anew
+  status_ = {};
   next_.clear();
   round_.clear();
   open_.clear();
@@ -21,8 +23,10 @@ const Buckets::Sums& Buckets::final_of(std::uint64_t bucket) {
   const auto known = final_.find(bucket);
   if (known != final_.end()) return known->second;
   Sums& sums = final_[bucket];
-  recall_(bucket * length_ns_, (bucket + 1) * length_ns_,
-          [&](const linker::Trace& trace, const linker::Judgement& judgement) { add_to(sums, trace, judgement); });
+  auto recalled =
+      recall_(bucket * length_ns_, (bucket + 1) * length_ns_,
+              [&](const linker::Trace& trace, const linker::Judgement& judgement) { add_to(sums, trace, judgement); });
+  if (!recalled) status_ = std::move(recalled);
   return sums;
 }
 

@@ -10,6 +10,7 @@
 #include <tuple>
 #include <vector>
 
+#include "base/result.h"
 #include "export/store/rows.h"
 #include "linker/run_verdict.h"
 #include "linker/trace.h"
@@ -22,8 +23,9 @@ class Buckets {
   static constexpr std::size_t kFinalMax = 256;  ///< stretches whose final traces are remembered; others are read again
 
   /// Gives the final traces that the store has of a stretch of time.
-  using Recall = std::function<void(std::uint64_t from_ns, std::uint64_t to_ns,
-                                    const std::function<void(const linker::Trace&, const linker::Judgement&)>& take)>;
+  using Recall = std::function<base::Outcome<void>(
+      std::uint64_t from_ns, std::uint64_t to_ns,
+      const std::function<void(const linker::Trace&, const linker::Judgement&)>& take)>;
 
   /// @param length_ns  of a stretch, > 0; stretches begin at its multiples
   Buckets(std::uint64_t length_ns, Recall recall) : length_ns_(length_ns), recall_(std::move(recall)) {}
@@ -37,6 +39,8 @@ class Buckets {
   /// Of these stretches.
   std::vector<exporting::WindowRow> windows() const;
   std::vector<exporting::SegmentRow> segments() const;
+  /// What went wrong in this round: what is final could not be read from the store, so the sums are not whole.
+  const base::Outcome<void>& status() const { return status_; }
   /// The round is stored: what became final stays.
   void commit();
 
@@ -52,6 +56,7 @@ class Buckets {
 
   std::uint64_t length_ns_;
   Recall recall_;
+  base::Outcome<void> status_;
   std::map<std::uint64_t, Sums> final_;  ///< by start / length: final traces
   std::map<std::uint64_t, Sums> next_;   ///< the same with those that become final in this round
   std::set<std::uint64_t> before_;       ///< stretches that had open traces in the last round

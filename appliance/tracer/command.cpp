@@ -29,6 +29,9 @@ base::Outcome<TracerConfig> configure(const TracerOptions& options) {
   }
   if (!options.data.empty()) config.store.folder = options.data;
   if (!options.listen.empty()) config.collector.listen = options.listen;
+  HttpServerConfig like;  // the same form
+  if (const auto set = set_http_listen(config.collector.listen, like); !set)
+    return tl::unexpected(base::Failure{"the address for probes: " + set.error().what});
   if (options.http.empty()) return config;
   if (const auto set = set_http_listen(options.http, config.http); !set)
     return tl::unexpected(base::Failure{"--http: " + set.error().what});

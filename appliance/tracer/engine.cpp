@@ -27,21 +27,22 @@ std::vector<exporting::BatchBits> bits_of(const std::vector<std::uint64_t>& tags
 }
 
 /// The final traces of a stretch of time, read from the store.
-void recall(exporting::Store& store, std::uint64_t from_ns, std::uint64_t to_ns,
-            const std::function<void(const linker::Trace&, const linker::Judgement&)>& take) {
+base::Outcome<void> recall(exporting::Store& store, std::uint64_t from_ns, std::uint64_t to_ns,
+                           const std::function<void(const linker::Trace&, const linker::Judgement&)>& take) {
   exporting::TraceFilter filter;
   filter.from_ns = from_ns;
   filter.to_ns = to_ns;
   std::optional<exporting::TraceCursor> cursor;
   do {
     auto page = store.traces(filter, cursor, 1000);
-    if (!page) return;
+    if (!page) return tl::unexpected(page.error());
     for (const exporting::StoredTrace& stored : page->traces) {
       if (!stored.final) continue;
       if (const auto judged = exporting::decode_trace(stored.encoded)) take(judged->trace, judged->judgement);
     }
     cursor = page->next;
   } while (cursor);
+  return {};
 }
 
 }  // namespace
@@ -51,7 +52,7 @@ Engine::Engine(exporting::Store& store, EngineConfig config)
       config_(config),
       window_(config.window),
       buckets_(config.bucket_ns, [&store](std::uint64_t from_ns, std::uint64_t to_ns, const auto& take) {
-        recall(store, from_ns, to_ns, take);
+        return recall(store, from_ns, to_ns, take);
       }) {}
 
 base::Outcome<void> Engine::recover() {
@@ -64,28 +65,28 @@ base::Outcome<void> Engine::recover() {
 }
 
 base::Outcome<bool> Engine::read(std::uint64_t now_ns) {
+  if (auto put = put_what_waits(); !put) return tl::unexpected(put.error());
   const auto batches = store_.read_inbox(last_batch_, kBatchesAtOnce);
   if (!batches) return tl::unexpected(batches.error());
-  std::vector<exporting::BatchBits> empty;
-  base::Outcome<void> status;
   for (const exporting::StoredBatch& stored : *batches) {
     last_batch_ = stored.id;
     ++counters_.batches;
     auto batch = unpack(stored.coding, stored.payload);
     if (!batch) ++counters_.batches_unreadable;  // it was readable when it was stored
-    if (!batch || batch->hops.size() + batch->legs.size() == 0) empty.push_back({stored.id, "\xff"});
-    if (batch && status) status = take(stored, std::move(*batch), now_ns);
-    if (!status) break;
+    if (!batch || batch->hops.size() + batch->legs.size() == 0) empty_batches_.push_back({stored.id, "\xff"});
+    if (batch) take(stored, std::move(*batch), now_ns);
   }
-  if (!empty.empty() && status) status = store_.finish({.traces = {}, .batches = empty});
   points_.leave_silent(now_ns, config_.patience_ns, window_.clock());
-  if (!status) return tl::unexpected(status.error());
+  if (auto put = put_what_waits(); !put) return tl::unexpected(put.error());
   return !batches->empty();
 }
 
-base::Outcome<void> Engine::take(const exporting::StoredBatch& stored, exporting::Batch batch, std::uint64_t now_ns) {
+void Engine::take(const exporting::StoredBatch& stored, exporting::Batch batch, std::uint64_t now_ns) {
   std::vector<std::uint32_t> ids;
   for (const exporting::BatchPoint& point : batch.points) ids.push_back(points_.take(point, stored.probe, now_ns));
+  for (std::size_t at = 0; at < batch.points.size(); ++at) {  // first: the records belong to the time reached
+    if (batch.points[at].reached_ns != 0) window_.clock().reached(ids[at], batch.points[at].reached_ns);
+  }
   for (std::size_t at = 0; at < batch.hops.size(); ++at) {
     if (exporting::has_bit(stored.done, at)) continue;
     flowtable::HopRecord& hop = batch.hops[at];
@@ -104,13 +105,23 @@ base::Outcome<void> Engine::take(const exporting::StoredBatch& stored, exporting
     news_ = true;
   }
   counters_.records += batch.hops.size() + batch.legs.size();
-  for (std::size_t at = 0; at < batch.points.size(); ++at) {
-    window_.clock().reached(ids[at], batch.points[at].reached_ns);
-    reached_ns_ = std::max(reached_ns_, batch.points[at].reached_ns);
+  for (flowtable::LegRecord& leg : batch.legs) legs_to_put_.push_back(std::move(leg));
+}
+
+/// What could not be stored earlier (a full disk) is tried again, before anything more is read.
+base::Outcome<void> Engine::put_what_waits() {
+  if (!legs_to_put_.empty()) {
+    std::vector<exporting::LegRow> rows;
+    rows.reserve(legs_to_put_.size());
+    for (const flowtable::LegRecord& leg : legs_to_put_) rows.push_back({&leg, points_[leg.point].latest.name});
+    if (auto put = store_.put_legs(rows); !put) return put;
+    legs_to_put_.clear();
   }
-  std::vector<exporting::LegRow> rows;
-  for (const flowtable::LegRecord& leg : batch.legs) rows.push_back({&leg, points_[leg.point].latest.name});
-  return rows.empty() ? base::Outcome<void>() : store_.put_legs(rows);
+  if (!empty_batches_.empty()) {
+    if (auto done = store_.finish({.traces = {}, .batches = empty_batches_}); !done) return done;
+    empty_batches_.clear();
+  }
+  return {};
 }
 
 base::Outcome<void> Engine::round(bool all) {
@@ -142,6 +153,7 @@ base::Outcome<void> Engine::round(bool all) {
     status = writer.take(std::move(trace), std::move(judgement), is_last);
   });
   if (!verdict) return tl::unexpected(verdict.error());
+  if (status) status = buckets_.status();
   if (status) status = writer.finish();
   counters_.traces_put += writer.written();
   if (status) status = put_summaries(*verdict, points, analysis.model(), clocks);
@@ -181,7 +193,7 @@ EngineCounters Engine::counters() const {
   counters.window = window_.counters();
   counters.window_records = window_.records();
   counters.window_bytes = window_.bytes();
-  counters.reached_ns = reached_ns_;
+  counters.reached_ns = points_.middle_reached_ns();
   return counters;
 }
 

@@ -31,7 +31,7 @@ struct EngineCounters {
   linker::WindowCounters window;
   std::size_t window_records = 0;
   std::size_t window_bytes = 0;
-  std::uint64_t reached_ns = 0;  ///< the latest packet time of any point
+  std::uint64_t reached_ns = 0;  ///< packet time of the middle one of the points
 };
 
 class Engine {
@@ -57,7 +57,8 @@ class Engine {
   const KnownPoints& points() const { return points_; }
 
  private:
-  base::Outcome<void> take(const exporting::StoredBatch& stored, exporting::Batch batch, std::uint64_t now_ns);
+  void take(const exporting::StoredBatch& stored, exporting::Batch batch, std::uint64_t now_ns);
+  base::Outcome<void> put_what_waits();
   base::Outcome<void> put_summaries(const linker::RunVerdict& verdict, const KnownPoints::Ordered& points,
                                     const linker::RunModel& model, const linker::ClockBounds& clocks);
   base::Outcome<void> let_go(const linker::Window::Round& round, const std::vector<std::uint64_t>& final_ids);
@@ -69,8 +70,9 @@ class Engine {
   Buckets buckets_;
   OpenTraces open_;
   EngineCounters counters_;
-  std::uint64_t last_batch_ = 0;  ///< id in the inbox
-  std::uint64_t reached_ns_ = 0;
+  std::uint64_t last_batch_ = 0;                     ///< id in the inbox
+  std::vector<flowtable::LegRecord> legs_to_put_;    ///< read, not yet in the store
+  std::vector<exporting::BatchBits> empty_batches_;  ///< of the inbox, to be deleted
   bool news_ = false;
   bool recovered_ = false;  ///< the first round after recover() must see all
 };

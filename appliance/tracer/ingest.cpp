@@ -67,6 +67,9 @@ StoreResult Ingest::check(const exporting::ProbeHello& hello, const exporting::R
   const std::lock_guard lock(mutex_);
   if (instances_[hello.instance].failed) return {StoreOutcome::kUnavailable, "an earlier batch could not be stored"};
   for (const exporting::BatchPoint& point : records->points) {
+    if (owners_.size() >= kPointsMax && owners_.count(point.name) == 0)
+      return {StoreOutcome::kMalformed,
+              fmt::format("there are {} points already, which is as many as a tracer takes", kPointsMax)};
     if (std::string why = claim(point.name, hello.instance); !why.empty())
       return {StoreOutcome::kUnavailable, std::move(why)};
   }

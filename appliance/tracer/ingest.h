@@ -37,6 +37,7 @@ struct ProbeState {
 class Ingest : public exporting::BatchSink {
  public:
   static constexpr std::size_t kWaitingBytesMax = 256u << 20;
+  static constexpr std::size_t kPointsMax = 4096;     ///< of all probes; batches with further ones are refused
   static constexpr std::size_t kInstancesMax = 4096;  ///< spools remembered; those that left are forgotten first
 
   /// @param stored  called by the commit thread after each commit

@@ -1,5 +1,7 @@
 #include "appliance/tracer/known_points.h"
 
+#include <algorithm>
+
 namespace hoptap::appliance {
 
 std::uint32_t KnownPoints::take(const exporting::BatchPoint& point, const std::string& probe, std::uint64_t now_ns) {
@@ -13,6 +15,16 @@ std::uint32_t KnownPoints::take(const exporting::BatchPoint& point, const std::s
   known.probe = probe;
   if (known.first_ns == 0) known.first_ns = point.reached_ns;
   return at->second;
+}
+
+std::uint64_t KnownPoints::middle_reached_ns() const {
+  std::vector<std::uint64_t> times;
+  for (const KnownPoint& point : points_)
+    if (point.latest.reached_ns != 0) times.push_back(point.latest.reached_ns);
+  if (times.empty()) return 0;
+  const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
+  std::nth_element(times.begin(), middle, times.end());
+  return *middle;
 }
 
 KnownPoints::Ordered KnownPoints::in_order() const {

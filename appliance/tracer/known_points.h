@@ -31,6 +31,10 @@ class KnownPoints {
   KnownPoint& operator[](std::uint32_t id) { return points_[id]; }
   const std::vector<KnownPoint>& all() const { return points_; }  ///< by id
 
+  /// The packet time that half of the points have reached: one clock that is wrong does not change it much. 0: none
+  /// has.
+  std::uint64_t middle_reached_ns() const;
+
   /// Points with ids in the order of their names.
   struct Ordered {
     linker::PointTable table;

@@ -49,6 +49,8 @@ base::Outcome<void> TraceWriter::take(linker::Trace&& trace, linker::Judgement&&
   if (known != open_.end()) {
     known->second.round = round_;
     const bool every_change = exact_ || last || known->second.gist == 0;
+    if (known->second.digest == state.digest) known->second.gist = state.gist;
+    if (!trace.hops.empty()) known->second.anchor = anchor_of(trace.hops.front());
     if (known->second.digest == state.digest || (!every_change && known->second.gist == state.gist)) return {};
     state.revision = known->second.revision;
   }

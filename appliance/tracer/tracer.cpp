@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <utility>
 
 #include "appliance/tracer/report.h"
@@ -15,11 +16,15 @@ constexpr std::uint64_t kRoundEveryNs = kNsPerSecond;      // at most, and under
 constexpr std::uint64_t kTidyEveryNs = 60 * kNsPerSecond;  // of retention, and of rounds without news
 constexpr std::chrono::milliseconds kNap{200};
 
-std::uint64_t now_ns() {
+template <class Clock>
+std::uint64_t now_of() {
   return static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
-          .count());
+      std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch()).count());
 }
+
+/// For how long something took or lasts; not set back when the clock on the wall is.
+std::uint64_t now_ns() { return now_of<std::chrono::steady_clock>(); }
+std::uint64_t wall_ns() { return now_of<std::chrono::system_clock>(); }
 
 }  // namespace
 
@@ -42,7 +47,7 @@ base::Outcome<std::unique_ptr<Tracer>> Tracer::start(const TracerConfig& config,
                                       .metrics = [self] { return metrics_of(self->status()); },
                                       .health = [self] { return health_of(self->status()); },
                                       .status = [self] { return status_json(self->status(), self->ingest_->probes()); },
-                                      .now_ns = now_ns});
+                                      .now_ns = wall_ns});
   if (!http) return tl::unexpected(http.error());
   tracer->http_ = std::move(*http);
   return tracer;
@@ -53,21 +58,26 @@ Tracer::Tracer(std::unique_ptr<exporting::Store> store, const TracerConfig& conf
 
 Tracer::~Tracer() {
   http_.reset();
-  if (collector_) collector_->stop();
-  ingest_.reset();  // nothing more comes; what waits is stored
+  if (collector_) collector_->stop();  // nothing more comes
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
   }
   changed_.notify_all();
   if (thread_.joinable()) thread_.join();
+  ingest_.reset();  // what waits is stored
 }
 
 void Tracer::run() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     lock.unlock();
-    work();
+    try {
+      work();
+    } catch (const std::exception& error) {  // memory, most likely; what is acknowledged is on disk
+      note(kReading, tl::unexpected(base::Failure{error.what()}));
+      std::this_thread::sleep_for(kNap);
+    }
     lock.lock();
   }
 }
@@ -77,6 +87,8 @@ void Tracer::work() {
   const std::uint64_t commits = commits_;
   const bool stuck = engine_.must_round() && !trouble_[kJudging].empty();  // no room for more
   const auto read = stuck ? base::Outcome<bool>(false) : engine_.read(now_ns());
+  note(kStoring,
+       ingest_->trouble().empty() ? base::Outcome<void>() : tl::unexpected(base::Failure{ingest_->trouble()}));
   note(kReading, read ? base::Outcome<void>() : tl::unexpected(read.error()));
   const bool idle = read && !*read;
   if (!idle) idle_since_ns_ = 0;
@@ -109,7 +121,7 @@ void Tracer::retain_if_due() {
   if (now - retained_ns_ < kTidyEveryNs) return;
   retained_ns_ = now;
   // Ages count in packet time, so that old captures may be replayed; a clock that runs ahead deletes nothing.
-  const auto deleted = store_->retain(std::min(now, engine_.counters().reached_ns));
+  const auto deleted = store_->retain(std::min(wall_ns(), engine_.counters().reached_ns));
   note(kTidying, deleted ? base::Outcome<void>() : tl::unexpected(deleted.error()));
 }
 
@@ -141,7 +153,6 @@ TracerStatus Tracer::status() const {
     status = status_;
   }
   if (ingest_) status.ingest = ingest_->counters();
-  if (ingest_ && status.trouble.empty()) status.trouble = ingest_->trouble();
   if (collector_) status.collector = collector_->counters();
   if (collector_ && status.trouble.empty()) status.trouble = collector_->tls_fault();
   status.store = store_->counters();

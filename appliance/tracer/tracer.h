@@ -48,7 +48,7 @@ class Tracer {
   TracerStatus status() const;
 
  private:
-  enum Work : std::size_t { kReading, kJudging, kTidying };
+  enum Work : std::size_t { kReading, kJudging, kTidying, kStoring };
 
   Tracer(std::unique_ptr<exporting::Store> store, const TracerConfig& config, Say say);
   void run();
@@ -68,7 +68,7 @@ class Tracer {
   std::uint64_t round_ended_ns_ = 0;
   std::uint64_t round_took_ns_ = 0;
   std::uint64_t retained_ns_ = 0;
-  std::array<std::string, 3> trouble_;  ///< by Work
+  std::array<std::string, 4> trouble_;  ///< by Work
 
   std::atomic<std::uint64_t> commits_{0};  ///< of the ingest
   mutable std::mutex mutex_;

@@ -14,7 +14,10 @@ TEST(Buckets, BeginFromFinalTracesAndForgetOpenOnes) {
   scenario.requests = 10;
   const Analysis analysis = analyse(scenario);
   int recalls = 0;
-  Buckets buckets(3'600'000'000'000, [&](std::uint64_t, std::uint64_t, const auto&) { ++recalls; });
+  Buckets buckets(3'600'000'000'000, [&](std::uint64_t, std::uint64_t, const auto&) {
+    ++recalls;
+    return base::Outcome<void>();
+  });
   const auto requests = [&] { return buckets.windows().front().verdict.requests; };
   const std::size_t half = analysis.traces.size() / 2;
   buckets.begin();

@@ -111,6 +111,82 @@ TEST(Engine, IsMadeAnewFromTheStoreAtAnyMoment) {
   EXPECT_EQ(traces_of(*store), expected_traces(scenario, records));
 }
 
+TEST(Engine, APointThatHasReadNothingYetMakesNothingOld) {
+  const Scenario scenario = faulty();
+  const std::vector<HopRecord> records = records_of(scenario);
+  const Scratch scratch;
+  const auto store = open_store(scratch);
+  std::vector<Parcel> parcels = parcels_of(scenario, records, 50);
+  Engine engine(*store, {});
+  for (Parcel& parcel : parcels) {  // the first batch of a probe with several captures knows no time of most of them
+    if (parcel.number > 1) continue;
+    Parcel first = parcel;
+    first.batch.hops.clear();
+    first.batch.points[0].reached_ns = 0;
+    first.batch.points[0].ended = false;
+    deliver(*store, first);
+  }
+  read_all(engine);
+  for (Parcel& parcel : parcels) {
+    ++parcel.number;
+    deliver(*store, parcel);
+    read_all(engine);
+    ASSERT_TRUE(engine.round(true));
+  }
+  EXPECT_EQ(engine.counters().traces_final, 0u);
+  EXPECT_EQ(traces_of(*store), expected_traces(scenario, records));
+}
+
+TEST(Engine, AfterALongSilenceNewRecordsAreNotOld) {
+  Scenario scenario = faulty();
+  scenario.datagrams = 0;  // whose ids come again
+  Scenario later = scenario;
+  later.seed = 2;
+  later.start_ns += 7200 * 1000 * kMs;
+  const Scratch scratch;
+  const auto store = open_store(scratch);
+  Engine engine(*store, {});
+  std::size_t hops = 0;
+  for (const Scenario& one : {scenario, later}) {
+    std::vector<HopRecord> records = records_of(one);
+    for (HopRecord& record : records) {  // other requests than before
+      record.request.sequence ^= static_cast<std::uint32_t>(one.seed);
+      record.response.sequence ^= static_cast<std::uint32_t>(one.seed);
+    }
+    hops += records.size();
+    for (Parcel& parcel : parcels_of(one, records, 30)) {
+      parcel.number += (one.seed - 1) * 1000;
+      deliver(*store, parcel);
+      read_all(engine);
+      ASSERT_TRUE(engine.round(false));
+    }
+  }
+  settle(engine);
+  EXPECT_EQ(engine.counters().window.late, 0u);
+  EXPECT_EQ(hops_in(traces_of(*store)), hops);
+}
+
+TEST(Engine, OldIdsAreFoundAfterARestartToo) {
+  const Scenario scenario = faulty();
+  const Scratch scratch;
+  auto store = open_store(scratch);
+  std::vector<Parcel> parcels = parcels_of(scenario, records_of(scenario), 50);
+  for (const Parcel& parcel : parcels)
+    if (parcel.probe != "pod-a") deliver(*store, parcel);
+  {
+    Engine engine(*store, {});
+    settle(engine);
+  }
+  const auto before = traces_of(*store);
+  Engine engine(*store, {});
+  ASSERT_TRUE(engine.recover());
+  settle(engine);
+  for (const Parcel& parcel : parcels)
+    if (parcel.probe == "pod-a") deliver(*store, parcel);
+  settle(engine);
+  for (const auto& [id, bytes] : before) EXPECT_TRUE(store->trace(id)->has_value()) << id;
+}
+
 TEST(Engine, ARoundAfterARestartTakesNothingAway) {
   const Scenario scenario = faulty();
   const std::vector<HopRecord> records = records_of(scenario);

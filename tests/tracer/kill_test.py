@@ -5,6 +5,7 @@
 """
 
 import argparse
+import collections
 import pathlib
 import random
 import sys
@@ -39,13 +40,20 @@ def kill_at_random(tracer, probes, options, dice):
     return under_load, probe_kills
 
 
+def messages_of(traces):
+    """Every request and response as a point saw it. Two halves of an exchange are one hop where they were joined."""
+    return collections.Counter(
+        (hop["point"], way, hop[f"{way}_first_ns"], hop["source"], hop["target"])
+        for trace in traces for hop in trace["hops"] for way in ("request", "response") if hop[f"{way}_first_ns"])
+
+
 def main():
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--hoptap", required=True)
     words.add_argument("--kills", type=int, default=100)
     words.add_argument("--probe-kills", type=int, default=20)
     words.add_argument("--requests", type=int, default=6000)
-    words.add_argument("--batches-per-second", type=int, default=8)
+    words.add_argument("--batches-per-second", type=int, default=3)
     words.add_argument("--seed", type=int, default=1)
     options = words.parse_args()
     dice = random.Random(options.seed)
@@ -67,15 +75,15 @@ def main():
             tracer.wait_until_settled()
             traces = tracer.traces()
             status = tracer.get("status")
-        hops = sum(len(trace["hops"]) for trace in traces)
-        seen = {(hop["point"], hop["request_first_ns"], hop["response_first_ns"], hop["source"], hop["target"])
-                for trace in traces for hop in trace["hops"]}
+        expected_messages, messages = messages_of(expected["trace"]), messages_of(traces)
+        lost = expected_messages - messages
+        twice = messages - expected_messages
         print(f"{options.kills} kills of the tracer in {lasted:.0f} s, {under_load} of them while probes were sending, "
               f"{probe_kills} of probes; {status['open_traces']} of {status['traces']} traces still open")
-        print(f"{records} hop records sent and acknowledged, {hops} in traces, {len(seen)} different; "
-              f"{len(expected['trace'])} traces expected, {len(traces)} there")
-        failed = [f"{records - len(seen)} records are lost"] * (len(seen) != records)
-        failed += [f"{hops - len(seen)} records count twice"] * (hops != len(seen))
+        print(f"{records} hop records of {expected_messages.total()} messages sent and acknowledged, {messages.total()} messages "
+              f"in traces: {lost.total()} lost, {twice.total()} counted twice; {len(expected['trace'])} traces expected, "
+              f"{len(traces)} there")
+        failed = [f"{lost.total()} messages are lost"] * bool(lost) + [f"{twice.total()} count twice"] * bool(twice)
         failed += ["the load ended before most of the killing"] * (under_load < options.kills * 0.8)
         failed += ["too few probes were killed"] * (probe_kills < options.probe_kills * 0.8)
         for line in failed:

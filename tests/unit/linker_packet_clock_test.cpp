@@ -47,6 +47,17 @@ TEST(PacketClock, WhoLeftHoldsNothingUpAndAddsNothingTwiceWhenBack) {
   EXPECT_EQ(clock.now(), 35u);
 }
 
+TEST(PacketClock, APointWithoutPacketsIsNotWaitedForAndAddsNothing) {
+  linker::PacketClock clock;
+  clock.reached(1, 100 * kSecond);
+  clock.reached(2, 0);
+  clock.reached(1, 103 * kSecond);
+  EXPECT_EQ(clock.now(), 3u);
+  clock.reached(2, 1'700'000'000 * kSecond);
+  clock.reached(2, 1'700'000'001 * kSecond);
+  EXPECT_EQ(clock.now(), 3u) << "its first time is where it begins";
+}
+
 TEST(PacketClock, TimeDoesNotGoBack) {
   linker::PacketClock clock;
   clock.reached(1, 10 * kSecond);
