@@ -138,6 +138,22 @@ TEST(RecordCodec, GivesBackEveryField) {
   }
 }
 
+TEST(RecordCodec, ReadsTheHeadAlone) {
+  HopRecord response_only = full_record();
+  response_only.request = {};
+  for (const HopRecord& record : {full_record(), response_only, HopRecord{}}) {
+    std::vector<std::uint8_t> bytes;
+    flowtable::encode(record, bytes);
+    const auto head = flowtable::decode_head(bytes);
+    ASSERT_TRUE(head);
+    EXPECT_EQ(head->point, record.point);
+    EXPECT_EQ(head->record_id, record.record_id);
+    EXPECT_EQ(head->transport, record.transport);
+    EXPECT_EQ(head->start_ns, record.request.seen() ? record.request.first_ns : record.response.first_ns);
+    EXPECT_FALSE(flowtable::decode_head(base::Bytes(bytes).first(20)));
+  }
+}
+
 TEST(RecordCodec, TypicalRecordsAreSmall) {
   std::vector<std::uint8_t> bytes;
   const std::vector<HopRecord> records = records_of(Scenario{});
