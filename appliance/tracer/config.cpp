@@ -129,7 +129,7 @@ keep:                             # traces older than this, or the oldest over t
 window:                           # of what is joined and judged together, by the packets' own time
   rest_s: 5                       # a request without news for so long is judged
   kept_s: 600                     # and until then a late record still joins it
-  records_max: 1000000            # in memory, about 0.5 kB each; over it the oldest are finished early
+  records_max: 1000000            # in memory, about 0.4 kB each; over it the oldest are finished early
   verdict_s: 60                   # a verdict for each stretch of so many seconds
   patience_s: 30                  # a point silent for so long holds nothing up
 )";

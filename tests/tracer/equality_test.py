@@ -44,6 +44,11 @@ class Trial:
             if dice.random() < 0.3:
                 self.tracer.wait_until_settled()
 
+    def two_probes_of_several_points(self, dice):
+        half = len(self.captures) // 2
+        for name, captures in (("left", self.captures[:half]), ("right", self.captures[half:])):
+            daemons.Probe(self.hoptap, self.tracer.collector, self.folder / name, name, captures).start().wait()
+
     def with_restarts(self, dice):
         """Probes are killed and started again twice each, the tracer three times."""
         probes = [self.probe(at).start() for at in range(len(self.captures))]
@@ -115,7 +120,8 @@ def main():
         }
         for name, captures in sets.items():
             expected = daemons.offline(options.hoptap, captures)
-            for way, config in (("all_at_once", ""), ("one_after_the_other", ""), ("with_restarts", SLOW),
+            for way, config in (("all_at_once", ""), ("one_after_the_other", ""),
+                                ("two_probes_of_several_points", ""), ("with_restarts", SLOW),
                                 ("one_far_behind", "")):
                 dice = random.Random(f"{options.seed} {name} {way}")
                 trial = Trial(options.hoptap, folder / f"{name}-{way}", captures, config)
