@@ -30,6 +30,9 @@ class Buckets {
   /// @param length_ns  of a stretch, > 0; stretches begin at its multiples
   Buckets(std::uint64_t length_ns, Recall recall) : length_ns_(length_ns), recall_(std::move(recall)) {}
 
+  /// After a restart: the stretch that begins there may hold traces that the first round finds elsewhere.
+  void expect(std::uint64_t start_ns) { before_.insert(start_ns / length_ns_); }
+
   /// Forgets what the last round added for traces that are not final.
   void begin();
   /// @param last  the trace becomes final with this round

@@ -11,7 +11,8 @@ namespace hoptap::appliance {
 namespace {
 
 constexpr std::size_t kBatchesAtOnce = 16;
-constexpr unsigned kIndexBits = 20;  // of a tag: the record's place in its batch; the rest is the batch's id
+constexpr std::size_t kStretchesExpected = 64;  // the newest ones, which may hold open traces after a restart
+constexpr unsigned kIndexBits = 20;             // of a tag: the record's place in its batch; the rest is the batch's id
 static_assert(exporting::batch_limit::kRecords < 1u << kIndexBits);
 
 std::uint64_t tag_of(std::uint64_t batch, std::size_t index) { return batch << kIndexBits | index; }
@@ -61,6 +62,11 @@ base::Outcome<void> Engine::recover() {
   for (const exporting::OpenTrace& trace : *open)
     open_[trace.id] = {.digest = trace.digest, .gist = 0, .anchor = 0, .round = 0, .revision = trace.revision};
   recovered_ = news_ = !open->empty();
+  if (!recovered_) return {};
+  const auto windows = store_.windows({.rows_max = kStretchesExpected});
+  if (!windows) return tl::unexpected(windows.error());
+  for (const exporting::WindowRow& row : *windows)
+    if (!row.recent) buckets_.expect(row.start_ns);
   return {};
 }
 
