@@ -76,7 +76,7 @@ std::string trace_line(const JudgedTrace& judged, const TraceColumns& columns, c
   const linker::Verdict& verdict = judged.judgement.verdict;
   const bool bad = verdict.kind != VerdictKind::kNone;
   return fmt::format(
-      "{} {} {} {} {} {}\n", clock_text(start_ns(trace)),
+      "{} {} {} {} {} {}\n", clock_text(linker::start_ns(trace)),
       Canvas::right(trace.parts.empty() ? "no answer" : linker::duration_text(trace.response_time_ns),
                     kDurationColumns),
       Canvas::left(Canvas::fit(Canvas::printable(request), columns.request), columns.request),
@@ -141,7 +141,7 @@ std::string draw_traces(std::span<const JudgedTrace> traces, std::optional<std::
         "\n";
   }
   for (const JudgedTrace& judged : traces) {
-    const std::uint64_t start = start_ns(judged.trace);
+    const std::uint64_t start = linker::start_ns(judged.trace);
     if (!after_ns || *after_ns / kDayNs != start / kDayNs) out += canvas.paint(day_text(start), Paint::kStrong) + "\n";
     after_ns = start;
     out += trace_line(judged, columns, canvas);

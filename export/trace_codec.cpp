@@ -344,9 +344,4 @@ base::Result<linker::Sketch> decode_sketch(base::Bytes bytes) {
   return std::move(*sketch);
 }
 
-std::uint64_t start_ns(const linker::Trace& trace) {
-  if (trace.hops.empty()) return 0;
-  return linker::start_ns(trace.parts.empty() ? trace.hops.front().record : trace.client_end().record);
-}
-
 }  // namespace hoptap::exporting

@@ -30,8 +30,4 @@ void encode(const linker::Sketch& sketch, std::vector<std::uint8_t>& out);
 [[nodiscard]] base::Result<linker::RunVerdict> decode_run_verdict(base::Bytes bytes);
 [[nodiscard]] base::Result<linker::Sketch> decode_sketch(base::Bytes bytes);
 
-/// When the request was first seen, at the first timed hop, else at the first hop; ns of that point's clock. 0 of a
-/// trace without hops.
-std::uint64_t start_ns(const linker::Trace& trace);
-
 }  // namespace hoptap::exporting

@@ -126,13 +126,13 @@ void Components::each_record(Id id, Visit visit) const {
   }
 }
 
-std::vector<Tagged> Components::read(Id id) const {
-  std::vector<Tagged> records;
+std::vector<flowtable::HopRecord> Components::read(Id id) const {
+  std::vector<flowtable::HopRecord> records;
   records.reserve(components_[id].records);
-  each_record(id, [&](std::uint64_t tag, base::Bytes bytes) {
+  each_record(id, [&](std::uint64_t, base::Bytes bytes) {
     auto record = flowtable::decode_hop(bytes);
     assert(record);
-    if (record) records.push_back({std::move(*record), tag});
+    if (record) records.push_back(std::move(*record));
   });
   return records;
 }

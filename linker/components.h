@@ -15,12 +15,6 @@
 
 namespace hoptap::linker {
 
-/// A record on its way through the linker, and a word of whoever gave it, which comes back with it.
-struct Tagged {
-  flowtable::HopRecord record;
-  std::uint64_t tag = 0;
-};
-
 class Components {
  public:
   using Id = std::uint32_t;
@@ -37,7 +31,8 @@ class Components {
   /// @param remembered_keys_max  keys of released components kept, to tell late records
   explicit Components(std::size_t remembered_keys_max) : remembered_keys_max_(remembered_keys_max) {}
 
-  /// Puts the record with all that shares a key with it. `now` becomes the component's time of last change.
+  /// Puts the record with all that shares a key with it. `tag` comes back from append_tags(); `now` becomes the
+  /// component's time of last change.
   Added add(const flowtable::HopRecord& record, std::uint64_t tag, std::uint64_t now);
 
   /// The component changed longest ago; kNone: there is none. Go on with newer().
@@ -50,9 +45,9 @@ class Components {
   void set_given(Id id) { components_[id].given = true; }
 
   /// Its records, in the order they came.
-  std::vector<Tagged> read(Id id) const;
+  std::vector<flowtable::HopRecord> read(Id id) const;
 
-  /// What orders its records, and the words that came with them: both are found without reading the records.
+  /// What orders its records, and the tags that came with them: both are found without reading the records.
   std::vector<flowtable::RecordHead> heads(Id id) const;
   void append_tags(Id id, std::vector<std::uint64_t>& tags) const;
 

@@ -25,8 +25,7 @@ void Joiner::add(const flowtable::HopRecord& record) {
 }
 
 void Joiner::close(Components::Id id) {
-  std::vector<flowtable::HopRecord> records;
-  for (Tagged& one : components_.read(id)) records.push_back(std::move(one.record));
+  std::vector<flowtable::HopRecord> records = components_.read(id);
   components_.release(id);
   const bool certain = is_unambiguous(records);
   for (Group& group : resolve(std::move(records), offsets_, counters_.resolved)) {

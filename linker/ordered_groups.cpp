@@ -37,12 +37,8 @@ Place place_of(const std::vector<flowtable::RecordHead>& heads, Components::Id i
 }
 
 std::vector<HopRecord> read(const Components& components, Components::Id id, std::span<const std::uint32_t> point_ids) {
-  std::vector<HopRecord> records;
-  records.reserve(components.records_of(id));
-  for (Tagged& one : components.read(id)) {
-    one.record.point = point_of(one.record.point, point_ids);
-    records.push_back(std::move(one.record));
-  }
+  std::vector<HopRecord> records = components.read(id);
+  for (HopRecord& record : records) record.point = point_of(record.point, point_ids);
   return records;
 }
 

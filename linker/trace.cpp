@@ -189,6 +189,11 @@ std::uint64_t trace_id(const HopRecord& first) {
 
 }  // namespace
 
+std::uint64_t start_ns(const Trace& trace) {
+  if (trace.hops.empty()) return 0;
+  return start_ns(trace.parts.empty() ? trace.hops.front().record : trace.client_end().record);
+}
+
 std::size_t stop_of(const Trace& trace, std::size_t hop) {
   const auto found =
       std::find_if(trace.stops.begin(), trace.stops.end(), [hop](const Stop& stop) { return stop.hop == hop; });

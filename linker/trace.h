@@ -121,6 +121,10 @@ Trace make_trace(Group&& group, const Path& path, const RunKnowledge& run);
 /// Teaches the model which copies this trace's messages lost.
 void learn_losses(const Trace& trace, const Completeness& completeness, LossModel& model);
 
+/// When the request was first seen, at the first timed hop, else at the first hop; ns of that point's clock. 0 of a
+/// trace without hops.
+std::uint64_t start_ns(const Trace& trace);
+
 /// Index among trace.stops of a hop.
 std::size_t stop_of(const Trace& trace, std::size_t hop);
 

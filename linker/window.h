@@ -63,7 +63,6 @@ class Window {
   void add(const flowtable::LegRecord& leg, std::uint64_t tag);
 
   PacketClock& clock() { return clock_; }
-  const PacketClock& clock() const { return clock_; }
 
   std::size_t records() const { return components_.records() + legs_.size(); }
   std::size_t bytes() const { return components_.bytes() + legs_.size() * sizeof(Leg); }

@@ -26,7 +26,7 @@ class WindowVerdicts {
   /// Traces should come roughly by time: one of a window that has been finished is refused.
   void add(const Trace& trace, const Judgement& judgement) {
     if (trace.hops.empty()) return;
-    const std::uint64_t index = start_ns(trace.hops.front().record) / length_ns_;
+    const std::uint64_t index = start_ns(trace) / length_ns_;
     const bool full = open_.count(index) == 0 && open_.size() + finished_.size() >= kWindowsMax;
     if (full || finished_.count(index) > 0) {
       ++refused_;

@@ -168,6 +168,12 @@ std::optional<std::uint64_t> read_step(const Asked& asked) {
   return std::nullopt;
 }
 
+std::string page_end(const std::string& next, std::size_t unreadable) {
+  std::string end = next.empty() ? ",\"next\":null" : fmt::format(",\"next\":\"{}\"", next);
+  if (unreadable > 0) end += fmt::format(",\"unreadable\":{}", unreadable);
+  return end;
+}
+
 }  // namespace
 
 HttpResponse answer_traces(const Asked& asked) {
@@ -179,10 +185,12 @@ HttpResponse answer_traces(const Asked& asked) {
   if (!page) return storage_error(page.error());
   std::vector<JudgedTrace> traces;
   std::vector<std::string> objects;
+  std::size_t unreadable = 0;
   for (const exporting::StoredTrace& stored : page->traces) {
     auto judged = exporting::decode_trace(stored.encoded);
-    if (!judged) return unreadable_trace();
-    if (asked.format == Format::kText) {
+    if (!judged) {
+      ++unreadable;
+    } else if (asked.format == Format::kText) {
       traces.push_back(std::move(*judged));
     } else {
       objects.push_back(exporting::trace_json(*judged, stored.revision, stored.final));
@@ -191,9 +199,9 @@ HttpResponse answer_traces(const Asked& asked) {
   const std::string next = page->next ? cursor_text(*page->next) : "";
   HttpResponse response = asked.format == Format::kText
                               ? draw_page(asked, traces, cursor)
-                              : list_response(asked.format, "traces", objects,
-                                              next.empty() ? ",\"next\":null" : fmt::format(",\"next\":\"{}\"", next));
+                              : list_response(asked.format, "traces", objects, page_end(next, unreadable));
   if (!next.empty()) response.headers.emplace_back("Hoptap-Next", next);
+  if (unreadable > 0) response.headers.emplace_back("Hoptap-Unreadable", std::to_string(unreadable));
   return response;
 }
 

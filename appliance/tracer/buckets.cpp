@@ -1,7 +1,5 @@
 #include "appliance/tracer/buckets.h"
 
-#include "export/trace_codec.h"
-
 namespace hoptap::appliance {
 namespace {
 
@@ -32,7 +30,7 @@ const Buckets::Sums& Buckets::final_of(std::uint64_t bucket) {
 
 void Buckets::add(const linker::Trace& trace, const linker::Judgement& judgement, bool last) {
   if (trace.hops.empty()) return;
-  const std::uint64_t bucket = exporting::start_ns(trace) / length_ns_;
+  const std::uint64_t bucket = linker::start_ns(trace) / length_ns_;
   auto round = round_.find(bucket);
   if (round == round_.end()) round = round_.emplace(bucket, final_of(bucket)).first;
   add_to(round->second, trace, judgement);
@@ -46,7 +44,7 @@ void Buckets::add(const linker::Trace& trace, const linker::Judgement& judgement
 void Buckets::add_to(Sums& sums, const linker::Trace& trace, const linker::Judgement& judgement) const {
   ++sums.traces;
   sums.judge.add(trace, judgement);
-  const std::uint64_t start_ns = exporting::start_ns(trace) / length_ns_ * length_ns_;
+  const std::uint64_t start_ns = linker::start_ns(trace) / length_ns_ * length_ns_;
   const auto row_of = [&](PartKind kind, const std::string& from, const std::string& to) -> exporting::SegmentRow& {
     exporting::SegmentRow& row = sums.segments[{kind, from, to}];
     row.bucket_start_ns = start_ns;

@@ -159,6 +159,7 @@ base::Outcome<void> Engine::round(bool all) {
     status = writer.take(std::move(trace), std::move(judgement), is_last);
   });
   if (!verdict) return tl::unexpected(verdict.error());
+  counters_.refused = analysis.refused();
   if (status) status = buckets_.status();
   if (status) status = writer.finish();
   counters_.traces_put += writer.written();

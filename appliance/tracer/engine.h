@@ -3,6 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "appliance/analysis.h"
 #include "appliance/tracer/buckets.h"
@@ -29,6 +32,8 @@ struct EngineCounters {
   std::uint64_t traces_put = 0;
   std::uint64_t traces_final = 0;
   linker::WindowCounters window;
+  std::vector<std::pair<std::string, std::uint64_t>>
+      refused;  ///< of the last round, by the limit or check, see Analysis
   std::size_t window_records = 0;
   std::size_t window_bytes = 0;
   std::uint64_t reached_ns = 0;  ///< packet time of the middle one of the points

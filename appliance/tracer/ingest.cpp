@@ -46,6 +46,14 @@ void Ingest::forget_one() {
   instances_.erase(gone);
 }
 
+/// Those of probes that are gone.
+void Ingest::forget_points() {
+  std::erase_if(owners_, [&](const auto& owner) {
+    const auto known = instances_.find(owner.second);
+    return known == instances_.end() || !known->second.state.connected;
+  });
+}
+
 /// Whoever feeds a point keeps it until he is gone. @return why not; "" if it may
 std::string Ingest::claim(const std::string& point, const std::string& instance) {
   std::string& owner = owners_[point];
@@ -67,8 +75,9 @@ StoreResult Ingest::check(const exporting::ProbeHello& hello, const exporting::R
   const std::lock_guard lock(mutex_);
   if (instances_[hello.instance].failed) return {StoreOutcome::kUnavailable, "an earlier batch could not be stored"};
   for (const exporting::BatchPoint& point : records->points) {
+    if (owners_.size() >= kPointsMax && owners_.count(point.name) == 0) forget_points();
     if (owners_.size() >= kPointsMax && owners_.count(point.name) == 0)
-      return {StoreOutcome::kMalformed,
+      return {StoreOutcome::kUnavailable,
               fmt::format("there are {} points already, which is as many as a tracer takes", kPointsMax)};
     if (std::string why = claim(point.name, hello.instance); !why.empty())
       return {StoreOutcome::kUnavailable, std::move(why)};
@@ -87,9 +96,6 @@ void Ingest::store(const exporting::ProbeHello& hello, exporting::ReceivedBatch&
   }
   {
     const std::lock_guard lock(mutex_);
-    ++counters_.batches;
-    counters_.records += batch.records;
-    counters_.bytes += batch.payload.size();
     waiting_bytes_ += batch.payload.size();
     waiting_.push_back({{hello.instance, hello.probe, batch.sequence, batch.records, std::move(batch.coding),
                          std::move(batch.payload), hello.software},
@@ -130,21 +136,30 @@ void Ingest::commit(std::vector<Waiting>&& batches) {
     }
   }
   const auto done = store_.append(rows);
-  {
-    const std::lock_guard lock(mutex_);
-    ++counters_.commits;
-    trouble_ = done ? "" : done.error().what;
-    if (!done) {
-      ++counters_.commit_failures;
-      for (const exporting::InboxBatch& row : rows) instances_[row.instance].failed = true;
-      result = {StoreOutcome::kUnavailable, done.error().what};
-    }
-  }
+  if (!done) result = {StoreOutcome::kUnavailable, done.error().what};
+  count_commit(rows, result);
   for (Waiting* one : kept) std::exchange(one->stored, nullptr)(result);
   for (Waiting& one : batches) {
     if (one.stored) one.stored({StoreOutcome::kUnavailable, "an earlier batch could not be stored"});
   }
   if (done) stored_();
+}
+
+void Ingest::count_commit(const std::vector<exporting::InboxBatch>& rows, const StoreResult& result) {
+  const std::lock_guard lock(mutex_);
+  ++counters_.commits;
+  trouble_ = result.words;
+  if (result.outcome != StoreOutcome::kStored) ++counters_.commit_failures;
+  for (const exporting::InboxBatch& row : rows) {
+    if (result.outcome != StoreOutcome::kStored) {
+      ++counters_.unavailable;
+      instances_[row.instance].failed = true;
+      continue;
+    }
+    ++counters_.batches;
+    counters_.records += row.records;
+    counters_.bytes += row.payload.size();
+  }
 }
 
 IngestCounters Ingest::counters() const {

@@ -17,7 +17,7 @@
 namespace hoptap::appliance {
 
 struct IngestCounters {
-  std::uint64_t batches = 0;  ///< taken; those refused are below
+  std::uint64_t batches = 0;  ///< stored; those refused are below
   std::uint64_t bytes = 0;
   std::uint64_t records = 0;
   std::uint64_t malformed = 0;    ///< batches refused for good
@@ -37,7 +37,7 @@ struct ProbeState {
 class Ingest : public exporting::BatchSink {
  public:
   static constexpr std::size_t kWaitingBytesMax = 256u << 20;
-  static constexpr std::size_t kPointsMax = 4096;     ///< of all probes; batches with further ones are refused
+  static constexpr std::size_t kPointsMax = 4096;     ///< of connected probes; batches with further ones must wait
   static constexpr std::size_t kInstancesMax = 4096;  ///< spools remembered; those that left are forgotten first
 
   /// @param stored  called by the commit thread after each commit
@@ -67,8 +67,10 @@ class Ingest : public exporting::BatchSink {
 
   exporting::StoreResult check(const exporting::ProbeHello& hello, const exporting::ReceivedBatch& batch);
   void forget_one();
+  void forget_points();
   std::string claim(const std::string& point, const std::string& instance);
   void count_refused(const exporting::ProbeHello& hello, exporting::StoreOutcome outcome);
+  void count_commit(const std::vector<exporting::InboxBatch>& rows, const exporting::StoreResult& result);
   void run();
   void commit(std::vector<Waiting>&& batches);
 

@@ -68,6 +68,17 @@ void add_engine(const TracerStatus& status, Metrics& metrics) {
   metrics.counter("traces_final", "Traces that became final.", engine.traces_final);
   metrics.gauge("window_records", "Records in the window.", static_cast<double>(engine.window_records));
   metrics.gauge("window_bytes", "Bytes of the records in the window.", static_cast<double>(engine.window_bytes));
+  const linker::ResolveCounters& resolved = engine.window.resolved;
+  metrics.gauge("round_join_conflicts",
+                "Records of the last round that a key would have joined and a check kept apart.",
+                static_cast<double>(resolved.conflicts));
+  metrics.gauge("round_ids_refused", "Header identifiers of the last round that too many requests had.",
+                static_cast<double>(resolved.ids_refused));
+  for (const auto& [limit, count] : engine.refused) {
+    metrics.gauge("round_refused", "What the last round did not learn or judge because a limit was reached.",
+                  static_cast<double>(count));
+    metrics.label("limit", limit);
+  }
   metrics.gauge("settled", "1 when all that is stored is judged.", status.settled ? 1 : 0);
 }
 

@@ -1,8 +1,10 @@
 // What a Store is made of. Private to export/store/.
 #pragma once
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -15,6 +17,7 @@
 
 #include "export/sqlite/sqlite.h"
 #include "export/store/store.h"
+#include "export/zstd_frame.h"
 
 namespace hoptap::exporting {
 
@@ -146,10 +149,10 @@ struct Store::Parts {
 /// A name as the dictionary has it.
 inline std::string_view cut_name(std::string_view text) { return text.substr(0, Store::kNameBytesMax); }
 
-/// One zstd frame.
-std::string compress(base::Bytes bytes);
-/// Nothing of what is no frame, or would be larger than a trace can be.
-std::optional<std::vector<std::uint8_t>> decompress(std::string_view frame);
+/// SQLite's numbers have a sign, and rows are ordered by them.
+inline std::uint64_t sortable(std::uint64_t time_ns) {
+  return std::min(time_ns, static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()));
+}
 
 tl::unexpected<base::Failure> damaged(const std::string& file, std::string_view what);
 

@@ -90,7 +90,7 @@ struct StoredTrace {
   std::uint64_t id = 0;  ///< of the trace; another than asked for when that one was renamed
   std::uint32_t revision = 0;
   bool final = false;
-  std::vector<std::uint8_t> encoded;  ///< for decode_trace()
+  std::vector<std::uint8_t> encoded;  ///< for decode_trace(); of a page: empty when it is damaged
 };
 
 /// Newest first; a page goes on behind a cursor.

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <unistd.h>
-#include <zstd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -15,9 +14,6 @@
 
 namespace hoptap::exporting {
 namespace {
-
-constexpr int kCompression = 3;
-constexpr std::size_t kEncodedBytesMax = 64u << 20;
 
 // The inbox must be on disk when a batch is acknowledged. The rest is made again from it after a crash, and both are
 // in one log, so that nothing that is stored later survives without what was stored before.
@@ -45,23 +41,6 @@ bool all_set(std::string_view bits, std::size_t count) {
     if (!has_bit(bits, bit)) return false;
   }
   return true;
-}
-
-std::string compress(base::Bytes bytes) {
-  std::string frame(ZSTD_compressBound(bytes.size()), '\0');
-  static thread_local const std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context(ZSTD_createCCtx(),
-                                                                                         &ZSTD_freeCCtx);
-  frame.resize(ZSTD_compressCCtx(context.get(), frame.data(), frame.size(), bytes.data(), bytes.size(), kCompression));
-  return frame;
-}
-
-std::optional<std::vector<std::uint8_t>> decompress(std::string_view frame) {
-  const unsigned long long size = ZSTD_getFrameContentSize(frame.data(), frame.size());
-  if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN || size > kEncodedBytesMax) return {};
-  std::vector<std::uint8_t> bytes(size);
-  const std::size_t got = ZSTD_decompress(bytes.data(), bytes.size(), frame.data(), frame.size());
-  if (ZSTD_isError(got) != 0 || got != bytes.size()) return {};
-  return bytes;
 }
 
 tl::unexpected<base::Failure> damaged(const std::string& file, std::string_view what) {

@@ -83,7 +83,7 @@ class Store {
 
   // ---- queries
 
-  /// Newest first; at most `limit`, behind `cursor` when given.
+  /// Newest first; at most `limit`, behind `cursor` when given. One that is damaged is there without its encoding.
   [[nodiscard]] base::Outcome<TracePage> traces(const TraceFilter& filter, std::optional<TraceCursor> cursor,
                                                 std::size_t limit);
   /// Under this id or under the one it was renamed to; nothing: there is none.

@@ -1,7 +1,6 @@
 // The store's windows, segments, points and legs.
 #include <algorithm>
 #include <boost/json.hpp>
-#include <limits>
 
 #include "export/store/parts.h"
 #include "export/trace_codec.h"
@@ -10,11 +9,6 @@ namespace hoptap::exporting {
 namespace {
 
 constexpr std::int64_t kRecent = -1;  // in place of a window's start
-constexpr std::int64_t kTimeMax = std::numeric_limits<std::int64_t>::max();
-
-std::int64_t sortable(std::uint64_t time_ns) {
-  return static_cast<std::int64_t>(std::min<std::uint64_t>(time_ns, static_cast<std::uint64_t>(kTimeMax)));
-}
 
 template <class Value>
 std::string encoded(const Value& value) {
@@ -64,8 +58,8 @@ std::vector<std::string> read_list(std::string_view text) {
 void put_window(SqliteConnection& engine, const WindowRow& row) {
   const std::string verdict = encoded(row.verdict);
   engine.prepare("INSERT OR REPLACE INTO window(start_ns, end_ns, verdict) VALUES(?, ?, ?)")
-      .signed_number(row.recent ? kRecent : sortable(row.start_ns))
-      .signed_number(sortable(row.end_ns))
+      .signed_number(row.recent ? kRecent : static_cast<std::int64_t>(sortable(row.start_ns)))
+      .number(sortable(row.end_ns))
       .bytes(verdict)
       .run();
 }
@@ -78,8 +72,8 @@ void put_segment(SqliteConnection& engine, Dictionary& names, const SegmentRow& 
       .prepare(
           "INSERT OR REPLACE INTO segment(bucket_start_ns, bucket_ns, kind, source, target, request_copies_lost, "
           "response_copies_lost, losses, times) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)")
-      .signed_number(sortable(row.bucket_start_ns))
-      .signed_number(sortable(row.bucket_ns))
+      .number(sortable(row.bucket_start_ns))
+      .number(sortable(row.bucket_ns))
       .number(static_cast<std::uint64_t>(row.kind))
       .number(from)
       .number(to)
@@ -117,7 +111,7 @@ void put_leg(SqliteConnection& engine, Dictionary& names, const LegRow& row) {
       "exchanges, handshake_ns, bytes_to_server, bytes_to_client, retransmissions_to_server, "
       "retransmissions_to_client, "
       "unseen_bytes_to_server, unseen_bytes_to_client) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
-  put.number(point).number(leg.leg_id).signed_number(sortable(leg.first_ns)).signed_number(sortable(leg.last_ns));
+  put.number(point).number(leg.leg_id).number(sortable(leg.first_ns)).number(sortable(leg.last_ns));
   put.text(client).text(server).number(leg.transport).number(protocol);
   put.number(static_cast<std::uint64_t>(leg.close)).number(leg.flags).number(leg.exchanges);
   const bool opened = leg.syn_ns != 0 && leg.ack_ns >= leg.syn_ns;
@@ -177,8 +171,8 @@ base::Outcome<void> Store::put_stretches(const Stretches& stretches) {
   return parts_->engine_transaction("store verdicts", [&] {
     SqliteConnection& engine = *parts_->engine;
     for (const std::uint64_t start_ns : stretches.starts_ns) {
-      engine.prepare("DELETE FROM window WHERE start_ns = ?").signed_number(sortable(start_ns)).run();
-      engine.prepare("DELETE FROM segment WHERE bucket_start_ns = ?").signed_number(sortable(start_ns)).run();
+      engine.prepare("DELETE FROM window WHERE start_ns = ?").number(sortable(start_ns)).run();
+      engine.prepare("DELETE FROM segment WHERE bucket_start_ns = ?").number(sortable(start_ns)).run();
     }
     for (const WindowRow& row : stretches.windows) put_window(engine, row);
     for (const SegmentRow& row : stretches.segments) put_segment(engine, *parts_->names, row);
@@ -211,7 +205,7 @@ base::Outcome<std::vector<WindowRow>> Store::windows(const SpanFilter& filter) {
         "SELECT start_ns, end_ns, verdict FROM window WHERE start_ns >= ? AND start_ns < ? ORDER BY start_ns DESC "
         "LIMIT "
         "?");
-    find.signed_number(sortable(filter.from_ns.value_or(0))).signed_number(sortable(filter.to_ns.value_or(UINT64_MAX)));
+    find.number(sortable(filter.from_ns.value_or(0))).number(sortable(filter.to_ns.value_or(UINT64_MAX)));
     find.number(filter.rows_max);
     take(find);
   }
@@ -230,7 +224,7 @@ base::Outcome<std::vector<SegmentRow>> Store::segments(const SpanFilter& filter)
         "s.losses, s.times FROM segment s LEFT JOIN name a ON a.id = s.source LEFT JOIN name b ON b.id = s.target "
         "WHERE s.bucket_start_ns >= ? AND s.bucket_start_ns < ? "
         "ORDER BY s.bucket_start_ns DESC, s.bucket_ns DESC, s.kind DESC, s.source DESC, s.target DESC");
-    find.signed_number(sortable(filter.from_ns.value_or(0))).signed_number(sortable(filter.to_ns.value_or(UINT64_MAX)));
+    find.number(sortable(filter.from_ns.value_or(0))).number(sortable(filter.to_ns.value_or(UINT64_MAX)));
     while (rows.size() < filter.rows_max && find.step()) {
       SegmentRow row;
       read_segment(find, row);

@@ -1,6 +1,5 @@
 // The store's traces as the engine writes them.
 #include <algorithm>
-#include <limits>
 
 #include "base/hash.h"
 #include "export/store/parts.h"
@@ -29,6 +28,8 @@ struct Changes {
   }
 };
 
+constexpr int kTraceLevel = 3;
+
 /// A trace's row, as far as it can be made without the database.
 struct Made {
   const TraceRow* row = nullptr;
@@ -41,14 +42,9 @@ std::vector<Made> make_rows(std::span<const TraceRow> rows) {
   made.reserve(rows.size());
   for (const TraceRow& row : rows) {
     const base::Bytes encoded = base::as_bytes(row.encoded);
-    made.push_back({&row, compress(encoded), base::hash_bytes(encoded)});
+    made.push_back({&row, compress(row.encoded, kTraceLevel), base::hash_bytes(encoded)});
   }
   return made;
-}
-
-/// SQLite's numbers have a sign and traces are ordered by them.
-std::uint64_t sortable(std::uint64_t time_ns) {
-  return std::min<std::uint64_t>(time_ns, static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()));
 }
 
 /// Binds all columns behind n and id, in the order that both statements below name them.
@@ -65,7 +61,7 @@ void bind_columns(Statement& statement, const Made& made, Dictionary& names) {
   const std::uint64_t method = names.name(first.method);
   const std::uint64_t from = names.name(verdict.from.empty() ? verdict.at : verdict.from);
   const std::uint64_t to = names.name(verdict.from.empty() ? std::string_view() : verdict.to);
-  statement.number(sortable(start_ns(trace))).signed_number(trace.response_time_ns);
+  statement.number(sortable(linker::start_ns(trace))).signed_number(trace.response_time_ns);
   statement.number(path).number(protocol).number(endpoint).number(method);
   if (first.has_status) {
     statement.number(first.status);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "export/zstd_frame.h"
 #include "flowtable/record.h"
 
 namespace hoptap::exporting {
@@ -47,9 +48,6 @@ inline constexpr std::size_t kRecordTextBytes = 64u << 20;  ///< of all texts of
 inline constexpr std::size_t kBatchBytes = 64u << 20;       ///< encoded, not compressed
 }  // namespace batch_limit
 
-/// Higher levels take far longer and save next to nothing: columns leave zstd little to find.
-inline constexpr int kBatchLevel = 1;
-
 /// What the record adds towards batch_limit::kRecordTextBytes. Who fills batches ends one before it has too much.
 std::size_t text_bytes(const flowtable::HopRecord& record);
 
@@ -60,12 +58,5 @@ std::string encode_batch(const Batch& batch);
 /// What encode_batch() was given, record by record and field by field. Bytes may be anything: the failure says what is
 /// wrong with them, and memory stays within a small multiple of the limits.
 [[nodiscard]] base::Outcome<Batch> decode_batch(std::string_view bytes);
-
-/// One zstd frame with size and checksum.
-std::string compress(std::string_view bytes, int level = kBatchLevel);
-
-/// Fails on what is not one whole frame of compress() and on what would take more than `bytes_max`, before it takes
-/// memory.
-[[nodiscard]] base::Outcome<std::string> decompress(std::string_view bytes, std::size_t bytes_max);
 
 }  // namespace hoptap::exporting

@@ -21,10 +21,11 @@ exporting::ProbeHello hello_of(const std::string& probe, char instance) {
   return hello;
 }
 
-exporting::ReceivedBatch batch_of(std::uint64_t sequence, const std::string& point, std::uint32_t announced = 1) {
+exporting::ReceivedBatch batch_of(std::uint64_t sequence, const std::string& point, std::uint32_t announced = 1,
+                                  std::size_t points = 1) {
   exporting::Batch batch;
-  batch.points.resize(1);
-  batch.points[0].name = point;
+  batch.points.resize(points);
+  for (std::size_t at = 0; at < points; ++at) batch.points[at].name = point + (at == 0 ? "" : std::to_string(at));
   batch.hops.resize(1);
   exporting::ReceivedBatch received;
   received.sequence = sequence;
@@ -91,6 +92,26 @@ TEST_F(IngestTest, APointBelongsToOneProbeWhileThatIsThere) {
   ASSERT_EQ(*ingest_->welcome(second), 0u);
   EXPECT_EQ(store(*ingest_, second, batch_of(1, "eth0")).outcome, StoreOutcome::kStored) << "the first one is gone";
   EXPECT_EQ(store(*ingest_, second, batch_of(2, "eth1")).outcome, StoreOutcome::kStored);
+}
+
+TEST_F(IngestTest, PointsAreBoundedAndThoseOfProbesThatAreGoneMakeRoom) {
+  constexpr std::size_t kEach = exporting::batch_limit::kPoints;
+  std::vector<exporting::ProbeHello> probes;
+  for (char name = 'a'; probes.size() < Ingest::kPointsMax / kEach; ++name) {
+    probes.push_back(hello_of(std::string(1, name), name));
+    ASSERT_TRUE(ingest_->welcome(probes.back()));
+    const StoreResult stored = store(*ingest_, probes.back(), batch_of(1, probes.back().probe, 1, kEach));
+    EXPECT_EQ(stored.outcome, StoreOutcome::kStored) << stored.words;
+  }
+  const auto further = hello_of("further", 'z');
+  ASSERT_TRUE(ingest_->welcome(further));
+  EXPECT_EQ(store(*ingest_, further, batch_of(1, "one more")).outcome, StoreOutcome::kUnavailable) << "it keeps it";
+  ingest_->goodbye(probes.front());
+  ingest_->goodbye(further);
+  ASSERT_TRUE(ingest_->welcome(further));
+  EXPECT_EQ(store(*ingest_, further, batch_of(1, "one more")).outcome, StoreOutcome::kStored);
+  ingest_.reset();
+  EXPECT_EQ(commits_, static_cast<int>(probes.size()) + 1);
 }
 
 TEST_F(IngestTest, ManyProbesAtOnceLoseNothing) {

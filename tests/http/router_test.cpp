@@ -1,6 +1,7 @@
 #include "appliance/http/router.h"
 
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
 #include <boost/json.hpp>
 #include <set>
@@ -81,6 +82,25 @@ TEST_F(RouterOverAStore, ListsPageByPage) {
   EXPECT_FALSE(get("/api/v1/traces?limit=9&format=text").headers.empty()) << "text says where to go on too";
 }
 
+TEST_F(RouterOverAStore, ADamagedTraceIsLeftOutOfItsPageAndCounted) {
+  const std::size_t all = json("/api/v1/traces?limit=1000").at("traces").as_array().size();
+  const std::string id(json("/api/v1/traces?limit=1").at("traces").at(0).at("id").as_string());
+  sqlite3* file = nullptr;
+  ASSERT_EQ(sqlite3_open(store_->file().c_str(), &file), SQLITE_OK);
+  const char* damage =
+      "UPDATE body SET encoded = 'x' WHERE n = (SELECT n FROM trace ORDER BY start_ns DESC, id DESC LIMIT 1)";
+  EXPECT_EQ(sqlite3_exec(file, damage, nullptr, nullptr, nullptr), SQLITE_OK);
+  EXPECT_EQ(sqlite3_changes(file), 1);
+  sqlite3_close(file);
+  const boost::json::value page = json("/api/v1/traces?limit=1000");
+  EXPECT_EQ(page.at("traces").as_array().size(), all - 1);
+  EXPECT_EQ(page.at("unreadable").as_int64(), 1);
+  EXPECT_EQ(get("/api/v1/traces?format=text").status, 200u);
+  const HttpResponse one = get("/api/v1/traces/" + id);
+  EXPECT_EQ(one.status, 500u) << one.body;
+  EXPECT_NE(one.body.find("damaged"), std::string::npos) << one.body;
+}
+
 TEST_F(RouterOverAStore, LinesHoldOneObjectEach) {
   const HttpResponse response = get("/api/v1/traces?format=ndjson&limit=5");
   EXPECT_EQ(std::count(response.body.begin(), response.body.end(), '\n'), 5);
@@ -101,8 +121,7 @@ TEST_F(RouterOverAStore, TheTableFitsTheWidth) {
 
 TEST_F(RouterOverAStore, RelativeTimesCountFromTheServersClock) {
   std::uint64_t latest = 0;
-  for (const exporting::JudgedTrace& judged : demo().traces)
-    latest = std::max(latest, exporting::start_ns(judged.trace));
+  for (const exporting::JudgedTrace& judged : demo().traces) latest = std::max(latest, linker::start_ns(judged.trace));
   now_ns_ = latest + 60'000'000'000;
   EXPECT_FALSE(json("/api/v1/traces?from=-2m").at("traces").as_array().empty());
   EXPECT_TRUE(json("/api/v1/traces?from=-59s").at("traces").as_array().empty());

@@ -76,14 +76,21 @@ class Trial:
         """Differences to the offline answer, in words."""
         self.tracer.wait_until_settled()
         found = daemons.differences(expected["trace"], self.tracer.traces())
-        verdicts = [one for one in self.tracer.get("verdicts")["verdicts"] if one["scope"] == "run"]
-        if verdicts != expected["verdict"]:
-            found.append(f"the verdict differs: {verdicts} and {expected['verdict']}")
+        verdicts = self.tracer.get("verdicts", limit=1000)["verdicts"]
+        for scope in ("run", "window"):
+            ours = sorted((one for one in expected["verdict"] if one["scope"] == scope), key=start_of)
+            theirs = sorted((one for one in verdicts if one["scope"] == scope), key=start_of)
+            if not ours or ours != theirs:
+                found.append(f"the verdicts of scope {scope} differ: {theirs} and {ours}"[:400])
         found += segment_differences(expected["trace"], self.tracer.get("segments", limit=1000)["segments"])
         status = self.tracer.get("status")
         if status["late_records"]:
             found.append(f"{status['late_records']} records were late")
         return found
+
+
+def start_of(verdict):
+    return verdict.get("start_ns", 0)
 
 
 def segment_differences(traces, rows):
@@ -119,7 +126,7 @@ def main():
             "forge, 60 s": forging.forge(options.hoptap, folder, "long", requests=900, rate_per_s=15),
         }
         for name, captures in sets.items():
-            expected = daemons.offline(options.hoptap, captures)
+            expected = daemons.offline(options.hoptap, captures, "--window", "60")
             for way, config in (("all_at_once", ""), ("one_after_the_other", ""),
                                 ("two_probes_of_several_points", ""), ("with_restarts", SLOW),
                                 ("one_far_behind", "")):

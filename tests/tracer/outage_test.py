@@ -79,6 +79,8 @@ def network_cut(hoptap, folder):
           f"{sum(len(trace['hops']) for trace in traces)} hop records arrived")
     print("a probe said: " + (probes[0].log().splitlines() or ["nothing"])[0])
     found = daemons.differences(expected["trace"], traces)
+    found += ["no probe says that the tracer is away"] * (not any("tracer" in probe.log() or "connection" in probe.log()
+                                                                  for probe in probes))
     found += ["more came while the cable was out"] * (during > before + 1500)  # what was on its way
     found += ["a spool grew over its ceiling"] * (spooled > SPOOL_MIB * 1.2 * 2**20)
     for name in ("hoptap_tracer_batch_gaps_total", 'hoptap_tracer_streams_ended_total{reason="bad_sequence"}'):

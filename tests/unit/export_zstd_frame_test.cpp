@@ -1,7 +1,7 @@
+#include "export/zstd_frame.h"
+
 #include <gtest/gtest.h>
 #include <zstd.h>
-
-#include "export/wire/batch.h"
 
 namespace hoptap::test {
 namespace {
@@ -27,15 +27,15 @@ TEST(WireCompress, ComesBack) {
 }
 
 TEST(WireCompress, RefusesMoreThanAllowed) {
-  EXPECT_EQ(refusal(compress(kText), kText.size() - 1), "compressed batch: 100000 bytes, more than the 99999 allowed");
+  EXPECT_EQ(refusal(compress(kText), kText.size() - 1), "compressed bytes: 100000 bytes, more than the 99999 allowed");
 }
 
 TEST(WireCompress, RefusesWhatIsNotOneWholeFrame) {
   const std::string frame = compress(kText);
   EXPECT_NE(refusal("", 100), "");
   EXPECT_NE(refusal("plain text", 100), "");
-  EXPECT_EQ(refusal(frame + "x", kText.size()), "compressed batch: bytes behind the frame");
-  EXPECT_EQ(refusal(frame + frame, 10 * kText.size()), "compressed batch: bytes behind the frame");
+  EXPECT_EQ(refusal(frame + "x", kText.size()), "compressed bytes: bytes behind the frame");
+  EXPECT_EQ(refusal(frame + frame, 10 * kText.size()), "compressed bytes: bytes behind the frame");
   for (std::size_t size = 0; size < frame.size(); ++size)
     EXPECT_NE(refusal(std::string(frame.data(), size), kText.size()), "") << size;
 }
@@ -58,7 +58,7 @@ TEST(WireCompress, RefusesAFrameWithoutSize) {
   std::string frame(ZSTD_compressBound(kText.size()), '\0');
   frame.resize(ZSTD_compress2(context, frame.data(), frame.size(), kText.data(), kText.size()));
   ZSTD_freeCCtx(context);
-  EXPECT_EQ(refusal(frame, kText.size()), "compressed batch: the frame does not say its size");
+  EXPECT_EQ(refusal(frame, kText.size()), "compressed bytes: the frame does not say its size");
 }
 
 }  // namespace

@@ -1,9 +1,9 @@
+#include "export/zstd_frame.h"
+
 #include <zstd.h>
 
 #include <memory>
 #include <new>
-
-#include "export/wire/batch.h"
 
 namespace hoptap::exporting {
 namespace {
@@ -12,7 +12,7 @@ struct FreeContext {
   void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
 };
 
-base::Failure failure(std::string what) { return {"compressed batch: " + std::move(what)}; }
+base::Failure failure(std::string what) { return {"compressed bytes: " + std::move(what)}; }
 
 }  // namespace
 
