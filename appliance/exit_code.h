@@ -1,4 +1,4 @@
-// What hoptap's exit codes mean; `hoptap --help` and docs/formats/path-json.md list the same.
+// What hoptap's exit codes mean; `hoptap --help` lists the same.
 #pragma once
 
 #include <string>

@@ -118,7 +118,7 @@ def page(text: str, speed: str) -> str:
 ## Speed
 
 `hoptap-join-speed`, one core of this machine (shared with other work): {speed}. A pending record holds all that the trace
-shows of a hop; the joiner's own share is the keys.
+shows of a hop, in a compact form; keys and index are a quarter of it.
 
 ## Read with care
 
