@@ -16,8 +16,8 @@ class JoinedRun : public flowtable::RecordSink {
   JoinedRun(Analysis& analysis, linker::JoinLimits limits)
       : analysis_(analysis), joiner_(limits, [&analysis](linker::Group&& group) { analysis.add(std::move(group)); }) {}
 
-  void hop(flowtable::HopRecord&& record) override { joiner_.add(record); }
-  void leg(flowtable::LegRecord&& record) override { analysis_.add(record); }
+  void hop(const flowtable::HopRecord& record) override { joiner_.add(record); }
+  void leg(const flowtable::LegRecord& record) override { analysis_.add(record); }
 
   /// After the last record: the groups still waiting go on.
   void finish() { joiner_.flush(); }

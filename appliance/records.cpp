@@ -12,11 +12,11 @@ namespace {
 
 class Printer : public flowtable::RecordSink {
  public:
-  void hop(flowtable::HopRecord&& record) override {
+  void hop(const flowtable::HopRecord& record) override {
     ++hops_;
     fmt::print("{}\n", exporting::hop_json(record));
   }
-  void leg(flowtable::LegRecord&& record) override { fmt::print("{}\n", exporting::leg_json(record)); }
+  void leg(const flowtable::LegRecord& record) override { fmt::print("{}\n", exporting::leg_json(record)); }
   std::uint64_t hops() const { return hops_; }
 
  private:

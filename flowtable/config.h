@@ -16,6 +16,8 @@ struct FlowTableConfig {
   std::uint64_t gap_grace_ns = 2'000'000;            ///< an acknowledged hole may still be filled so long
   std::uint64_t settle_ns = 1'000'000'000;           ///< idle time after which finished exchanges are given out
   std::uint64_t idle_timeout_ns = 300'000'000'000;   ///< idle time after which a leg is closed
+  bool l7 = true;                                    ///< messages and exchanges; without, legs and metrics only
+  std::uint64_t metrics_interval_ns = 0;             ///< packet time between two reports of a flow's metrics; 0: none
   std::uint64_t duplicate_ns = 200'000'000;          ///< the same packet within this is one packet captured twice
   std::uint64_t duplicate_uncertain_ns = 5'000'000;  ///< the same, for packets without IP-ID and timestamps
 };

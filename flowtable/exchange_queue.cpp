@@ -394,7 +394,7 @@ void ExchangeQueue::give_out(Exchange& exchange) {
   fill_health(record.request, exchange.health_before[0], leg_.health[0]);
   fill_health(record.response, exchange.health_before[1], leg_.health[1]);
   ++context_.counters.exchanges;
-  context_.sink.hop(std::move(record));
+  context_.sink.hop(record);
 }
 
 /// Nothing more is expected of it: both messages have passed and the response has been acknowledged.

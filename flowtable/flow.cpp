@@ -248,7 +248,7 @@ void Flow::close(CloseType reason) {
   }
   const bool reset = (record.closing & (closing::kClientReset | closing::kServerReset)) != 0;
   record.close = !ended_ ? reason : reset ? CloseType::kReset : CloseType::kFin;
-  context_.sink.leg(std::move(record));
+  context_.sink.leg(record);
 }
 
 }  // namespace hoptap::flowtable

@@ -93,14 +93,14 @@ bool Batcher::passes_over() {
   return true;
 }
 
-void Batcher::hop(flowtable::HopRecord&& record) {
+void Batcher::hop(const flowtable::HopRecord& record) {
   if (passes_over()) return;
   text_bytes_ += exporting::text_bytes(record);
-  gathered_.emplace_back(std::move(record));
+  gathered_.emplace_back(record);
 }
 
-void Batcher::leg(flowtable::LegRecord&& record) {
-  if (!passes_over()) gathered_.emplace_back(std::move(record));
+void Batcher::leg(const flowtable::LegRecord& record) {
+  if (!passes_over()) gathered_.emplace_back(record);
 }
 
 bool Batcher::is_due(const Replay& replay) const {

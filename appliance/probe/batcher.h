@@ -39,8 +39,8 @@ class Batcher : public flowtable::RecordSink {
   /// @param mark  from the spool: its records are passed over
   Batcher(const ProbeConfig& config, ReplayMark mark) : config_(config), mark_(mark), skip_(mark.records) {}
 
-  void hop(flowtable::HopRecord&& record) override;
-  void leg(flowtable::LegRecord&& record) override;
+  void hop(const flowtable::HopRecord& record) override;
+  void leg(const flowtable::LegRecord& record) override;
 
   /// True when there is a full batch to be taken, or one is due anyway.
   bool is_due(const Replay& replay) const;

@@ -21,16 +21,16 @@ class Batches : public flowtable::RecordSink {
   Batches(std::vector<std::string> names, std::size_t records_max, bool together = false)
       : names_(std::move(names)), records_max_(records_max), together_(together), open_(names_.size(), kNone) {}
 
-  void hop(flowtable::HopRecord&& record) override {
+  void hop(const flowtable::HopRecord& record) override {
     exporting::Batch& batch = batch_of(record.point);
     const flowtable::MessageRecord& last = record.response.seen() ? record.response : record.request;
     exporting::BatchPoint& point = batch.points[record.point];
     point.reached_ns = std::max(point.reached_ns, last.last_ns);
-    batch.hops.push_back(std::move(record));
+    batch.hops.push_back(record);
     ++hops;
   }
-  void leg(flowtable::LegRecord&& record) override {
-    batch_of(record.point).legs.push_back(std::move(record));
+  void leg(const flowtable::LegRecord& record) override {
+    batch_of(record.point).legs.push_back(record);
     ++legs;
   }
 

@@ -19,8 +19,8 @@ using namespace hoptap;
 /// Keeps what the captures hold, so that reading them is not timed.
 class Kept : public flowtable::RecordSink {
  public:
-  void hop(flowtable::HopRecord&& record) override { hops.push_back(std::move(record)); }
-  void leg(flowtable::LegRecord&& record) override { legs.push_back(std::move(record)); }
+  void hop(const flowtable::HopRecord& record) override { hops.push_back(record); }
+  void leg(const flowtable::LegRecord& record) override { legs.push_back(record); }
   std::vector<flowtable::HopRecord> hops;
   std::vector<flowtable::LegRecord> legs;
 };

@@ -11,8 +11,8 @@ namespace {
 using namespace hoptap;
 
 struct Count : flowtable::RecordSink {
-  void hop(flowtable::HopRecord&&) override { ++hops; }
-  void leg(flowtable::LegRecord&&) override { ++legs; }
+  void hop(const flowtable::HopRecord&) override { ++hops; }
+  void leg(const flowtable::LegRecord&) override { ++legs; }
   std::size_t hops = 0, legs = 0;
 };
 

@@ -36,8 +36,8 @@ namespace {
 class Collector : public flowtable::RecordSink {
  public:
   explicit Collector(Records& records) : records_(records) {}
-  void hop(flowtable::HopRecord&& record) override { records_.hops.push_back(std::move(record)); }
-  void leg(flowtable::LegRecord&& record) override { records_.legs.push_back(std::move(record)); }
+  void hop(const flowtable::HopRecord& record) override { records_.hops.push_back(record); }
+  void leg(const flowtable::LegRecord& record) override { records_.legs.push_back(record); }
 
  private:
   Records& records_;

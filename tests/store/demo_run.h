@@ -23,10 +23,10 @@ struct DemoRun {
 class LegKeeper : public flowtable::RecordSink {
  public:
   LegKeeper(appliance::JoinedRun& run, std::vector<flowtable::LegRecord>& legs) : run_(run), legs_(legs) {}
-  void hop(flowtable::HopRecord&& record) override { run_.hop(std::move(record)); }
-  void leg(flowtable::LegRecord&& record) override {
+  void hop(const flowtable::HopRecord& record) override { run_.hop(record); }
+  void leg(const flowtable::LegRecord& record) override {
     legs_.push_back(record);
-    run_.leg(std::move(record));
+    run_.leg(record);
   }
 
  private:

@@ -21,8 +21,8 @@ inline constexpr std::uint64_t kSecond = 1'000'000'000;
 /// Keeps what a flow table gives out.
 class Recorder : public flowtable::RecordSink {
  public:
-  void hop(flowtable::HopRecord&& record) override { hops.push_back(std::move(record)); }
-  void leg(flowtable::LegRecord&& record) override { legs.push_back(std::move(record)); }
+  void hop(const flowtable::HopRecord& record) override { hops.push_back(record); }
+  void leg(const flowtable::LegRecord& record) override { legs.push_back(record); }
 
   std::vector<flowtable::HopRecord> hops;
   std::vector<flowtable::LegRecord> legs;

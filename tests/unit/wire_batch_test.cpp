@@ -21,13 +21,13 @@ void expect_comes_back(const Batch& batch) {
 
 class Kept : public flowtable::RecordSink {
  public:
-  void hop(HopRecord&& record) override {
-    record.point /= appliance::Feed::kPointsPerFeed;
-    batch.hops.push_back(std::move(record));
+  void hop(const HopRecord& record) override {
+    batch.hops.push_back(record);
+    batch.hops.back().point /= appliance::Feed::kPointsPerFeed;
   }
-  void leg(LegRecord&& record) override {
-    record.point /= appliance::Feed::kPointsPerFeed;
-    batch.legs.push_back(std::move(record));
+  void leg(const LegRecord& record) override {
+    batch.legs.push_back(record);
+    batch.legs.back().point /= appliance::Feed::kPointsPerFeed;
   }
   Batch batch;
 };
