@@ -34,7 +34,8 @@ std::string_view outcome_name(Outcome outcome);  ///< "tcp", "other_ip", ... (co
 
 namespace tcp_flag {
 inline constexpr std::uint8_t kFin = 0x01, kSyn = 0x02, kRst = 0x04, kPsh = 0x08, kAck = 0x10, kUrg = 0x20;
-}
+inline constexpr std::uint8_t kEce = 0x40, kCwr = 0x80;  ///< RFC 3168 section 6.1
+}  // namespace tcp_flag
 
 /// The TCP header (RFC 9293 section 3.1) with the options that matter (RFC 7323, RFC 2018).
 struct Tcp {
@@ -68,6 +69,7 @@ struct Decoded {
   std::uint16_t ip_id = 0;               ///< IPv4 identification; 0 for IPv6
   Tcp tcp;                               ///< when outcome is kTcp
   base::Bytes payload;                   ///< captured L4 payload
+  std::uint32_t ip_bytes = 0;            ///< length of the innermost IP packet on the wire, header included
   std::uint32_t payload_wire_bytes = 0;  ///< its length on the wire; more than payload.size() when cut
   Link link;
   TunnelStack tunnels;

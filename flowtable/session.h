@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory_resource>
 #include <optional>
 #include <vector>
 
@@ -14,7 +15,7 @@ namespace hoptap::flowtable {
 /// The application side of one leg. Owned by its flow; used by the table's thread.
 class Session {
  public:
-  Session(Leg& leg, TableContext& context);
+  Session(Flow& flow, Ledger& ledger, TableContext& context);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -40,6 +41,10 @@ class Session {
 
   /// The sender has closed: a message that lasts to the end has ended.
   void end_of_stream(Direction direction);
+
+  /// The application protocol; "" before it is known. A static string.
+  std::string_view protocol() const { return protocol_; }
+  std::uint32_t exchanges() const { return exchanges_.given_out(); }
 
   /// Nothing has come for a while: finished exchanges are given out.
   void settle() { exchanges_.take_finished(true); }
@@ -68,8 +73,11 @@ class Session {
   };
 
   struct Side {
-    std::vector<std::uint8_t> held;  ///< bytes that the parser has not taken yet
-    std::vector<Mark> marks;         ///< which segments carried what is being parsed
+    explicit Side(std::pmr::memory_resource* memory) : held(memory), more_marks(memory) {}
+
+    std::pmr::vector<std::uint8_t> held;  ///< bytes that the parser has not taken yet
+    Mark mark;                            ///< the segment that carried the first byte of what is being parsed
+    std::pmr::vector<Mark> more_marks;    ///< those behind it, while bytes are held
     std::uint64_t to_skip = 0;       ///< bytes of the open message still to pass over
     std::uint64_t latest_ns = 0;     ///< when all bytes so far had passed
     std::uint32_t sequence = 0;      ///< of the first byte not taken
@@ -100,7 +108,8 @@ class Session {
   bool redetect_turn(Direction direction, base::Bytes first);
   void settle_turn(Direction direction, std::uint64_t time_ns);
   std::uint32_t received(Direction direction) const;
-  bool handshake_seen() const { return (leg_.record.flags & record_flag::kHandshakeSeen) != 0; }
+  bool handshake_seen() const { return (flow_.flags & record_flag::kHandshakeSeen) != 0; }
+  std::uint16_t server_port() const { return flow_.key.port(1u - flow_.client_end); }
   void use(const decode::l7::Parser& parser);
   std::size_t find_place(Direction direction, base::Bytes bytes);
   void begin(Direction direction, const decode::l7::Message& message, base::Bytes head);
@@ -110,14 +119,17 @@ class Session {
   void lose_place(Direction direction);
   void upgrade();
   void note_data(Side& side, std::uint64_t time_ns);
-  const Stamp& stamp_at(const Side& side, std::uint32_t sequence) const;
+  void forget_marks(Side& side);
+  static std::pmr::vector<Mark>::const_iterator first_mark_from(const Side& side, std::uint32_t sequence);
+  static const Stamp& stamp_at(const Side& side, std::uint32_t sequence);
   static std::uint64_t passed_ns(const Side& side);
   std::uint32_t gap_flag(Direction direction) const;
 
-  Leg& leg_;
+  Flow& flow_;
   TableContext& context_;
   ExchangeQueue exchanges_;
   const decode::l7::Parser* parser_ = nullptr;
+  std::string_view protocol_;
   decode::l7::ParserState state_;
   std::array<Side, 2> sides_;
   std::uint32_t messages_ = 0;  ///< parsed since the protocol was detected
