@@ -6,8 +6,6 @@
 //   l4       and keep flows and TCP metrics     l7       and find messages and give out hop records
 //   Each worker has sources, decoder and table of its own; file i is worker i % N's.
 //   idle     so many connections of a handshake (and one exchange) in a table: bytes of memory for each
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -107,13 +105,11 @@ void print(const std::vector<Done>& all, double wall_s) {
     add(sum.counters, done.counters);
     for (std::size_t at = 0; at < sum.outcomes.size(); ++at) sum.outcomes[at] += done.outcomes[at];
   }
-  rusage use{};
-  ::getrusage(RUSAGE_SELF, &use);
   std::printf("{\"packets\":%" PRIu64 ",\"bytes\":%" PRIu64
-              ",\"cpu_s\":%.4f,\"slowest_worker_s\":%.4f,\"wall_s\":%.4f,\"peak_kib\":%ld,\"legs\":%" PRIu64
+              ",\"cpu_s\":%.4f,\"slowest_worker_s\":%.4f,\"wall_s\":%.4f,\"peak_kib\":%zu,\"legs\":%" PRIu64
               ",\"evicted\":%" PRIu64 ",\"duplicates\":%" PRIu64 ",\"virtual_points\":%" PRIu64 ",\"gaps\":%" PRIu64
               ",\"held_refused_bytes\":%" PRIu64 ",\"exchanges_refused\":%" PRIu64 ",",
-              sum.packets, sum.bytes, sum.cpu_s, slowest_s, wall_s, use.ru_maxrss, sum.counters.legs,
+              sum.packets, sum.bytes, sum.cpu_s, slowest_s, wall_s, bench::peak_resident_kib(), sum.counters.legs,
               sum.counters.legs_evicted, sum.counters.duplicates, sum.counters.virtual_points, sum.counters.gaps,
               sum.counters.held_refused_bytes, sum.counters.exchanges_refused);
   for (std::size_t at = 0; at < sum.outcomes.size(); ++at)
