@@ -45,7 +45,9 @@ class CountingSink final : public flowtable::RecordSink {
     for (const auto& direction : {record.to_server, record.to_client}) {
       packets_ += direction.packets + direction.duplicates_removed;
       payload_bytes_ += direction.bytes;
-      sum_ += direction.unseen_bytes + direction.retransmissions + direction.out_of_order;
+      retransmissions_ += direction.retransmissions;
+      out_of_order_ += direction.out_of_order;
+      sum_ += direction.unseen_bytes + direction.acknowledged_bytes + direction.syn_copies + direction.ttl;
     }
   }
 
@@ -66,6 +68,8 @@ class CountingSink final : public flowtable::RecordSink {
     reports_ += other.reports_;
     packets_ += other.packets_;
     payload_bytes_ += other.payload_bytes_;
+    retransmissions_ += other.retransmissions_;
+    out_of_order_ += other.out_of_order_;
     sum_ += other.sum_;
     for (std::size_t at = 0; at < kProtocols.size(); ++at) {
       protocol_[at] += other.protocol_[at];
@@ -75,8 +79,9 @@ class CountingSink final : public flowtable::RecordSink {
 
   void print() const {
     std::printf("\"hops\":%" PRIu64 ",\"answered\":%" PRIu64 ",\"leg_records\":%" PRIu64 ",\"reports\":%" PRIu64
-                ",\"leg_packets\":%" PRIu64 ",\"payload_bytes\":%" PRIu64 ",\"sum\":\"%" PRIx64 "\"",
-                hops_, answered_, legs_, reports_, packets_, payload_bytes_, sum_);
+                ",\"leg_packets\":%" PRIu64 ",\"payload_bytes\":%" PRIu64 ",\"retransmissions\":%" PRIu64
+                ",\"out_of_order\":%" PRIu64 ",\"sum\":\"%" PRIx64 "\"",
+                hops_, answered_, legs_, reports_, packets_, payload_bytes_, retransmissions_, out_of_order_, sum_);
     for (std::size_t at = 0; at < kProtocols.size(); ++at)
       std::printf(",\"%s\":%" PRIu64 ",\"%s_answered\":%" PRIu64, kProtocols[at].data(), protocol_[at],
                   kProtocols[at].data(), protocol_answered_[at]);
@@ -97,7 +102,8 @@ class CountingSink final : public flowtable::RecordSink {
             message.out_of_order + message.duplicate_acks + message.unseen_bytes + message.zero_window_ns;
   }
 
-  std::uint64_t hops_ = 0, answered_ = 0, legs_ = 0, reports_ = 0, packets_ = 0, payload_bytes_ = 0, sum_ = 0;
+  std::uint64_t hops_ = 0, answered_ = 0, legs_ = 0, reports_ = 0, packets_ = 0, payload_bytes_ = 0,
+                retransmissions_ = 0, out_of_order_ = 0, sum_ = 0;
   std::array<std::uint64_t, kProtocols.size()> protocol_{}, protocol_answered_{};
 };
 

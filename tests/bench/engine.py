@@ -80,19 +80,16 @@ def speeds(plan: Plan, load: Workload, report: Report) -> dict:
     return found
 
 
-def differences(load: Workload, l7: dict) -> list[str]:
-    """Where what was counted is not what is there."""
-    wrong = []
-    if l7["packets"] != load.packets:
-        wrong.append(f"{load.name}: {l7['packets']} packets, {load.packets} are there")
-    if "flows" in load.truth and l7["legs"] != load.truth["flows"]:
-        wrong.append(f"{load.name}: {l7['legs']} flows, {load.truth['flows']} are there")
-    if not load.exact or l7["evicted"] > 0:  # what a full table may lose is shown, not wrong
-        return wrong
-    for protocol in ("http", "dns", "opaque", "tls"):
-        if (found := l7[f"{protocol}_answered"]) != load.truth.get(protocol, 0):
-            wrong.append(f"{load.name}: {found} {protocol} requests, {load.truth.get(protocol, 0)} are there")
-    return wrong
+def differences(load: Workload, mode: str, found: dict) -> list[str]:
+    """Where what a stage counted is not what is there. What a full table may lose is shown, not wrong."""
+    expected = {"packets": load.packets}
+    if "flows" in load.truth:
+        expected |= {"legs": load.truth["flows"], "leg_records": load.truth["flows"]}
+    if load.exact and found["evicted"] == 0:
+        expected |= {"out_of_order": load.truth["reordered"], "retransmissions": load.truth["copies"], "gaps": 0, "duplicates": 0}
+        if mode == "l7":
+            expected |= {f"{protocol}_answered": load.truth[protocol] for protocol in traffic.PROTOCOLS}
+    return [f"{load.name} {mode}: {found[key]} {key}, {there} are there" for key, there in expected.items() if found[key] != there]
 
 
 def counts(loads: list[Workload], results: dict, report: Report) -> list[str]:
@@ -104,7 +101,8 @@ def counts(loads: list[Workload], results: dict, report: Report) -> list[str]:
         report.row(load.name, f"{l7['packets']:,}", f"{l7['legs']:,}", f"{load.truth['flows']:,}" if "flows" in load.truth else "",
                    f"{l7['answered']:,}", f"{load.requests:,}" + ("" if load.exact else " logged"), f"{l7['evicted']:,}",
                    l7["gaps"], l7["duplicates"])
-        wrong += differences(load, l7)
+        for mode in ("l4", "l7"):
+            wrong += differences(load, mode, results[load.name][mode])
     return wrong
 
 

@@ -6,6 +6,7 @@
 //   mixed   HTTP, TLS, key-value, DNS, datagrams and ICMP among each other, some of it IPv6, some with VLAN tags;
 //           some responses with a late segment or a copy
 #include <algorithm>
+#include <array>
 #include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
@@ -31,11 +32,14 @@ constexpr Kind kKinds[] = {{"http", 560'000, 100}, {"small", 3'000'000, 10'000},
 
 /// Who talks to whom in conversation number `number`: no two use the same addresses and ports.
 Ends ends_of(std::uint32_t number, std::uint16_t server_port) {
+  constexpr std::array<std::uint16_t, 2> kVxlanPorts{4789, 8472};
   constexpr std::uint32_t kPorts = 60'000, kClients = 0x0a010000, kServers = 0x0a640001;
   const std::uint32_t mixed = number * 2654435761u;  // odd, so no number comes twice
   Ends ends;
   ends.address = {kClients + mixed / kPorts, kServers + number % 16};
   ends.port = {static_cast<std::uint16_t>(1024 + mixed % kPorts), server_port};
+  for (std::uint16_t at = 0; at < kVxlanPorts.size(); ++at)  // a datagram to one of these may look like a tunnel's
+    if (ends.port[0] == kVxlanPorts[at]) ends.port[0] = static_cast<std::uint16_t>(1024 + kPorts + at);
   return ends;
 }
 

@@ -6,6 +6,7 @@ import tempfile
 import measuring
 
 LIMIT_MIB = 4096           # address space a peer may take
+LIMIT_S = 60               # CPU seconds it may take
 SLOW_PACKETS = 150_000     # of a capture, for those marked slow
 CAPTURE, SCRATCH = "{}", "SCRATCH"
 
@@ -18,7 +19,7 @@ PEERS = (
     ("ndpiReader", "flows, which protocol", ("ndpiReader", "-q", "-i", CAPTURE), False, "libndpi-bin"),
     ("suricata", "flows, HTTP, TLS, DNS", ("suricata", "-r", CAPTURE, "-l", SCRATCH, "--runmode", "single", "-S", "/dev/null"),
      False, "suricata"),
-    ("tshark", "every field", ("tshark", "-n", "-r", CAPTURE, "-Y", "http.request", "-T", "fields", "-e", "frame.number"),
+    ("tshark", "dissects everything", ("tshark", "-n", "-r", CAPTURE, "-Y", "http.request", "-T", "fields", "-e", "frame.number"),
      True, "tshark"),
 )
 
@@ -40,10 +41,11 @@ def rows_of(path: pathlib.Path, packets: int, scratch: pathlib.Path) -> list[dic
         try:
             with tempfile.TemporaryDirectory() as folder:
                 filled = [folder if word == SCRATCH else str(taken) if word == CAPTURE else word for word in words]
-                seconds, peak_mib, _ = measuring.measure(*filled, limit_mib=LIMIT_MIB)
+                seconds, peak_mib, _ = measuring.measure(*filled, limit_mib=LIMIT_MIB, limit_s=LIMIT_S)
             row |= {"packets": count, "cpu_s": seconds, "peak_mib": peak_mib}
         except measuring.Failed as failure:
-            row["skipped"] = f"ended early within {LIMIT_MIB} MiB of address space ({str(failure).split(': ')[0]})"
+            row["skipped"] = (f"{str(failure).split(': ')[0]}; it may take {LIMIT_MIB} MiB of address space "
+                              f"and {LIMIT_S} CPU s")
     return rows
 
 

@@ -9,6 +9,7 @@ import measuring
 import workload
 
 TOOLS = pathlib.Path(os.environ.get("HOPTAP_BENCH_TOOLS", measuring.ROOT / "build/tests/bench"))
+PROTOCOLS = ("http", "dns", "opaque", "tls")
 NAMES = ("http", "small", "vxlan", "mixed", "syn")
 
 
@@ -24,7 +25,7 @@ class Workload:
 
     @property
     def requests(self) -> int:
-        return sum(self.truth.get(protocol, 0) for protocol in ("http", "dns", "opaque", "tls"))
+        return sum(self.truth.get(protocol, 0) for protocol in PROTOCOLS)
 
 
 @dataclasses.dataclass
@@ -61,7 +62,7 @@ class Maker:
 
     def generate(self, name: str, what: str, packets: int) -> Workload:
         path, facts = self.run(name, "hoptap-make-traffic", name, "OUT", packets)
-        truth = {key: facts[key] for key in ("flows", "http", "dns", "opaque", "tls")}
+        truth = {key: facts[key] for key in ("flows", "http", "dns", "opaque", "tls", "reordered", "copies")}
         return Workload(name, path, what, facts["packets"], truth)
 
     def http(self) -> Workload:
