@@ -44,27 +44,34 @@ class FlowTable {
 
   /// A packet with all that can be said of it alone.
   struct Prepared {
+    const decode::Decoded* packet;
     PacketKey key;
-    Sighting sighting;
+    std::uint32_t wire;
+    DuplicateFilter::Verdict verdict;
   };
+  static constexpr std::size_t kFlowsInCache = 4096;  ///< so few need no fetching ahead
 
   void add_some(std::span<const decode::Decoded> packets);
   void add_packet(const decode::Decoded& packet, const Prepared& prepared);
-  bool is_same(SlabIndex index, const PacketKey& key) const;
-  SlabIndex find(const PacketKey& key) const;
-  SlabIndex choose_twin(SlabIndex head, const decode::Decoded& packet, const Prepared& prepared,
-                        DuplicateFilter::Verdict verdict);
+  void prefetch_flows(std::span<const Prepared> prepared) const;
+  DuplicateFilter::Verdict check_duplicate(const decode::Decoded& packet, const Prepared& prepared);
+  void find_connection(SlabIndex index, const decode::Decoded& packet, const PacketKey& key);
+  void count_duplicate(Flow* flow, const PacketKey& key);
+  SlabIndex find(const decode::Decoded& packet, const PacketKey& key) const;
+  SlabIndex choose_twin(SlabIndex head, const decode::Decoded& packet, const Prepared& prepared);
   SlabIndex create(const decode::Decoded& packet, const Prepared& prepared, std::uint8_t twin_number);
   void begin(SlabIndex index, const decode::Decoded& packet, const PacketKey& key, std::uint8_t twin_number);
   bool is_reused_by(const Flow& flow, const decode::Decoded& packet, Direction direction) const;
-  void find_direction(Flow& flow, const decode::Decoded& packet, std::uint8_t sender);
+  void find_direction(Flow& flow, const decode::Decoded& packet, std::uint32_t sender);
   void turn_around(Flow& flow);
+  void add_unusual(SlabIndex index, const decode::Decoded& packet, const Prepared& prepared);
   Ledger* ledger_for(SlabIndex index, const decode::Decoded& packet);
   void open_ledger(Flow& flow);
   void drop_ledger(Flow& flow);
   void drop_session(Ledger& ledger);
   static FlowStage stage_after(const Flow& flow, const decode::Decoded& packet);
 
+  void do_due();
   void expire();
   void settle(SlabIndex index);
   void quieten(SlabIndex index);
@@ -84,6 +91,7 @@ class FlowTable {
   std::uint64_t now_ns_ = 0;            ///< latest packet time
   std::uint64_t next_expiry_ns_ = 0;    ///< nothing is due before
   std::uint64_t next_report_ns_ = UINT64_MAX;
+  std::uint64_t next_due_ns_ = 0;  ///< the earlier of both
 };
 
 }  // namespace hoptap::flowtable
