@@ -39,8 +39,11 @@ inline constexpr std::uint8_t kFin = 0x01, kSyn = 0x02, kRst = 0x04, kPsh = 0x08
 inline constexpr std::uint8_t kEce = 0x40, kCwr = 0x80;  ///< RFC 3168 section 6.1
 }  // namespace tcp_flag
 
-/// The TCP header (RFC 9293 section 3.1) with the options that matter (RFC 7323, RFC 2018).
+/// The TCP header (RFC 9293 section 3.1) with the options that matter (RFC 7323, RFC 2018). plain.h knows the order of
+/// the fields.
 struct Tcp {
+  std::uint32_t tsval = 0;
+  std::uint32_t tsecr = 0;
   std::uint32_t sequence = 0;
   std::uint32_t acknowledgment = 0;
   std::uint16_t window = 0;  ///< as on the wire, not scaled
@@ -49,10 +52,10 @@ struct Tcp {
   std::uint8_t window_scale = 0;
   std::uint8_t sack_blocks = 0;
   bool has_window_scale = false;
-  std::uint32_t tsval = 0;
-  std::uint32_t tsecr = 0;
-  std::uint32_t sack_left = 0;   ///< edges of the first SACK block; 0 without one. At or below the acknowledgment, or
-  std::uint32_t sack_right = 0;  ///< within the second block: a duplicate arrived (RFC 2883 section 4)
+  /// Edges of the first SACK block; 0 without one. At or below the acknowledgment, or within the second block: it tells
+  /// of a duplicate (RFC 2883 section 4).
+  std::uint32_t sack_left = 0;
+  std::uint32_t sack_right = 0;
   bool has_timestamps = false;
   bool sack_permitted = false;
   base::Bytes options;  ///< as on the wire, for the fingerprint
@@ -96,7 +99,8 @@ struct Mirror {
 };
 
 /// One decoded packet. What a field means depends on the outcome: IP fields as far as decoding came, `tcp` with kTcp,
-/// `icmp` with kIcmp, `mirror` with ERSPAN. What does not apply may hold anything.
+/// `icmp` with kIcmp, `mirror` if its type is not 0. `icmp` and `mirror` hold anything otherwise. plain.h knows the
+/// order of the fields.
 struct Decoded {
   std::uint64_t time_ns = 0;
   base::Endpoint source;  ///< innermost IP; ports 0 unless TCP or UDP
@@ -109,13 +113,14 @@ struct Decoded {
   std::uint16_t interface_id = 0;
   std::uint32_t ip_bytes = 0;            ///< length of the innermost IP packet on the wire, header included
   std::uint32_t payload_wire_bytes = 0;  ///< length of `payload` on the wire; more than payload.size() when cut
-  base::Bytes payload;                   ///< captured L4 payload; with kIcmp what follows the first 8 bytes
+  std::uint16_t reserved = 0;            ///< not used
+  std::uint16_t l4_checksum = 0;         ///< TCP's or UDP's, as on the wire
   Tcp tcp;                               ///< when outcome is kTcp
+  base::Bytes payload;                   ///< captured L4 payload; with kIcmp what follows the first 8 bytes
   Link link;
-  std::uint16_t l4_checksum = 0;  ///< TCP's or UDP's, as on the wire
+  TunnelStack tunnels;
   Mirror mirror;
   Icmp icmp;  ///< when outcome is kIcmp
-  TunnelStack tunnels;
 };
 
 }  // namespace hoptap::decode

@@ -41,6 +41,13 @@ class Decoder {
   base::Bytes reassembled() const { return reassembler_.arena(); }  ///< where the bytes that are ours lie
 
  private:
+  using Packets = std::span<const capture::Packet>;
+  using Interfaces = std::span<const capture::Interface>;
+
+  void decode_ethernet(Packets packets, Interfaces interfaces, Decoded* out);  ///< with the short cut of plain.h
+  void walk(const capture::Packet& packet, Interfaces interfaces, Decoded& out);
+
+  bool has_short_cut_ = false;  ///< this processor can
   UdpPorts ports_;
   Reassembler reassembler_;
   std::array<std::uint64_t, kOutcomeCount> counters_{};
