@@ -6,6 +6,16 @@ namespace hoptap::flowtable {
 
 namespace tcp_flag = decode::tcp_flag;
 
+bool FlowUpdate::leaves_calm() const {
+  if (ledger_ == nullptr || packet_.outcome != decode::Outcome::kTcp) return false;
+  const bool started = own_.started && other_.started && own_.ack_seen && other_.ack_seen;
+  const bool whole = sent_->pieces.empty() && answered_->pieces.empty() &&
+                     (sent_->hole_since_ns | answered_->hole_since_ns) == 0;
+  const bool single = flow_.twin == kNoIndex && flow_.twin_number == 0;
+  return started && whole && single && flow_.direction_known && !flow_.awaits_client_ack && flow_.closing == 0 &&
+         flow_.stage == FlowStage::kActive;
+}
+
 void FlowUpdate::add_any() {
   if (own_.packets == 0) {
     own_.ttl = packet_.ttl;

@@ -46,35 +46,25 @@ class FlowUpdate {
         answered_(ledger == nullptr ? nullptr : &ledger->side(opposite(direction))),
         context_(context) {}
 
-  void run() {
-    if (is_plain()) [[likely]] return add_plain();
-    add_any();
-    flow_.calm = is_calm();
-  }
-
- private:
-  /// Is this the packet of a calm flow that nearly every packet is: a segment in order that acknowledges, with nothing
+  /// Is this the packet that nearly every packet of a calm flow is: a segment in order that acknowledges, with nothing
   /// that would have to be looked at?
   bool is_plain() const {
     using namespace decode::tcp_flag;
     constexpr std::uint8_t kEcnMask = 3, kCongestion = 3;  // RFC 3168 section 5
-    return flow_.calm && (tcp_.flags & static_cast<std::uint8_t>(~kPsh)) == kAck && tcp_.sack_blocks == 0 &&
+    return (tcp_.flags & static_cast<std::uint8_t>(~kPsh)) == kAck && tcp_.sack_blocks == 0 &&
            packet_.ttl == sent_->ttl && (packet_.traffic_class & kEcnMask) != kCongestion &&
            (packet_.payload_wire_bytes == 0 ||
             (tcp_.sequence == own_.next && packet_.payload.size() == packet_.payload_wire_bytes));
   }
 
-  /// May the next packet be a plain one? A TCP flow, both ends of which have sent and acknowledged, none has closed, and
-  /// nothing waits behind a hole.
-  bool is_calm() const {
-    if (ledger_ == nullptr || packet_.outcome != decode::Outcome::kTcp || flow_.stage == FlowStage::kOpening) return false;
-    const bool started = own_.started && other_.started && own_.ack_seen && other_.ack_seen;
-    const bool whole = sent_->pieces.empty() && answered_->pieces.empty() &&
-                       (sent_->hole_since_ns | answered_->hole_since_ns) == 0;
-    return started && whole && flow_.direction_known && !flow_.awaits_client_ack && flow_.closing == 0;
-  }
+  /// Whatever the packet is.
+  void add_any();
 
-  /// Does what add_any() does, without asking what is_plain() has told.
+  /// After add_any(): may the flow be calm? A TCP flow, both ends of which have sent and acknowledged, none has closed,
+  /// nothing waits behind a hole, and that one feed shows on one wire.
+  bool leaves_calm() const;
+
+  /// What add_any() does, of a plain packet of a calm flow.
   void add_plain() {
     count();
     const std::uint32_t ack = tcp_.acknowledgment;
@@ -100,6 +90,7 @@ class FlowUpdate {
     }
   }
 
+ private:
   void count() {
     ++own_.packets;
     own_.payload_bytes += packet_.payload_wire_bytes;
@@ -176,7 +167,6 @@ class FlowUpdate {
     return packet_.payload_wire_bytes == 0 && (tcp_.flags & kNotPlain) == 0;
   }
 
-  void add_any();
   void add_without_ledger();
   void add_tcp();
   void note_acknowledgment();
