@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "decode/decoded.h"
+#include "flowtable/packet_words.h"
 
 namespace hoptap::flowtable {
 
@@ -18,18 +19,6 @@ inline std::uint64_t fold(std::uint64_t a, std::uint64_t b) {
 }
 inline constexpr std::uint64_t kFoldA = 0xa0761d6478bd642fULL, kFoldB = 0xe7037ed1a0b428dbULL;
 
-/// Unsigned integers where they lie, in the host's order.
-inline std::uint64_t load64(const std::uint8_t* bytes) {
-  std::uint64_t value;
-  std::memcpy(&value, bytes, sizeof value);
-  return value;
-}
-inline std::uint32_t load32(const std::uint8_t* bytes) {
-  std::uint32_t value;
-  std::memcpy(&value, bytes, sizeof value);
-  return value;
-}
-
 /// Both directions of a flow have the same key: the endpoints are in a fixed order, `low` first.
 struct FlowKey {
   /// Both addresses of an IPv6 flow, low first.
@@ -39,7 +28,7 @@ struct FlowKey {
   };
   std::uint64_t addresses;          ///< IPv4: low << 32 | high, each the last word of IpAddress; IPv6: where `Wide` is
   std::uint64_t ports_and_tunnels;  ///< low port << 48 | high port << 32 | encapsulation_of()
-  std::uint32_t place;              ///< interface << 16 | protocol << 8 | is_wide
+  std::uint64_t place;              ///< PacketWords::place() | is_wide
 
   /// But for the addresses.
   bool is_like(const FlowKey& other) const {
@@ -48,7 +37,7 @@ struct FlowKey {
   std::uint16_t port(std::size_t end) const {
     return static_cast<std::uint16_t>(ports_and_tunnels >> (end == 0 ? 48 : 32));
   }
-  std::uint16_t interface_id() const { return static_cast<std::uint16_t>(place >> 16); }
+  std::uint16_t interface_id() const { return static_cast<std::uint16_t>(place >> 48); }
   std::uint8_t protocol() const { return static_cast<std::uint8_t>(place >> 8); }
   bool is_wide() const { return (place & 1) != 0; }
 };
@@ -77,14 +66,17 @@ inline std::uint64_t hash_of(const FlowKey::Wide& wide, std::uint64_t seed) {
 
 /// Of a packet's key, or of a flow's whose `addresses` are as in a packet's.
 inline std::uint64_t hash_of(const FlowKey& key, std::uint64_t seed) {
-  return fold(key.addresses ^ kFoldA ^ seed, (key.ports_and_tunnels + key.place * kFoldA) ^ kFoldB ^ seed);
+  return fold(key.addresses ^ (kFoldA ^ seed), (key.ports_and_tunnels + key.place * kFoldB) ^ seed);
 }
 
 /// The addresses of an IPv6 packet, low first.
 inline FlowKey::Wide wide_of(const decode::Decoded& packet, std::uint32_t sender) {
   const std::uint8_t* low = (sender == 0 ? packet.source : packet.target).address.bytes.data();
   const std::uint8_t* high = (sender == 0 ? packet.target : packet.source).address.bytes.data();
-  return {{load64(low), load64(low + 8), load64(high), load64(high + 8)}};
+  FlowKey::Wide wide;
+  std::memcpy(&wide.words[0], low, 16);
+  std::memcpy(&wide.words[2], high, 16);
+  return wide;
 }
 
 /// Needs outcome kTcp or kUdp.
@@ -93,8 +85,8 @@ inline void fill_key(const decode::Decoded& packet, const KeyConfig& config, Pac
   const std::uint8_t* target = packet.target.address.bytes.data();
   const std::uint32_t from_port = packet.source.port, to_port = packet.target.port;
   constexpr std::uint64_t kMapped = 0xffff'0000;  // bytes 8 to 11 of ::ffff:a.b.c.d, as a little-endian number
-  const std::uint64_t from = load64(source + 8), to = load64(target + 8);
-  const bool v4 = (load64(source) | load64(target) |
+  const auto from = read_number<std::uint64_t>(source + 8), to = read_number<std::uint64_t>(target + 8);
+  const bool v4 = (read_number<std::uint64_t>(source) | read_number<std::uint64_t>(target) |
                    static_cast<std::uint32_t>((from ^ kMapped) | (to ^ kMapped))) == 0;
   std::uint32_t sender = 0;
   if (v4) [[likely]] {
@@ -107,10 +99,11 @@ inline void fill_key(const decode::Decoded& packet, const KeyConfig& config, Pac
     out.key.addresses = hash_of(wide_of(packet, sender), config.seed);
   }
   const std::uint32_t ports = std::rotl(from_port << 16 | to_port, static_cast<int>(sender * 16));
-  const std::uint32_t tunnels =
-      packet.tunnels.depth == 0 && !config.vlan ? 1 : encapsulation_of(packet, config);
+  std::uint32_t tunnels = 1;
+  if ((packet.tunnels.depth | static_cast<std::uint8_t>(config.vlan)) != 0) [[unlikely]]
+    tunnels = encapsulation_of(packet, config);
   out.key.ports_and_tunnels = std::uint64_t{ports} << 32 | tunnels;
-  out.key.place = std::uint32_t{packet.interface_id} << 16 | std::uint32_t{packet.protocol} << 8 | (v4 ? 0 : 1);
+  out.key.place = PacketWords(packet).place() | (v4 ? 0 : 1);
   out.sender = sender;
   out.hash = hash_of(out.key, config.seed);
 }

@@ -8,6 +8,7 @@
 #include "flowtable/half_stream.h"
 #include "flowtable/leg_record.h"
 #include "flowtable/session.h"
+#include "flowtable/tcp_steps.h"
 
 namespace hoptap::flowtable {
 
@@ -69,7 +70,7 @@ void FlowTable::open_ledger(Flow& flow) {
   Ledger& ledger = context_.ledgers[flow.ledger];
   if (context_.config.metrics_interval_ns == 0) ledger.report_place = Ledger::kNeverReported;
   for (const Direction d : kDirections) {
-    ledger.side(d).ttl = flow.side(d).ttl;
+    ledger.side(d).looks = flow.side(d).ttl;
     ledger.side(d).room = room_of(flow.side(opposite(d)), flow.side(d));
     if (flow.reported) {
       ledger.side(d).reported_packets = flow.side(d).packets;

@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "flowtable/flow_update.h"
 #include "flowtable/half_stream.h"
+#include "flowtable/plain_packet.h"
 #include "flowtable/session.h"
 
 namespace hoptap::flowtable {
@@ -65,53 +66,61 @@ std::size_t FlowTable::flow_bytes() const {
 }
 
 void FlowTable::add(std::span<const Decoded> batch) {
-  for (; !batch.empty(); batch = batch.subspan(std::min(batch.size(), kAhead)))
-    add_some(batch.first(std::min(batch.size(), kAhead)));
-}
-
-/// Works out the keys first, so that the memory of flows is fetched while others are worked on.
-void FlowTable::add_some(std::span<const Decoded> packets) {
-  std::array<Prepared, kAhead> prepared;
-  std::size_t count = 0;
-  std::uint64_t tcp_packets = 0;
-  for (const Decoded& packet : packets) {
-    const bool is_tcp = packet.outcome == Outcome::kTcp;
-    if (!is_tcp && packet.outcome != Outcome::kUdp) continue;
-    tcp_packets += is_tcp ? 1 : 0;
-    Prepared& one = prepared[count++];
-    one.packet = &packet;
-    fill_key(packet, context_.config.key, one.key);
-    index_.prefetch(static_cast<std::uint32_t>(one.key.hash));
-    one.wire = wire_of(packet);
-    one.verdict = check_duplicate(packet, one);
-  }
-  context_.counters.tcp_packets += tcp_packets;
-  context_.counters.udp_packets += count - tcp_packets;
-  if (live_legs() > kFlowsInCache) prefetch_flows(std::span(prepared).first(count));
-  for (const Prepared& one : std::span(prepared).first(count)) {
-    if (one.packet->time_ns != 0) [[likely]] {
-      add_packet(*one.packet, one);
-    } else {  // time 0 means "not seen" in records
-      Decoded shifted = *one.packet;
-      shifted.time_ns = 1;
-      add_packet(shifted, one);
+  while (!batch.empty()) {
+    const std::span<const Decoded> some = batch.first(std::min(batch.size(), kAhead));
+    batch = batch.subspan(some.size());
+    if (live_legs() > kFlowsInCache) {
+      add_fetching(some);
+      continue;
+    }
+    for (const Decoded& packet : some) {
+      PacketKey key;
+      if (prepare(packet, key)) add_packet(packet, key);
     }
   }
 }
 
-void FlowTable::prefetch_flows(std::span<const Prepared> prepared) const {
-  for (const Prepared& one : prepared) {
-    const SlabIndex likely = index_.likely(static_cast<std::uint32_t>(one.key.hash));
+/// Works out the keys first, so that the memory of flows is fetched while others are worked on.
+void FlowTable::add_fetching(std::span<const Decoded> packets) {
+  std::array<PacketKey, kAhead> keys;
+  std::array<const Decoded*, kAhead> kept;
+  std::size_t count = 0;
+  for (const Decoded& packet : packets) {
+    if (!prepare(packet, keys[count])) continue;
+    index_.prefetch(static_cast<std::uint32_t>(keys[count].hash));
+    kept[count++] = &packet;
+  }
+  for (std::size_t at = 0; at < count; ++at) {
+    const SlabIndex likely = index_.likely(static_cast<std::uint32_t>(keys[at].hash));
     if (likely != kNoIndex) context_.flows.prefetch(likely);
   }
+  for (std::size_t at = 0; at < count; ++at) add_packet(*kept[at], keys[at]);
 }
 
-inline DuplicateFilter::Verdict FlowTable::check_duplicate(const Decoded& packet, const Prepared& prepared) {
-  const Signature signature = signature_of(packet, prepared.key);
-  if (!signature.tellable) return DuplicateFilter::Verdict::kNew;
-  const FlowTableConfig& config = context_.config;
-  return duplicates_.check(signature.hash, prepared.wire, packet.time_ns,
-                           signature.certain ? config.duplicate_ns : config.duplicate_uncertain_ns);
+/// The packet's key. @return does it belong to a flow?
+[[gnu::always_inline]] inline bool FlowTable::prepare(const Decoded& packet, PacketKey& key) {
+  if (packet.outcome == Outcome::kTcp) [[likely]] {
+    ++context_.counters.tcp_packets;
+  } else if (packet.outcome == Outcome::kUdp) {
+    ++context_.counters.udp_packets;
+  } else {
+    return false;
+  }
+  fill_key(packet, context_.config.key, key);
+  return true;
+}
+
+/// Has the feed shown this packet before?
+[[gnu::always_inline]] inline DuplicateFilter::Verdict FlowTable::check_duplicate(const Decoded& packet,
+                                                                                  const PacketKey& key,
+                                                                                  std::uint32_t wire) {
+  const Signature signature = signature_of(packet, key);
+  std::uint64_t window_ns = context_.config.duplicate_ns;
+  if (!signature.certain) [[unlikely]] {
+    if (!signature.tellable) return DuplicateFilter::Verdict::kNew;
+    window_ns = context_.config.duplicate_uncertain_ns;
+  }
+  return duplicates_.check(signature.hash, wire, packet.time_ns, window_ns);
 }
 
 /// The first flow with the packet's key.
@@ -125,45 +134,55 @@ inline SlabIndex FlowTable::find(const Decoded& packet, const PacketKey& wanted)
   });
 }
 
-inline void FlowTable::add_packet(const Decoded& packet, const Prepared& prepared) {
+[[gnu::always_inline]] inline void FlowTable::add_packet(const Decoded& packet, const PacketKey& key) {
   now_ns_ = std::max(now_ns_, packet.time_ns);
   if (now_ns_ >= next_due_ns_) [[unlikely]] do_due();
-  const SlabIndex index = find(packet, prepared.key);
-  if (index != kNoIndex) [[likely]] {
-    Flow& flow = context_.flows[index];
-    if (flow.calm && prepared.verdict == DuplicateFilter::Verdict::kNew) [[likely]] {
-      FlowUpdate update(packet, flow.direction_of(prepared.key.sender), flow, &context_.ledgers[flow.ledger], context_);
-      if (update.is_plain()) [[likely]] {
-        const std::uint64_t last_ns = flow.last_ns;
-        update.add_plain();
-        lists_.touch(index, last_ns, flow.last_ns, FlowStage::kActive);
-        return;
-      }
-    }
-  }
-  add_unusual(index, packet, prepared);
+  const SlabIndex index = find(packet, key);
+  if (index == kNoIndex || !context_.flows[index].calm || packet.time_ns == 0) [[unlikely]]
+    return add_unusual(index, packet, check_duplicate(packet, key, wire_of(packet)));
+  Flow& flow = context_.flows[index];
+  const Direction direction = flow.direction_of(key.sender);
+  FlowSide& own = flow.side(direction);
+  Ledger& ledger = context_.ledgers[flow.ledger];
+  LedgerSide& sent = ledger.side(direction);
+  if (!is_plain(packet, own, sent)) [[unlikely]]
+    return add_unusual(index, packet, check_duplicate(packet, key, wire_of(packet)));
+  const DuplicateFilter::Verdict verdict = check_duplicate(packet, key, own.wire);
+  if (verdict != DuplicateFilter::Verdict::kNew) [[unlikely]] return add_unusual(index, packet, verdict);
+  const std::uint64_t last_ns = flow.last_ns;
+  add_plain(packet, direction, flow, own, flow.side(opposite(direction)), ledger, sent, ledger.side(opposite(direction)),
+            context_);
+  if (FlowLists::is_due(last_ns, flow.last_ns)) [[unlikely]] lists_.move(index, FlowStage::kActive);
 }
 
 /// Whatever the packet is.
-void FlowTable::add_unusual(SlabIndex index, const Decoded& packet, const Prepared& prepared) {
-  const bool is_duplicate = prepared.verdict == DuplicateFilter::Verdict::kDuplicate;
+void FlowTable::add_unusual(SlabIndex index, const Decoded& packet, DuplicateFilter::Verdict verdict) {
+  if (packet.time_ns == 0) {  // means "not seen" in records
+    Decoded shifted = packet;
+    shifted.time_ns = 1;
+    return add_unusual(index, shifted, verdict);
+  }
+  PacketKey key;
+  fill_key(packet, context_.config.key, key);
+  const bool is_duplicate = verdict == DuplicateFilter::Verdict::kDuplicate;
+  const std::uint32_t wire = wire_of(packet);
   if (index == kNoIndex) {
-    if (is_duplicate) return count_duplicate(nullptr, prepared.key);  // of a leg closed since
-    index = create(packet, prepared, 0);
+    if (is_duplicate) return count_duplicate(nullptr, key);  // of a leg closed since
+    index = create(packet, key, 0);
   } else {
-    index = choose_twin(index, packet, prepared);
-    if (is_duplicate) return count_duplicate(&context_.flows[index], prepared.key);
+    index = choose_twin(index, packet, key, wire, verdict);
+    if (is_duplicate) return count_duplicate(&context_.flows[index], key);
   }
   Flow& flow = context_.flows[index];
-  if (packet.outcome == Outcome::kTcp) find_connection(index, packet, prepared.key);
-  const Direction direction = flow.direction_of(prepared.key.sender);
-  flow.side(direction).wire = prepared.wire;
+  if (packet.outcome == Outcome::kTcp) find_connection(index, packet, key);
+  const Direction direction = flow.direction_of(key.sender);
+  flow.side(direction).wire = wire;
   Ledger* ledger = ledger_for(index, packet);
   const std::uint64_t last_ns = flow.last_ns;
   FlowUpdate update(packet, direction, flow, ledger, context_);
   update.add_any();
-  lists_.touch(index, last_ns, flow.last_ns,
-               flow.stage == FlowStage::kOpening ? stage_after(flow, packet) : FlowStage::kActive);
+  const FlowStage stage = flow.stage == FlowStage::kOpening ? stage_after(flow, packet) : FlowStage::kActive;
+  if (stage != flow.stage || FlowLists::is_due(last_ns, flow.last_ns)) lists_.move(index, stage);
   flow.calm = update.leaves_calm();
 }
 
@@ -229,15 +248,16 @@ void FlowTable::turn_around(Flow& flow) {
 }
 
 /// The leg of a connection whose packets one feed shows on several wires: the wire tells which one the packet is of.
-SlabIndex FlowTable::choose_twin(SlabIndex head, const Decoded& packet, const Prepared& prepared) {
-  if (context_.flows[head].twin == kNoIndex && prepared.verdict != DuplicateFilter::Verdict::kElsewhere) return head;
+SlabIndex FlowTable::choose_twin(SlabIndex head, const Decoded& packet, const PacketKey& key, std::uint32_t wire,
+                                 DuplicateFilter::Verdict verdict) {
+  if (context_.flows[head].twin == kNoIndex && verdict != DuplicateFilter::Verdict::kElsewhere) return head;
   SlabIndex last = head, unseen = kNoIndex;  // unseen: knows nothing of this direction yet; the one whose MACs fit, else
   bool fits = false;                         // the last: copies come nearest-to-the-sender first, so directions pair in reverse
   for (SlabIndex at = head; at != kNoIndex; at = context_.flows[at].twin) {
     const Flow& flow = context_.flows[at];
-    const FlowSide& side = flow.side(flow.direction_of(prepared.key.sender));
+    const FlowSide& side = flow.side(flow.direction_of(key.sender));
     last = at;
-    if (side.wire == prepared.wire) return at;
+    if (side.wire == wire) return at;
     if (side.wire != 0 || fits) continue;
     unseen = at;
     fits = mac_pair(context_.vantages[flow.vantage].link) == mac_pair(packet.link);
@@ -245,20 +265,20 @@ SlabIndex FlowTable::choose_twin(SlabIndex head, const Decoded& packet, const Pr
   if (unseen != kNoIndex) return unseen;
   const std::uint8_t number = context_.flows[last].twin_number;
   const bool full = number + 1u >= DuplicateFilter::kWiresMax || live_legs() >= context_.config.flows_max;
-  if (prepared.verdict != DuplicateFilter::Verdict::kElsewhere || full) return head;
+  if (verdict != DuplicateFilter::Verdict::kElsewhere || full) return head;
   ++context_.counters.virtual_points;
-  const SlabIndex twin = create(packet, prepared, static_cast<std::uint8_t>(number + 1));
+  const SlabIndex twin = create(packet, key, static_cast<std::uint8_t>(number + 1));
   context_.flows[last].twin = twin;
   context_.flows[head].calm = false;
   return twin;
 }
 
 /// A new flow; makes room for it when there is none.
-SlabIndex FlowTable::create(const Decoded& packet, const Prepared& prepared, std::uint8_t twin_number) {
+SlabIndex FlowTable::create(const Decoded& packet, const PacketKey& key, std::uint8_t twin_number) {
   if (live_legs() >= context_.config.flows_max) make_room();
   const SlabIndex index = context_.flows.take();
-  begin(index, packet, prepared.key, twin_number);
-  if (twin_number == 0) index_.insert(static_cast<std::uint32_t>(prepared.key.hash), index);
+  begin(index, packet, key, twin_number);
+  if (twin_number == 0) index_.insert(static_cast<std::uint32_t>(key.hash), index);
   lists_.append(index, FlowStage::kOpening);
   next_expiry_ns_ = std::min(next_expiry_ns_, now_ns_ + context_.config.opening_timeout_ns);
   next_due_ns_ = std::min(next_due_ns_, next_expiry_ns_);

@@ -42,29 +42,23 @@ class FlowTable {
  private:
   static constexpr std::size_t kAhead = 64;  ///< packets that are looked up together, so that their memory is there in time
 
-  /// A packet with all that can be said of it alone.
-  struct Prepared {
-    const decode::Decoded* packet;
-    PacketKey key;
-    std::uint32_t wire;
-    DuplicateFilter::Verdict verdict;
-  };
   static constexpr std::size_t kFlowsInCache = 4096;  ///< so few need no fetching ahead
 
-  void add_some(std::span<const decode::Decoded> packets);
-  void add_packet(const decode::Decoded& packet, const Prepared& prepared);
-  void prefetch_flows(std::span<const Prepared> prepared) const;
-  DuplicateFilter::Verdict check_duplicate(const decode::Decoded& packet, const Prepared& prepared);
-  void find_connection(SlabIndex index, const decode::Decoded& packet, const PacketKey& key);
+  bool prepare(const decode::Decoded& packet, PacketKey& key);
+  void add_fetching(std::span<const decode::Decoded> packets);
+  void add_packet(const decode::Decoded& packet, const PacketKey& key);
+  void add_unusual(SlabIndex index, const decode::Decoded& packet, DuplicateFilter::Verdict verdict);
+  DuplicateFilter::Verdict check_duplicate(const decode::Decoded& packet, const PacketKey& key, std::uint32_t wire);
   void count_duplicate(Flow* flow, const PacketKey& key);
   SlabIndex find(const decode::Decoded& packet, const PacketKey& key) const;
-  SlabIndex choose_twin(SlabIndex head, const decode::Decoded& packet, const Prepared& prepared);
-  SlabIndex create(const decode::Decoded& packet, const Prepared& prepared, std::uint8_t twin_number);
+  void find_connection(SlabIndex index, const decode::Decoded& packet, const PacketKey& key);
+  SlabIndex choose_twin(SlabIndex head, const decode::Decoded& packet, const PacketKey& key, std::uint32_t wire,
+                        DuplicateFilter::Verdict verdict);
+  SlabIndex create(const decode::Decoded& packet, const PacketKey& key, std::uint8_t twin_number);
   void begin(SlabIndex index, const decode::Decoded& packet, const PacketKey& key, std::uint8_t twin_number);
   bool is_reused_by(const Flow& flow, const decode::Decoded& packet, Direction direction) const;
   void find_direction(Flow& flow, const decode::Decoded& packet, std::uint32_t sender);
   void turn_around(Flow& flow);
-  void add_unusual(SlabIndex index, const decode::Decoded& packet, const Prepared& prepared);
   Ledger* ledger_for(SlabIndex index, const decode::Decoded& packet);
   void open_ledger(Flow& flow);
   void drop_ledger(Flow& flow);

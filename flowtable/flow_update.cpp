@@ -1,6 +1,12 @@
 #include "flowtable/flow_update.h"
 
+#include <algorithm>
+
 #include "base/hash.h"
+#include "flowtable/half_stream.h"
+#include "flowtable/packet_words.h"
+#include "flowtable/session.h"
+#include "flowtable/tcp_steps.h"
 
 namespace hoptap::flowtable {
 
@@ -21,11 +27,12 @@ void FlowUpdate::add_any() {
     own_.ttl = packet_.ttl;
     if (packet_.outcome == decode::Outcome::kTcp) own_.window = static_cast<std::uint16_t>(~tcp_.window);
   }
-  count();
+  ++own_.packets;
+  own_.payload_bytes += packet_.payload_wire_bytes;
+  flow_.last_ns = std::max(flow_.last_ns, packet_.time_ns);
   if (ledger_ == nullptr) return add_without_ledger();
-  constexpr std::uint8_t kEcnMask = 3, kCongestion = 3;  // RFC 3168 section 5
-  if ((packet_.traffic_class & kEcnMask) == kCongestion) ++sent_->metrics.ecn_congestion;
-  if (packet_.ttl != sent_->ttl) note_ttl();
+  sent_->metrics.bytes += packet_.ip_bytes;
+  note_looks();
   if (packet_.outcome != decode::Outcome::kTcp) return add_udp();
   add_tcp();
 }
@@ -53,7 +60,8 @@ void FlowUpdate::note_acknowledgment() {
     session->had_received(direction_, ack);
   const bool advanced = other_.ack_seen && sequence_distance(ack, other_.acked) > 0;
   if (advanced && other_.started && !other_.fin_seen && sequence_distance(ack, other_.next) <= 0) {
-    advance(ack);
+    advance_acknowledgment(other_, ack);
+    note_answer(ack, packet_.time_ns, other_, *answered_, *ledger_);
   } else {
     note_odd_acknowledgment(ack);
   }
@@ -61,7 +69,7 @@ void FlowUpdate::note_acknowledgment() {
     answered_->metrics.sack_blocks += tcp_.sack_blocks;
     answered_->hole_told = true;
   }
-  if (tcp_.has_timestamps) note_stamps(advanced);
+  if (tcp_.has_timestamps) note_echo(packet_, advanced, *answered_);
   if (session != nullptr) session->acknowledged(opposite(direction_), ack, packet_.time_ns, is_pure());
 }
 
@@ -70,7 +78,7 @@ void FlowUpdate::note_odd_acknowledgment(std::uint32_t ack) {
   if (!other_.ack_seen || ack != other_.acked) {
     const bool advances = other_.ack_seen && sequence_distance(ack, other_.acked) > 0;
     HalfStream(opposite(direction_), flow_, *ledger_, context_).acknowledged(ack, packet_.time_ns);
-    if (advances) note_answer(ack);
+    if (advances) note_answer(ack, packet_.time_ns, other_, *answered_, *ledger_);
     return;
   }
   if (packet_.payload_wire_bytes == 0) note_duplicate_ack();
@@ -81,13 +89,20 @@ void FlowUpdate::note_data() {
   const std::uint32_t sequence = tcp_.sequence + (tcp_.has(tcp_flag::kSyn) ? 1 : 0);
   if (sequence == own_.next && own_.started && sent_->pieces.empty() &&
       packet_.payload.size() == packet_.payload_wire_bytes) {
-    pass_data(sequence);
+    own_.next = sequence + packet_.payload_wire_bytes;
+    if (ledger_->session != nullptr)
+      ledger_->session->deliver(direction_, packet_.payload, sequence, Stamp::of_segment(packet_));
   } else {
     const Segment segment{sequence, packet_.payload_wire_bytes, packet_.payload, Stamp::of_segment(packet_)};
     if (!HalfStream(direction_, flow_, *ledger_, context_).add(segment)) return;
   }
-  note_new_data(sequence + packet_.payload_wire_bytes);
-  if (own_.ack_seen && sequence_distance(own_.next, own_.acked) > 0) note_flight();
+  if (tcp_.has_timestamps) note_stamp(packet_, *sent_);
+  if (ledger_->spoke != index_of(direction_)) note_turn();
+  time_data(packet_.time_ns, sequence + packet_.payload_wire_bytes, *sent_);
+  const std::int32_t flying = sequence_distance(own_.next, own_.acked);
+  if (!own_.ack_seen || flying <= 0) return;
+  sent_->metrics.in_flight_bytes_max = std::max(sent_->metrics.in_flight_bytes_max, static_cast<std::uint32_t>(flying));
+  note_limit_of(own_, *sent_);
 }
 
 /// A flow that is no more than this packet, or one that was refused a ledger.
@@ -104,9 +119,18 @@ void FlowUpdate::add_without_ledger() {
   if (((tcp_.flags & (tcp_flag::kFin | tcp_flag::kRst)) | flow_.closing) != 0) note_close();
 }
 
-void FlowUpdate::note_ttl() {
-  if (sent_->ttl != 0) ++sent_->metrics.ttl_changes;
-  sent_->ttl = packet_.ttl;
+/// Congestion marks and changes of the TTL.
+void FlowUpdate::note_looks() {
+  constexpr std::uint8_t kEcnMask = 3, kCongestion = 3;  // RFC 3168 section 5
+  const auto ttl = static_cast<std::uint8_t>(sent_->looks);
+  if (ttl != 0 && ttl != packet_.ttl) ++sent_->metrics.ttl_changes;
+  const PacketWords words(packet_);
+  sent_->looks = words.looks();
+  sent_->link[0] = words.link(0);
+  sent_->link[1] = words.link(1);
+  if ((packet_.traffic_class & kEcnMask) != kCongestion) return;
+  ++sent_->metrics.ecn_congestion;
+  sent_->looks = packet_.ttl | 0xffffff00;  // no packet looks so: the next one is looked at again
 }
 
 void FlowUpdate::open_session() {
@@ -137,7 +161,7 @@ void FlowUpdate::note_handshake() {
   }
   flow_.direction_known = true;
   flow_.awaits_client_ack = is_answer;
-  seen = ShortTime::of(packet_.time_ns - std::min(packet_.time_ns, flow_.first_ns));
+  seen = ShortTime::of(time_between(flow_.first_ns, packet_.time_ns));
   own_.start = tcp_.sequence + 1;
   own_.isn_known = true;
   own_.mss = tcp_.mss;
@@ -157,7 +181,7 @@ void FlowUpdate::note_client_ack() {
   const bool plain = (tcp_.flags & (tcp_flag::kSyn | tcp_flag::kFin | tcp_flag::kRst)) == 0;
   if (direction_ != Direction::kToServer || !plain || tcp_.acknowledgment != other_.start) return;
   flow_.awaits_client_ack = false;
-  flow_.ack = ShortTime::of(packet_.time_ns - std::min(packet_.time_ns, flow_.first_ns));
+  flow_.ack = ShortTime::of(time_between(flow_.first_ns, packet_.time_ns));
   ledger_->overflown = false;
   ledger_->handshake_client.add(flow_.ack.ns() - std::min(flow_.ack.ns(), flow_.syn_ack.ns()));
   if (flow_.syn.known()) ledger_->handshake.add(flow_.ack.ns() - flow_.syn.ns());
@@ -203,7 +227,7 @@ void FlowUpdate::note_turn() {
   const std::uint64_t before_ns = answered_->last_data_ns;
   if (ledger_->spoke != Ledger::kNobody && before_ns != 0) {
     Times& times = direction_ == Direction::kToClient ? ledger_->application_response : ledger_->client_idle;
-    times.add(packet_.time_ns - std::min(packet_.time_ns, before_ns));
+    times.add(time_between(before_ns, packet_.time_ns));
   }
   ledger_->spoke = static_cast<std::uint8_t>(index_of(direction_));
 }
@@ -238,7 +262,7 @@ void FlowUpdate::note_close() {
 void FlowUpdate::add_udp() {
   const auto direction = static_cast<std::uint8_t>(index_of(direction_));
   if (direction_ == Direction::kToClient && ledger_->spoke == index_of(Direction::kToServer))
-    ledger_->reply.add(packet_.time_ns - std::min(packet_.time_ns, answered_->last_data_ns));
+    ledger_->reply.add(time_between(answered_->last_data_ns, packet_.time_ns));
   ledger_->spoke = direction;
   sent_->last_data_ns = packet_.time_ns;
   if (ledger_->session == nullptr && !flow_.opaque) open_session();

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "flowtable/retransmission.h"
+#include "flowtable/tcp_steps.h"
 
 namespace hoptap::flowtable {
 
@@ -182,7 +183,7 @@ void HalfStream::acknowledged(std::uint32_t ack, std::uint64_t now_ns) {
     if (!side_.isn_known && (!side_.started || before)) side_.start = ack;
     side_.acked = ack;
   } else if (sequence_distance(ack, side_.acked) > 0) {
-    advance_to(ack);
+    advance_acknowledgment(side_, ack);
   }
   // One byte past the end may be a FIN that was not captured.
   const std::int32_t missing = side_.started ? sequence_distance(side_.acked, side_.next) : 0;

@@ -49,13 +49,6 @@ class HalfStream {
 
   void forget_held();
 
-  /// A new highest acknowledgment; needs ack_seen.
-  void advance_to(std::uint32_t ack) {
-    const std::uint32_t before = side_.acked - side_.start;
-    side_.acked = ack;
-    if (ack - side_.start < before && side_.ack_wraps < UINT8_MAX) ++side_.ack_wraps;
-  }
-
  private:
   void add_new(const Segment& segment);
   void pass(const Segment& segment);

@@ -51,6 +51,7 @@ struct LedgerSide {
   std::uint64_t zero_window_since_ns = 0;  ///< the receiver's; 0: open
   std::uint64_t limited_since_ns = 0;      ///< less than one MSS of its window free; 0: not so
   std::uint64_t last_data_ns = 0;
+  std::uint64_t link[2] = {};     ///< PacketWords::link() of the last packet
   std::uint64_t timed_ns = 0;     ///< when the segment that ends at `timed_end` passed; 0: none is timed
   std::uint64_t stamped_ns = 0;   ///< when `stamped` was first seen as TSval; 0: it has been echoed
   std::uint64_t smoothed_rtt_ns = 0;  ///< RFC 6298 section 2, as seen from here; 0: no sample yet
@@ -60,7 +61,7 @@ struct LedgerSide {
   std::uint32_t recovery_end = 0;  ///< highest byte sent when the last retransmission was told apart
   RetransmissionKind recovery = RetransmissionKind::kNone;  ///< by which kind, until `recovery_end` is acknowledged
   std::uint32_t room = UINT32_MAX;  ///< bytes that may be in flight before the receiver's window is the limit
-  std::uint8_t ttl = 0;            ///< of the last packet
+  std::uint32_t looks = 0;         ///< PacketWords::looks() of the last packet, the TTL lowest; 0: none yet
   std::uint8_t duplicate_acks = 0;  ///< in a row; saturates
   bool hole_told = false;           ///< the receiver has sent SACK blocks since its last new acknowledgment
   bool answer_due = false;          ///< data since the last acknowledgment of all

@@ -2,27 +2,21 @@
 #pragma once
 
 #include <algorithm>
-#include <cstddef>
 #include <cstdint>
 
 #include "base/hash.h"
 #include "decode/decoded.h"
 #include "flowtable/flow_key.h"
+#include "flowtable/packet_words.h"
 
 namespace hoptap::flowtable {
 
 /// What routers, switches and tunnel ends change of a packet. Never 0.
 inline std::uint32_t wire_of(const decode::Decoded& packet) {
-  const base::Link& link = packet.link;
-  static_assert(offsetof(base::Link, target) == offsetof(base::Link, source) + 6);
-  const std::uint8_t* macs = link.source.bytes.data();  // both, twelve bytes
-  const std::uint64_t looks = std::uint64_t{load32(macs + 8)} << 8 | packet.ttl;
-  std::uint64_t hash = fold(load64(macs) ^ kFoldA, looks ^ kFoldB);
-  if ((link.vlan_count | link.interface_index | packet.tunnels.depth) != 0) [[unlikely]] {
-    hash = base::hash_values(hash, link.vlan_count > 0 ? link.vlans[0] : 0, link.vlan_count > 1 ? link.vlans[1] : 0,
-                             link.interface_index);
+  const PacketWords words(packet);
+  std::uint64_t hash = fold(words.link(0) ^ kFoldA, words.link(1) ^ kFoldB ^ packet.ttl) + words.link(2);
+  if (packet.tunnels.depth != 0) [[unlikely]]
     for (const decode::Tunnel& tunnel : packet.tunnels.used()) hash = base::hash_values(hash, tunnel.id);
-  }
   return static_cast<std::uint32_t>(hash) | 1;
 }
 
@@ -34,20 +28,18 @@ struct Signature {
 };
 
 inline Signature signature_of(const decode::Decoded& packet, const PacketKey& key) {
-  const decode::Tcp& tcp = packet.tcp;
-  const std::uint64_t size = std::uint64_t{packet.payload_wire_bytes} << 32 | key.sender << 16 | packet.ip_id;
+  const PacketWords words(packet);
+  const std::uint64_t identity = words.identity() * kFoldA + key.sender;
   if (packet.outcome == decode::Outcome::kTcp) [[likely]] {
-    const std::uint64_t place = std::uint64_t{tcp.sequence} << 32 | tcp.acknowledgment;
-    std::uint64_t rest = std::uint64_t{tcp.window} << 8 | tcp.flags;
-    if (tcp.has_timestamps) rest |= std::uint64_t{tcp.tsval} << 32;
-    const bool certain = tcp.has_timestamps || packet.ip_id != 0;
-    return {fold(place ^ key.hash, rest ^ kFoldB) + size * kFoldA, certain,
-            certain || packet.payload_wire_bytes != 0 || tcp.has(decode::tcp_flag::kSyn)};
+    const std::uint64_t hash = fold(words.tcp(1) ^ key.hash, words.tcp(2) + words.tcp(0) * kFoldB) + identity;
+    const bool certain = packet.tcp.has_timestamps || packet.ip_id != 0;
+    return {hash, certain,
+            certain || packet.payload_wire_bytes != 0 || packet.tcp.has(decode::tcp_flag::kSyn)};
   }
   constexpr std::size_t kPayloadBytes = 64;
   const std::uint64_t payload =
       base::hash_bytes(packet.payload.first(std::min(packet.payload.size(), kPayloadBytes)), key.hash);
-  return {payload + size * kFoldA, packet.ip_id != 0,
+  return {payload + identity, packet.ip_id != 0,
           packet.ip_id != 0 || packet.payload_wire_bytes != 0};
 }
 
