@@ -128,6 +128,7 @@ void FlowUpdate::note_looks() {
   sent_->looks = words.looks();
   sent_->link[0] = words.link(0);
   sent_->link[1] = words.link(1);
+  sent_->link[2] = words.link(2);
   if ((packet_.traffic_class & kEcnMask) != kCongestion) return;
   ++sent_->metrics.ecn_congestion;
   sent_->looks = packet_.ttl | 0xffffff00;  // no packet looks so: the next one is looked at again

@@ -51,7 +51,7 @@ struct LedgerSide {
   std::uint64_t zero_window_since_ns = 0;  ///< the receiver's; 0: open
   std::uint64_t limited_since_ns = 0;      ///< less than one MSS of its window free; 0: not so
   std::uint64_t last_data_ns = 0;
-  std::uint64_t link[2] = {};     ///< PacketWords::link() of the last packet
+  std::uint64_t link[3] = {};     ///< PacketWords::link() of the last packet
   std::uint64_t timed_ns = 0;     ///< when the segment that ends at `timed_end` passed; 0: none is timed
   std::uint64_t stamped_ns = 0;   ///< when `stamped` was first seen as TSval; 0: it has been echoed
   std::uint64_t smoothed_rtt_ns = 0;  ///< RFC 6298 section 2, as seen from here; 0: no sample yet

@@ -17,7 +17,8 @@ namespace hoptap::flowtable {
   constexpr std::uint32_t kControl = 0xff'ff'ff & ~std::uint32_t{decode::tcp_flag::kPsh};  // no SACK block, no scale
   const PacketWords words(packet);
   return (words.control() & kControl) == decode::tcp_flag::kAck && words.looks() == sent.looks &&
-         words.link(0) == sent.link[0] && words.link(1) == sent.link[1] && packet.tunnels.depth == 0 &&
+         words.link(0) == sent.link[0] && words.link(1) == sent.link[1] && words.link(2) == sent.link[2] &&
+         packet.tunnels.depth == 0 &&
          (packet.payload_wire_bytes == 0 ||
           (packet.tcp.sequence == own.next && packet.payload.size() == packet.payload_wire_bytes));
 }
@@ -44,6 +45,7 @@ namespace hoptap::flowtable {
     if (answered.limited_since_ns != 0) [[unlikely]] whole().note_limit_of(other, answered);
   } else if (further != 0 || payload_bytes == 0) [[unlikely]] {
     whole().note_odd_acknowledgment(ack);
+    flow.calm = false;  // the next packet is looked at: there may be a hole
     note_echo(packet, further > 0, answered);
   }
   if (session != nullptr) session->acknowledged(opposite(direction), ack, now_ns, payload_bytes == 0);
@@ -51,7 +53,9 @@ namespace hoptap::flowtable {
   if (payload_bytes == 0) return;
   if (tcp.has_timestamps) note_stamp(packet, sent);
   own.next += payload_bytes;
-  if (session != nullptr) {
+  if (session != nullptr && session->passes_over(direction, payload_bytes)) {
+    session->pass_over(direction, payload_bytes, tcp.sequence, now_ns);
+  } else if (session != nullptr) {
     session->deliver(direction, packet.payload, tcp.sequence, Stamp::of_segment(packet));
   } else if (!flow.opaque) [[unlikely]] {
     whole().open_session();

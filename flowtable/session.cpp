@@ -80,6 +80,11 @@ void Session::deliver(Direction direction, Bytes bytes, std::uint32_t sequence, 
   }
   if (!this->side(other).held.empty()) pump(other);  // it may have waited for this side
   exchanges_.take_finished(false);
+  if (side.held.empty() && !side.more_marks.empty()) {
+    side.mark = side.more_marks.back();
+    side.more_marks.clear();
+  }
+  busy_ = parser_ == &opaque_parser() || !sides_[0].held.empty() || !sides_[1].held.empty();
 }
 
 /// Forgets the segments all of whose bytes have been taken.
@@ -384,36 +389,10 @@ void Session::copied(Direction direction, std::uint32_t sequence, std::uint32_t 
   exchanges_.copied(direction, sequence, end, whole, stamp);
 }
 
-/// Data: closes the wait that an ACK has begun.
-void Session::note_data(Side& side, std::uint64_t time_ns) {
-  AckWait& wait = side.wait;
-  const bool inside = side.in_message || !side.held.empty();
-  if (inside && wait.ack_ns != 0 && wait.ack_ns - wait.last_data_ns > wait.longest_ns) {
-    wait.longest_ns = wait.ack_ns - wait.last_data_ns;
-    wait.release_ns = time_ns - wait.ack_ns;
-  }
-  wait.ack_ns = 0;
-  wait.last_data_ns = time_ns;
-}
-
-void Session::acknowledged(Direction direction, std::uint32_t ack, std::uint64_t time_ns, bool pure) {
-  Side& side = this->side(direction);
-  exchanges_.acknowledged(direction, ack, time_ns);
-  if (side.acked_ns == 0 || sequence_distance(ack, side.acked) > 0) {
-    side.acked = ack;
-    side.acked_ns = time_ns;
-  }
-  const bool inside = side.in_message || !side.held.empty();
+/// An acknowledgment of all that was sent, inside a message: the sender may be waiting for it.
+void Session::note_wait(Side& side, std::uint32_t ack, std::uint64_t time_ns) {
   const std::uint32_t sent = side.sequence + static_cast<std::uint32_t>(side.held.size());
-  if (pure && inside && side.wait.ack_ns == 0 && ack == sent && time_ns >= side.wait.last_data_ns)
-    side.wait.ack_ns = time_ns;
-}
-
-void Session::had_received(Direction direction, std::uint32_t ack) {
-  Side& side = this->side(direction);
-  if (side.own_ack_known && sequence_distance(ack, side.own_ack) <= 0) return;
-  side.own_ack = ack;
-  side.own_ack_known = true;
+  if (ack == sent && time_ns >= side.wait.last_data_ns) side.wait.ack_ns = time_ns;
 }
 
 void Session::end_of_stream(Direction direction) {

@@ -1,6 +1,7 @@
 // The bytes of one leg, in order, become messages: detection, parsing, bodies passed over, gaps.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory_resource>
@@ -20,6 +21,21 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
+  /// Are the next `count` bytes of this direction within the body of the open message, and is all else at rest?
+  bool passes_over(Direction direction, std::size_t count) const {
+    return sides_[index_of(direction)].to_skip > count && !busy_;
+  }
+  /// What deliver() does of bytes that it would pass over; needs passes_over().
+  void pass_over(Direction direction, std::size_t count, std::uint32_t sequence, std::uint64_t time_ns) {
+    Side& side = this->side(direction);
+    note_data(side, time_ns);
+    side.latest_ns = std::max(side.latest_ns, time_ns);
+    side.mark.sequence = sequence;
+    side.mark.passed_ns = side.latest_ns;
+    side.sequence = sequence + static_cast<std::uint32_t>(count);
+    if (side.to_skip != decode::l7::kToTheEnd) side.to_skip -= count;
+  }
+
   /// The next bytes of the stream, in order. Borrows them only while it runs.
   void deliver(Direction direction, base::Bytes bytes, std::uint32_t sequence, const Stamp& stamp);
 
@@ -34,10 +50,23 @@ class Session {
   void copied(Direction direction, std::uint32_t sequence, std::uint32_t end, bool whole, const Stamp& stamp);
 
   /// The receiver of `direction` acknowledged all before `ack`; `pure`: in a segment without data.
-  void acknowledged(Direction direction, std::uint32_t ack, std::uint64_t time_ns, bool pure);
+  void acknowledged(Direction direction, std::uint32_t ack, std::uint64_t time_ns, bool pure) {
+    Side& side = this->side(direction);
+    if (side.acked_ns == 0 || sequence_distance(ack, side.acked) > 0) {
+      side.acked = ack;
+      side.acked_ns = time_ns;
+      exchanges_.acknowledged(direction, ack, time_ns);
+    }
+    if (pure && side.wait.ack_ns == 0 && is_inside(side)) note_wait(side, ack, time_ns);
+  }
 
   /// The sender of `direction` had received all before `ack` when it had sent no more than has been delivered.
-  void had_received(Direction direction, std::uint32_t ack);
+  void had_received(Direction direction, std::uint32_t ack) {
+    Side& side = this->side(direction);
+    if (side.own_ack_known && sequence_distance(ack, side.own_ack) <= 0) return;
+    side.own_ack = ack;
+    side.own_ack_known = true;
+  }
 
   /// The sender has closed: a message that lasts to the end has ended.
   void end_of_stream(Direction direction);
@@ -97,6 +126,21 @@ class Session {
   };
 
   Side& side(Direction direction) { return sides_[index_of(direction)]; }
+
+  /// Has a message of this side begun, known or not?
+  static bool is_inside(const Side& side) { return side.in_message || !side.held.empty(); }
+
+  /// Data: closes the wait that an ACK has begun.
+  static void note_data(Side& side, std::uint64_t time_ns) {
+    AckWait& wait = side.wait;
+    if (wait.ack_ns != 0 && wait.ack_ns - wait.last_data_ns > wait.longest_ns && is_inside(side)) {
+      wait.longest_ns = wait.ack_ns - wait.last_data_ns;
+      wait.release_ns = time_ns - wait.ack_ns;
+    }
+    wait.ack_ns = 0;
+    wait.last_data_ns = time_ns;
+  }
+  static void note_wait(Side& side, std::uint32_t ack, std::uint64_t time_ns);
   void hold(Side& side, base::Bytes bytes);
   void drop_held(Side& side, std::size_t count);
   void release_held(Side& side, std::size_t count);
@@ -118,7 +162,6 @@ class Session {
   void abandon(Direction direction);
   void lose_place(Direction direction);
   void upgrade();
-  void note_data(Side& side, std::uint64_t time_ns);
   void forget_marks(Side& side);
   static std::pmr::vector<Mark>::const_iterator first_mark_from(const Side& side, std::uint32_t sequence);
   static const Stamp& stamp_at(const Side& side, std::uint32_t sequence);
@@ -138,6 +181,7 @@ class Session {
   bool turn_settled_ = false;  ///< the turn is known to be opaque
   bool settling_ = false;      ///< detection waits for no more bytes
   bool undetectable_ = false;
+  bool busy_ = false;  ///< bytes wait on some side, or turns are looked at: pass_over() would miss something
 };
 
 }  // namespace hoptap::flowtable

@@ -14,10 +14,10 @@ namespace hoptap::flowtable {
 /// What routers, switches and tunnel ends change of a packet. Never 0.
 inline std::uint32_t wire_of(const decode::Decoded& packet) {
   const PacketWords words(packet);
-  std::uint64_t hash = fold(words.link(0) ^ kFoldA, words.link(1) ^ kFoldB ^ packet.ttl) + words.link(2);
+  std::uint64_t hash = fold(words.link(0) ^ kFoldA, words.link(1) ^ kFoldB ^ packet.ttl) + words.link(2) * kFoldB;
   if (packet.tunnels.depth != 0) [[unlikely]]
     for (const decode::Tunnel& tunnel : packet.tunnels.used()) hash = base::hash_values(hash, tunnel.id);
-  return static_cast<std::uint32_t>(hash) | 1;
+  return static_cast<std::uint32_t>(hash >> 32) | 1;
 }
 
 /// What stays the same of a packet along the path, and how well it tells the packet from others.
