@@ -137,7 +137,7 @@ def two_workers(plan: Plan, load: Workload, scratch: pathlib.Path, report: Repor
     report.table(f"workers, {load.name} split by flow ({shares[0] / sum(shares):.0%} and {shares[1] / sum(shares):.0%})",
                  "CPU s of the slowest worker", "packets/s, millions", "times one", "seconds", "times one")
     for workers in (1, 2):
-        runs = [measuring.json_of(ENGINE, "l7", "--workers", workers, *halves) for _ in range(max(2, plan.repeats))]
+        runs = [measuring.json_of(ENGINE, "l7", "--workers", workers, *halves) for _ in range(2 * plan.repeats)]
         found[workers] = {key: min(run[key] for run in runs) for key in ("slowest_worker_s", "wall_s")}
         one, this = found[1], found[workers]
         report.row(f"{workers}", f"{this['slowest_worker_s']:.2f}", f"{load.packets / this['slowest_worker_s'] / 1e6:.2f}",

@@ -30,7 +30,8 @@ def measure(*words, limit_mib: int | None = None, limit_s: int = 600) -> tuple[f
         out.seek(max(0, out.seek(0, 2) - 4096))
         seconds, kilobytes, code = re.search(r"USED (\S+) (\S+) (\S+)", done.stderr).groups()
         if int(code) != 0:
-            raise Failed(f"{words[0]} ended with {code}: {done.stderr[-300:]}")
+            said = [line for line in (out.read() + done.stderr.split("USED")[0]).splitlines() if line.strip()]
+            raise Failed(f"{words[0]} ended with {code}: {said[-1][-200:] if said else 'it said nothing'}")
         return float(seconds), int(kilobytes) / 1024, out.read()
 
 

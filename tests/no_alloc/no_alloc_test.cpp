@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <cstdlib>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -179,9 +180,11 @@ flowtable::FlowTableConfig small_config() {
 void expect_none(const Traffic& traffic, std::size_t warm, std::uint64_t exchanges) {
   Engine engine(small_config());
   const std::uint64_t at_first = engine.play(traffic, 0, warm);
+  const tests::Taken before = tests::taken();
   tests::trap_on_allocation(std::getenv("HOPTAP_TRAP_ALLOCATION") != nullptr);
   const std::uint64_t later = engine.play(traffic, warm, traffic.size());
   tests::trap_on_allocation(false);
+  EXPECT_EQ(tests::taken(), before) << "malloc() or mmap()";
   EXPECT_EQ(later, 0u) << "in " << traffic.size() - warm << " packets; " << at_first << " in the " << warm
                        << " before them";
   engine.table.finish();
@@ -235,6 +238,12 @@ TEST(NoAlloc, CountsWhatIsAllocated) {
   const std::uint64_t before = tests::allocations();
   const std::vector<int> numbers(100);
   EXPECT_EQ(tests::allocations() - before, 1u) << numbers.size();
+  const tests::Taken taken = tests::taken();
+  const std::unique_ptr<void, void (*)(void*)> more(std::malloc(1 << 24), std::free);
+  if (taken != tests::Taken{}) {
+    EXPECT_NE(tests::taken().malloc_bytes, taken.malloc_bytes) << more.get();
+    EXPECT_NE(tests::taken().address_space_pages, taken.address_space_pages);
+  }
 }
 
 }  // namespace
