@@ -414,7 +414,7 @@ bool ExchangeQueue::finished(const Exchange& exchange) const {
   constexpr std::size_t kAwaitingAckMax = 64;
   if (!exchange.request_done) return false;
   if (!exchange.answered()) return exchange.response_done || !exchange.pairable;
-  const bool acked = flow_.key.protocol != kTcp || exchange.record.response.ack_ns != 0;
+  const bool acked = flow_.key.protocol() != kTcp || exchange.record.response.ack_ns != 0;
   return exchange.response_done && (acked || exchanges_.size() > kAwaitingAckMax);
 }
 

@@ -82,7 +82,7 @@ inline constexpr std::size_t kFlowStages = 5;
 
 /// One live flow at one point. In a Slab; owned by the flow table, used by its thread.
 struct Flow {
-  FlowKey key;
+  FlowKey key{};
   SlabIndex older = kNoIndex, younger = kNoIndex;  ///< neighbours in the list of its stage
   std::uint64_t last_ns = 0;
   std::uint64_t first_ns = 0;
@@ -98,18 +98,21 @@ struct Flow {
   std::uint8_t twin_number = 0;   ///< the how-manieth of its key
   std::uint8_t closing = 0;       ///< closing bits
   FlowStage stage = FlowStage::kOpening;
-  std::uint8_t client_end : 1 = 0;       ///< which end of the key is the client
+  std::uint8_t client_end = 0;           ///< which end of the key is the client
   bool direction_known : 1 = false;      ///< by its SYN or its bytes; else by a guess from the ports
+  bool awaits_client_ack : 1 = false;    ///< the SYN-ACK has passed, the client's answer has not
   bool link_of_server : 1 = false;       ///< the first packet came from the server: the vantage is its
+  bool calm : 1 = false;                 ///< established, nothing amiss: see FlowUpdate::is_calm()
   bool ended : 1 = false;                ///< both sides have closed or one has reset
-  bool opaque : 1 = false;               ///< no session was to be had: no messages of it are looked for
+  bool opaque : 1 = false;               ///< no messages of it are looked for
+  bool refused : 1 = false;              ///< there was no ledger to be had: packets are counted, no more
   bool reported : 1 = false;             ///< in metrics, at least once
 
   FlowSide& side(Direction d) { return sides[index_of(d)]; }
   const FlowSide& side(Direction d) const { return sides[index_of(d)]; }
   /// Which way does the packet of this end of the key go?
-  Direction direction_of(std::uint8_t sender) const {
-    return sender == client_end ? Direction::kToServer : Direction::kToClient;
+  Direction direction_of(std::uint32_t sender) const {
+    return static_cast<Direction>(sender ^ client_end);
   }
 };
 static_assert(sizeof(Flow) <= 176);

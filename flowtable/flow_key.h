@@ -1,12 +1,16 @@
 // What makes packets one flow, and its seeded hash.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <cstring>
 
 #include "decode/decoded.h"
+#include "flowtable/packet_words.h"
 
 namespace hoptap::flowtable {
+
+static_assert(std::endian::native == std::endian::little);
 
 /// Two 64-bit numbers into one, each of whose bits depends on all of theirs: the halves of their product (as wyhash).
 inline std::uint64_t fold(std::uint64_t a, std::uint64_t b) {
@@ -15,96 +19,93 @@ inline std::uint64_t fold(std::uint64_t a, std::uint64_t b) {
 }
 inline constexpr std::uint64_t kFoldA = 0xa0761d6478bd642fULL, kFoldB = 0xe7037ed1a0b428dbULL;
 
-/// Both directions of a flow have the same key: the endpoints are in a fixed order, `low` first. An
-/// IPv4 address is the last four bytes of IpAddress, both in one number; IPv6 lies in `wide`.
+/// Both directions of a flow have the same key: the endpoints are in a fixed order, `low` first.
 struct FlowKey {
   /// Both addresses of an IPv6 flow, low first.
   struct Wide {
     std::uint64_t words[4];
     bool operator==(const Wide&) const = default;
   };
-  std::uint64_t addresses = 0;   ///< IPv4: low << 32 | high; IPv6: the slab index of `Wide` in a Flow's key
-  std::uint32_t ports = 0;       ///< low << 16 | high
-  std::uint32_t tunnels = 0;     ///< the types of the tunnels (and what else the config counts)
-  std::uint16_t interface_id = 0;
-  std::uint8_t protocol = 0;
-  bool is_wide = false;
+  std::uint64_t addresses;          ///< IPv4: low << 32 | high, each the last word of IpAddress; IPv6: where `Wide` is
+  std::uint64_t ports_and_tunnels;  ///< low port << 48 | high port << 32 | encapsulation_of()
+  std::uint64_t place;              ///< PacketWords::place() | is_wide
 
-  std::uint16_t port(std::size_t end) const { return static_cast<std::uint16_t>(end == 0 ? ports >> 16 : ports); }
+  /// But for the addresses.
+  bool is_like(const FlowKey& other) const {
+    return ports_and_tunnels == other.ports_and_tunnels && place == other.place;
+  }
+  std::uint16_t port(std::size_t end) const {
+    return static_cast<std::uint16_t>(ports_and_tunnels >> (end == 0 ? 48 : 32));
+  }
+  std::uint16_t interface_id() const { return static_cast<std::uint16_t>(place >> 48); }
+  std::uint8_t protocol() const { return static_cast<std::uint8_t>(place >> 8); }
+  bool is_wide() const { return (place & 1) != 0; }
 };
 
-/// The key of a packet, before it is known whether a flow has it.
+/// The key of a packet, before it is known whether a flow has it. With IPv6 `addresses` is a hash of both.
 struct PacketKey {
   FlowKey key;
-  FlowKey::Wide wide;       ///< when key.is_wide
-  std::uint64_t hash = 0;   ///< the low half goes to FlowIndex
-  std::uint8_t sender = 0;  ///< which end sent the packet: 0 low, 1 high
+  std::uint64_t hash;   ///< the low half goes to FlowIndex
+  std::uint32_t sender;  ///< which end sent the packet: 0 low, 1 high
 };
 
 /// What of a packet's encapsulation is part of its flow's key.
 struct KeyConfig {
   bool vlan = false;       ///< VLAN ids: the same addresses in two VLANs are two flows
   bool tunnel_id = false;  ///< tunnel ids (VNI, TEID, ...): the same for tenants
-  std::uint64_t seed = 0;
+  std::uint64_t seed = 0;  ///< of the hash; where others choose the packets it must be a secret
 };
-
-namespace detail {
-inline std::uint64_t load64(const std::uint8_t* bytes) {
-  std::uint64_t value;
-  std::memcpy(&value, bytes, sizeof value);
-  return value;
-}
-inline std::uint32_t load32(const std::uint8_t* bytes) {
-  std::uint32_t value;
-  std::memcpy(&value, bytes, sizeof value);
-  return value;
-}
-}  // namespace detail
 
 /// The tunnels (and VLANs) of a packet as a number; 1 for none.
 std::uint32_t encapsulation_of(const decode::Decoded& packet, const KeyConfig& config);
 
-/// @param wide  the addresses when key.is_wide
-inline std::uint64_t hash_of(const FlowKey& key, const FlowKey::Wide& wide, std::uint64_t seed) {
-  std::uint64_t addresses = key.addresses;
-  if (key.is_wide)
-    addresses = fold(fold(wide.words[0] ^ kFoldA, wide.words[1] ^ seed),
-                     fold(wide.words[2] ^ kFoldB, wide.words[3] ^ seed) ^ kFoldA);
-  const std::uint64_t rest = std::uint64_t{key.ports} << 32 |
-                             (key.tunnels * 0x9e3779b1u ^ std::uint32_t{key.interface_id} << 8 ^ key.protocol);
-  return fold(fold(addresses ^ seed, kFoldA) ^ rest, kFoldB ^ seed);
+inline std::uint64_t hash_of(const FlowKey::Wide& wide, std::uint64_t seed) {
+  return fold(fold(wide.words[0] ^ kFoldA, wide.words[1] ^ seed),
+              fold(wide.words[2] ^ kFoldB, wide.words[3] ^ seed) ^ kFoldA);
+}
+
+/// Of a packet's key, or of a flow's whose `addresses` are as in a packet's.
+inline std::uint64_t hash_of(const FlowKey& key, std::uint64_t seed) {
+  return fold(key.addresses ^ (kFoldA ^ seed), (key.ports_and_tunnels + key.place * kFoldB) ^ seed);
+}
+
+/// The addresses of an IPv6 packet, low first.
+inline FlowKey::Wide wide_of(const decode::Decoded& packet, std::uint32_t sender) {
+  const std::uint8_t* low = (sender == 0 ? packet.source : packet.target).address.bytes.data();
+  const std::uint8_t* high = (sender == 0 ? packet.target : packet.source).address.bytes.data();
+  FlowKey::Wide wide;
+  std::memcpy(&wide.words[0], low, 16);
+  std::memcpy(&wide.words[2], high, 16);
+  return wide;
 }
 
 /// Needs outcome kTcp or kUdp.
-inline PacketKey key_of(const decode::Decoded& packet, const KeyConfig& config) {
-  using detail::load32;
-  using detail::load64;
-  PacketKey out;
-  FlowKey& key = out.key;
+inline void fill_key(const decode::Decoded& packet, const KeyConfig& config, PacketKey& out) {
   const std::uint8_t* source = packet.source.address.bytes.data();
   const std::uint8_t* target = packet.target.address.bytes.data();
-  key.interface_id = packet.interface_id;
-  key.protocol = packet.protocol;
-  key.tunnels = packet.tunnels.depth == 0 && !config.vlan ? 1 : encapsulation_of(packet, config);
-  static constexpr std::uint8_t kMapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-  const std::uint64_t mapped = load32(kMapped + 8);
-  const bool v4 = (load64(source) | load64(target)) == 0 && load32(source + 8) == mapped && load32(target + 8) == mapped;
+  const std::uint32_t from_port = packet.source.port, to_port = packet.target.port;
+  constexpr std::uint64_t kMapped = 0xffff'0000;  // bytes 8 to 11 of ::ffff:a.b.c.d, as a little-endian number
+  const auto from = read_number<std::uint64_t>(source + 8), to = read_number<std::uint64_t>(target + 8);
+  const bool v4 = (read_number<std::uint64_t>(source) | read_number<std::uint64_t>(target) |
+                   static_cast<std::uint32_t>((from ^ kMapped) | (to ^ kMapped))) == 0;
+  std::uint32_t sender = 0;
   if (v4) [[likely]] {
-    const std::uint64_t from = load32(source + 12), to = load32(target + 12);
-    out.sender = from != to ? from > to : packet.source.port > packet.target.port;
-    key.addresses = out.sender == 0 ? from << 32 | to : to << 32 | from;
+    sender = from != to ? from > to : from_port > to_port;
+    // In the order low, high: the halves change places when the high end is the sender.
+    out.key.addresses = std::rotl((from & 0xffffffff'00000000) | to >> 32, static_cast<int>(sender * 32));
   } else {
     const int order = std::memcmp(source, target, 16);
-    out.sender = order != 0 ? order > 0 : packet.source.port > packet.target.port;
-    const std::uint8_t* low = out.sender == 0 ? source : target;
-    const std::uint8_t* high = out.sender == 0 ? target : source;
-    out.wide = {{load64(low), load64(low + 8), load64(high), load64(high + 8)}};
-    key.is_wide = true;
+    sender = order != 0 ? order > 0 : from_port > to_port;
+    out.key.addresses = hash_of(wide_of(packet, sender), config.seed);
   }
-  const std::uint32_t from_port = packet.source.port, to_port = packet.target.port;
-  key.ports = out.sender == 0 ? from_port << 16 | to_port : to_port << 16 | from_port;
-  out.hash = hash_of(key, out.wide, config.seed);
-  return out;
+  const std::uint32_t ports = std::rotl(from_port << 16 | to_port, static_cast<int>(sender * 16));
+  std::uint32_t tunnels = 1;
+  if ((packet.tunnels.depth | static_cast<std::uint8_t>(config.vlan)) != 0) [[unlikely]]
+    tunnels = encapsulation_of(packet, config);
+  out.key.ports_and_tunnels = std::uint64_t{ports} << 32 | tunnels;
+  out.key.place = PacketWords(packet).place() | (v4 ? 0 : 1);
+  out.sender = sender;
+  out.hash = hash_of(out.key, config.seed);
 }
 
 }  // namespace hoptap::flowtable

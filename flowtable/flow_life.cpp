@@ -1,12 +1,14 @@
 // What becomes of flows with time: ledgers open and close, idle flows settle, old ones end, reports fall due.
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "flowtable/flow_table.h"
 #include "flowtable/flow_update.h"
 #include "flowtable/half_stream.h"
 #include "flowtable/leg_record.h"
 #include "flowtable/session.h"
+#include "flowtable/tcp_steps.h"
 
 namespace hoptap::flowtable {
 
@@ -34,12 +36,14 @@ Ledger* FlowTable::ledger_for(SlabIndex index, const decode::Decoded& packet) {
     if (flow.ledger == kNoIndex) return nullptr;
   }
   Ledger& ledger = context_.ledgers[flow.ledger];
-  if (ledger.report_place == kNoIndex && context_.config.metrics_interval_ns != 0) {
+  if (ledger.report_place == kNoIndex) {
+    if (ledger.first_ns == 0) ledger.first_ns = packet.time_ns;
     ledger.report_place = static_cast<SlabIndex>(to_report_.size());
     to_report_.push_back(index);
     if (next_report_ns_ == UINT64_MAX) {
       const std::uint64_t interval = context_.config.metrics_interval_ns;
       next_report_ns_ = (now_ns_ / interval + 1) * interval;
+      next_due_ns_ = std::min(next_due_ns_, next_report_ns_);
     }
   }
   return &ledger;
@@ -47,7 +51,7 @@ Ledger* FlowTable::ledger_for(SlabIndex index, const decode::Decoded& packet) {
 
 /// Leaves flow.ledger at kNoIndex when there is none to be had.
 void FlowTable::open_ledger(Flow& flow) {
-  if (flow.opaque) return;
+  if (flow.refused) return;
   constexpr int kClosedMax = 16;  // for one packet
   for (int closed = 0; context_.ledgers.live() >= context_.config.ledgers_max && closed < kClosedMax; ++closed) {
     SlabIndex oldest = kNoIndex;
@@ -60,17 +64,23 @@ void FlowTable::open_ledger(Flow& flow) {
   flow.ledger = context_.ledgers.take();
   if (flow.ledger == kNoIndex) {
     ++context_.counters.ledgers_refused;
-    flow.opaque = true;
+    flow.refused = true;
     return;
   }
   Ledger& ledger = context_.ledgers[flow.ledger];
+  if (context_.config.metrics_interval_ns == 0) ledger.report_place = Ledger::kNeverReported;
   for (const Direction d : kDirections) {
-    ledger.side(d).ttl = flow.side(d).ttl;
-    ledger.side(d).last_window = flow.side(opposite(d)).window;
-    if (flow.reported || flow.side(d).packets == 0) continue;
+    ledger.side(d).looks = flow.side(d).ttl;
+    ledger.side(d).room = room_of(flow.side(opposite(d)), flow.side(d));
+    if (flow.reported) {
+      ledger.side(d).reported_packets = flow.side(d).packets;
+      ledger.side(d).reported_payload_bytes = flow.side(d).payload_bytes;
+      ledger.side(d).reported_acknowledged_bytes = flow.side(d).acknowledged_bytes();
+      continue;
+    }
+    if (flow.side(d).packets == 0) continue;
     DirectionMetrics& metrics = ledger.side(d).metrics;  // what the flow's first packet was
     ledger.first_ns = flow.first_ns;
-    metrics.packets = flow.side(d).packets;
     metrics.bytes = flow.first_bytes;
     metrics.syn = flow.side(d).isn_known ? 1 : 0;
     metrics.fin = flow.side(d).fin_seen ? 1 : 0;
@@ -91,6 +101,13 @@ void FlowTable::drop_ledger(Flow& flow) {
   drop_session(ledger);
   context_.ledgers.give_back(flow.ledger);
   flow.ledger = kNoIndex;
+  flow.calm = false;
+}
+
+void FlowTable::do_due() {
+  if (now_ns_ >= next_expiry_ns_) expire();
+  if (now_ns_ >= next_report_ns_) report_due();
+  next_due_ns_ = std::min(next_expiry_ns_, next_report_ns_);
 }
 
 /// Settles legs that have been idle for a while and closes those idle for long.
@@ -122,7 +139,7 @@ void FlowTable::settle(SlabIndex index) {
   if (flow.ended) return remove(index, CloseType::kIdle);
   if (flow.ledger != kNoIndex && context_.ledgers[flow.ledger].session != nullptr)
     context_.ledgers[flow.ledger].session->settle();
-  lists_.move(index, flow.key.protocol == kUdp ? FlowStage::kIdleUdp : FlowStage::kIdle);
+  lists_.move(index, flow.key.protocol() == kUdp ? FlowStage::kIdleUdp : FlowStage::kIdle);
 }
 
 /// Nothing has come for long: a ledger that says nothing the flow does not know goes.
@@ -137,9 +154,9 @@ void FlowTable::quieten(SlabIndex index) {
     const bool says = state.syn_copies != 0 || state.duplicates_removed != 0 || !is_clean(ledger.health(d));
     if (waits || says) return;
   }
-  const bool answer_due = ledger.spoken && ledger.spoke == Direction::kToServer;
+  const bool answer_due = ledger.spoke == index_of(Direction::kToServer);
   if (ledger.session != nullptr || ledger.overflown || answer_due) return;
-  report(flow, false, CloseType::kOpen);
+  if (context_.config.metrics_interval_ns != 0) report(flow, false, CloseType::kOpen);
   drop_ledger(flow);
 }
 
@@ -148,9 +165,13 @@ void FlowTable::close(Flow& flow, CloseType reason) {
   Ledger* ledger = flow.ledger == kNoIndex ? nullptr : &context_.ledgers[flow.ledger];
   if (flow.sides[0].packets == 0 || flow.sides[1].packets == 0) flow.flags |= record_flag::kOneDirection;
   if (ledger != nullptr) {
-    for (const Direction d : kDirections) settle_windows(ledger->side(d), flow.last_ns);
     for (const Direction d : kDirections) {
-      if (flow.key.protocol == kTcp && ledger->session != nullptr)
+      LedgerSide& state = ledger->side(d);
+      add_time_since(state.zero_window_since_ns, flow.last_ns, state.metrics.zero_window_ns);
+      add_time_since(state.limited_since_ns, flow.last_ns, state.metrics.window_limited_ns);
+    }
+    for (const Direction d : kDirections) {
+      if (flow.key.protocol() == kTcp && ledger->session != nullptr)
         HalfStream(d, flow, *ledger, context_).give_up_holes(flow.last_ns, true);
       if (ledger->session != nullptr && flow.side(d).finished()) ledger->session->end_of_stream(d);
     }
@@ -160,7 +181,7 @@ void FlowTable::close(Flow& flow, CloseType reason) {
   context_.sink.leg(leg_record(flow, ledger, reason, context_));
   drop_ledger(flow);
   context_.vantages.give_back(flow.vantage);
-  if (flow.key.is_wide) context_.wides.give_back(static_cast<SlabIndex>(flow.key.addresses));
+  if (flow.key.is_wide()) context_.wides.give_back(static_cast<SlabIndex>(flow.key.addresses));
 }
 
 /// Closes and forgets a flow.
@@ -174,11 +195,15 @@ void FlowTable::remove(SlabIndex index, CloseType reason) {
 /// Takes the flow out of the index, or out of the chain of its twins.
 void FlowTable::unlink(SlabIndex index) {
   const Flow& flow = context_.flows[index];
-  PacketKey key{.key = flow.key, .wide = {}};
-  if (flow.key.is_wide) key.wide = context_.wides[static_cast<SlabIndex>(flow.key.addresses)];
-  const auto hash = static_cast<std::uint32_t>(hash_of(key.key, key.wide, context_.config.key.seed));
-  const SlabIndex head =
-      index_.find(hash, [&](SlabIndex at) { return at == index || (flow.twin_number > 0 && is_same(at, key)); });
+  const std::uint64_t seed = context_.config.key.seed;
+  FlowKey key = flow.key;
+  if (key.is_wide()) key.addresses = hash_of(context_.wides[static_cast<SlabIndex>(key.addresses)], seed);
+  const auto hash = static_cast<std::uint32_t>(hash_of(key, seed));
+  const auto leads_to = [&](SlabIndex head) {
+    while (head != kNoIndex && head != index) head = context_.flows[head].twin;
+    return head == index;
+  };
+  const SlabIndex head = index_.find(hash, leads_to);
   if (head != index) {
     SlabIndex before = head;
     while (context_.flows[before].twin != index) before = context_.flows[before].twin;
@@ -232,6 +257,8 @@ void take_side(LedgerSide& state, const FlowSide& side, DirectionMetrics& out) {
   state.metrics = {};
   out.mss = side.mss;
   out.window_scale = side.window_scale == FlowSide::kNoScale ? std::uint8_t{0} : side.window_scale;
+  out.packets = side.packets - std::exchange(state.reported_packets, side.packets);
+  out.payload_bytes = side.payload_bytes - std::exchange(state.reported_payload_bytes, side.payload_bytes);
   const std::uint64_t acknowledged = side.acknowledged_bytes();
   out.acknowledged_bytes = acknowledged - std::min(acknowledged, state.reported_acknowledged_bytes);
   state.reported_acknowledged_bytes = acknowledged;
@@ -253,8 +280,8 @@ void take_single(const Flow& flow, Direction d, DirectionMetrics& out) {
 void FlowTable::report(Flow& flow, bool closed, CloseType reason) {
   Ledger* ledger = flow.ledger == kNoIndex ? nullptr : &context_.ledgers[flow.ledger];
   FlowMetrics metrics;
-  metrics.point = context_.point_base + flow.key.interface_id;
-  metrics.transport = flow.key.protocol;
+  metrics.point = context_.point_base + flow.key.interface_id();
+  metrics.transport = flow.key.protocol();
   metrics.client = endpoint_of(flow, flow.client_end, context_);
   metrics.server = endpoint_of(flow, 1u - flow.client_end, context_);
   metrics.first_ns = flow.reported ? flow.last_ns : flow.first_ns;
@@ -276,7 +303,8 @@ void FlowTable::report(Flow& flow, bool closed, CloseType reason) {
     metrics.reply = std::exchange(ledger->reply, {});
     metrics.icmp_errors = std::exchange(ledger->icmp_errors, 0);
     ledger->first_ns = 0;
-    if (ledger->report_place != kNoIndex) to_report_[std::exchange(ledger->report_place, kNoIndex)] = kNoIndex;
+    flow.calm = false;  // its next packet puts it on the list again
+    if (ledger->report_place < Ledger::kNeverReported) to_report_[std::exchange(ledger->report_place, kNoIndex)] = kNoIndex;
   } else if (!flow.reported) {
     for (const Direction d : kDirections)
       take_single(flow, d, d == Direction::kToServer ? metrics.to_server : metrics.to_client);

@@ -39,10 +39,8 @@ class FlowLists {
     append(index, stage);
   }
 
-  /// A packet of the flow has passed, the one before at `last_ns`.
-  void touch(SlabIndex index, std::uint64_t last_ns, std::uint64_t now_ns, FlowStage stage) {
-    if (stage != flows_[index].stage || (last_ns ^ now_ns) >> kCoarseBits != 0) move(index, stage);
-  }
+  /// A packet of the flow has passed, the one before at `last_ns`: is it time to move it to the young end?
+  static bool is_due(std::uint64_t last_ns, std::uint64_t now_ns) { return (last_ns ^ now_ns) >> kCoarseBits != 0; }
 
  private:
   struct List {

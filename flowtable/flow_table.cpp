@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "flowtable/flow_update.h"
 #include "flowtable/half_stream.h"
+#include "flowtable/plain_packet.h"
 #include "flowtable/session.h"
 
 namespace hoptap::flowtable {
@@ -65,95 +66,144 @@ std::size_t FlowTable::flow_bytes() const {
 }
 
 void FlowTable::add(std::span<const Decoded> batch) {
-  for (; !batch.empty(); batch = batch.subspan(std::min(batch.size(), kAhead)))
-    add_some(batch.first(std::min(batch.size(), kAhead)));
-}
-
-/// Works out the keys first, so that the memory of flows is fetched while others are worked on.
-void FlowTable::add_some(std::span<const Decoded> packets) {
-  std::array<Prepared, kAhead> prepared;
-  std::array<const Decoded*, kAhead> kept;
-  std::size_t count = 0;
-  for (const Decoded& packet : packets) {
-    if (packet.outcome != Outcome::kTcp && packet.outcome != Outcome::kUdp) continue;
-    Prepared& one = prepared[count];
-    one.key = key_of(packet, context_.config.key);
-    one.sighting = sighting_of(packet, one.key);
-    index_.prefetch(static_cast<std::uint32_t>(one.key.hash));
-    duplicates_.prefetch(one.sighting.signature);
-    kept[count++] = &packet;
-  }
-  for (std::size_t at = 0; at < count; ++at) {
-    const SlabIndex likely = index_.likely(static_cast<std::uint32_t>(prepared[at].key.hash));
-    if (likely != kNoIndex) __builtin_prefetch(&context_.flows[likely]);
-  }
-  for (std::size_t at = 0; at < count; ++at) {
-    if (kept[at]->time_ns != 0) [[likely]] {
-      add_packet(*kept[at], prepared[at]);
-    } else {  // time 0 means "not seen" in records
-      Decoded shifted = *kept[at];
-      shifted.time_ns = 1;
-      add_packet(shifted, prepared[at]);
+  while (!batch.empty()) {
+    const std::span<const Decoded> some = batch.first(std::min(batch.size(), kAhead));
+    batch = batch.subspan(some.size());
+    if (live_legs() > kFlowsInCache) {
+      add_fetching(some);
+      continue;
+    }
+    for (const Decoded& packet : some) {
+      PacketKey key;
+      if (prepare(packet, key)) add_packet(packet, key);
     }
   }
 }
 
-bool FlowTable::is_same(SlabIndex index, const PacketKey& wanted) const {
-  const FlowKey& key = context_.flows[index].key;
-  const FlowKey& other = wanted.key;
-  if (key.ports != other.ports || key.tunnels != other.tunnels || key.interface_id != other.interface_id ||
-      key.protocol != other.protocol || key.is_wide != other.is_wide)
+/// Works out the keys first, so that the memory of flows is fetched while others are worked on.
+void FlowTable::add_fetching(std::span<const Decoded> packets) {
+  std::array<PacketKey, kAhead> keys;
+  std::array<const Decoded*, kAhead> kept;
+  std::size_t count = 0;
+  for (const Decoded& packet : packets) {
+    if (!prepare(packet, keys[count])) continue;
+    index_.prefetch(static_cast<std::uint32_t>(keys[count].hash));
+    kept[count++] = &packet;
+  }
+  for (std::size_t at = 0; at < count; ++at) {
+    const SlabIndex likely = index_.likely(static_cast<std::uint32_t>(keys[at].hash));
+    if (likely != kNoIndex) context_.flows.prefetch(likely);
+  }
+  for (std::size_t at = 0; at < count; ++at) add_packet(*kept[at], keys[at]);
+}
+
+/// The packet's key. @return does it belong to a flow?
+[[gnu::always_inline]] inline bool FlowTable::prepare(const Decoded& packet, PacketKey& key) {
+  if (packet.outcome == Outcome::kTcp) [[likely]] {
+    ++context_.counters.tcp_packets;
+  } else if (packet.outcome == Outcome::kUdp) {
+    ++context_.counters.udp_packets;
+  } else {
     return false;
-  if (!key.is_wide) return key.addresses == other.addresses;
-  return context_.wides[static_cast<SlabIndex>(key.addresses)] == wanted.wide;
+  }
+  fill_key(packet, context_.config.key, key);
+  return true;
 }
 
-SlabIndex FlowTable::find(const PacketKey& key) const {
-  return index_.find(static_cast<std::uint32_t>(key.hash), [&](SlabIndex index) { return is_same(index, key); });
+/// Has the feed shown this packet before?
+[[gnu::always_inline]] inline DuplicateFilter::Verdict FlowTable::check_duplicate(const Decoded& packet,
+                                                                                  const PacketKey& key,
+                                                                                  std::uint32_t wire) {
+  const Signature signature = signature_of(packet, key);
+  std::uint64_t window_ns = context_.config.duplicate_ns;
+  if (!signature.certain) [[unlikely]] {
+    if (!signature.tellable) return DuplicateFilter::Verdict::kNew;
+    window_ns = context_.config.duplicate_uncertain_ns;
+  }
+  return duplicates_.check(signature.hash, wire, packet.time_ns, window_ns);
 }
 
-void FlowTable::add_packet(const Decoded& packet, const Prepared& prepared) {
-  using Verdict = DuplicateFilter::Verdict;
-  ++(packet.outcome == Outcome::kTcp ? context_.counters.tcp_packets : context_.counters.udp_packets);
+/// The first flow with the packet's key.
+inline SlabIndex FlowTable::find(const Decoded& packet, const PacketKey& wanted) const {
+  return index_.find(static_cast<std::uint32_t>(wanted.hash), [&](SlabIndex index) {
+    const FlowKey& key = context_.flows[index].key;
+    if (!key.is_like(wanted.key)) return false;
+    if (!key.is_wide()) [[likely]]
+      return key.addresses == wanted.key.addresses;
+    return context_.wides[static_cast<SlabIndex>(key.addresses)] == wide_of(packet, wanted.sender);
+  });
+}
+
+[[gnu::always_inline]] inline void FlowTable::add_packet(const Decoded& packet, const PacketKey& key) {
   now_ns_ = std::max(now_ns_, packet.time_ns);
-  if (now_ns_ >= next_expiry_ns_) expire();
-  if (now_ns_ >= next_report_ns_) report_due();
-  const Sighting& sighting = prepared.sighting;
-  Verdict verdict = Verdict::kNew;
-  if (sighting.tellable)
-    verdict = duplicates_.check(
-        sighting.signature, sighting.wire, packet.time_ns,
-        sighting.certain ? context_.config.duplicate_ns : context_.config.duplicate_uncertain_ns);
-  SlabIndex index = find(prepared.key);
-  if (verdict == Verdict::kDuplicate) ++context_.counters.duplicates;
+  if (now_ns_ >= next_due_ns_) [[unlikely]] do_due();
+  const SlabIndex index = find(packet, key);
+  if (index == kNoIndex || !context_.flows[index].calm || packet.time_ns == 0) [[unlikely]]
+    return add_unusual(index, packet, check_duplicate(packet, key, wire_of(packet)));
+  Flow& flow = context_.flows[index];
+  const Direction direction = flow.direction_of(key.sender);
+  FlowSide& own = flow.side(direction);
+  Ledger& ledger = context_.ledgers[flow.ledger];
+  LedgerSide& sent = ledger.side(direction);
+  if (!is_plain(packet, own, sent)) [[unlikely]]
+    return add_unusual(index, packet, check_duplicate(packet, key, wire_of(packet)));
+  const DuplicateFilter::Verdict verdict = check_duplicate(packet, key, own.wire);
+  if (verdict != DuplicateFilter::Verdict::kNew) [[unlikely]] return add_unusual(index, packet, verdict);
+  const std::uint64_t last_ns = flow.last_ns;
+  add_plain(packet, direction, flow, own, flow.side(opposite(direction)), ledger, sent, ledger.side(opposite(direction)),
+            context_);
+  if (FlowLists::is_due(last_ns, flow.last_ns)) [[unlikely]] lists_.move(index, FlowStage::kActive);
+}
+
+/// Whatever the packet is.
+void FlowTable::add_unusual(SlabIndex index, const Decoded& packet, DuplicateFilter::Verdict verdict) {
+  if (packet.time_ns == 0) {  // means "not seen" in records
+    Decoded shifted = packet;
+    shifted.time_ns = 1;
+    return add_unusual(index, shifted, verdict);
+  }
+  PacketKey key;
+  fill_key(packet, context_.config.key, key);
+  const bool is_duplicate = verdict == DuplicateFilter::Verdict::kDuplicate;
+  const std::uint32_t wire = wire_of(packet);
   if (index == kNoIndex) {
-    if (verdict == Verdict::kDuplicate) return;  // of a leg that has been closed since
-    index = create(packet, prepared, 0);
-  } else if (context_.flows[index].twin != kNoIndex || verdict == Verdict::kElsewhere) {
-    index = choose_twin(index, packet, prepared, verdict);
+    if (is_duplicate) return count_duplicate(nullptr, key);  // of a leg closed since
+    index = create(packet, key, 0);
+  } else {
+    index = choose_twin(index, packet, key, wire, verdict);
+    if (is_duplicate) return count_duplicate(&context_.flows[index], key);
   }
-  Flow* flow = &context_.flows[index];
-  const std::uint8_t sender = prepared.key.sender;
-  if (verdict == Verdict::kDuplicate) {
-    if (flow->ledger == kNoIndex) open_ledger(*flow);
-    if (flow->ledger == kNoIndex) return;
-    LedgerSide& state = context_.ledgers[flow->ledger].side(flow->direction_of(sender));
-    ++state.duplicates_removed;
-    ++state.metrics.duplicates_removed;
-    return;
-  }
-  if (packet.outcome == Outcome::kTcp && is_reused_by(*flow, packet, flow->direction_of(sender))) {
-    close(*flow, CloseType::kReused);
-    begin(index, packet, prepared.key, flow->twin_number);
-  }
-  if (!flow->direction_known && packet.outcome == Outcome::kTcp && !packet.payload.empty())
-    find_direction(*flow, packet, sender);
-  const Direction direction = flow->direction_of(sender);
-  flow->side(direction).wire = sighting.wire;
+  Flow& flow = context_.flows[index];
+  if (packet.outcome == Outcome::kTcp) find_connection(index, packet, key);
+  const Direction direction = flow.direction_of(key.sender);
+  flow.side(direction).wire = wire;
   Ledger* ledger = ledger_for(index, packet);
-  const std::uint64_t last_ns = flow->last_ns;
-  FlowUpdate(packet, direction, *flow, ledger, context_).run();
-  lists_.touch(index, last_ns, flow->last_ns, stage_after(*flow, packet));
+  const std::uint64_t last_ns = flow.last_ns;
+  FlowUpdate update(packet, direction, flow, ledger, context_);
+  update.add_any();
+  const FlowStage stage = flow.stage == FlowStage::kOpening ? stage_after(flow, packet) : FlowStage::kActive;
+  if (stage != flow.stage || FlowLists::is_due(last_ns, flow.last_ns)) lists_.move(index, stage);
+  flow.calm = update.leaves_calm();
+}
+
+/// Is this packet of the connection that the flow is, and which way does that go?
+void FlowTable::find_connection(SlabIndex index, const Decoded& packet, const PacketKey& key) {
+  Flow& flow = context_.flows[index];
+  if (is_reused_by(flow, packet, flow.direction_of(key.sender))) {
+    close(flow, CloseType::kReused);
+    begin(index, packet, key, flow.twin_number);
+  }
+  if (!flow.direction_known && !packet.payload.empty()) find_direction(flow, packet, key.sender);
+}
+
+void FlowTable::count_duplicate(Flow* flow, const PacketKey& key) {
+  ++context_.counters.duplicates;
+  if (flow == nullptr) return;
+  if (flow->ledger == kNoIndex) open_ledger(*flow);
+  if (flow->ledger == kNoIndex) return;
+  LedgerSide& state = context_.ledgers[flow->ledger].side(flow->direction_of(key.sender));
+  ++state.duplicates_removed;
+  ++state.metrics.duplicates_removed;
 }
 
 /// Would this packet begin another connection on the same ports?
@@ -173,7 +223,7 @@ bool FlowTable::is_reused_by(const Flow& flow, const Decoded& packet, Direction 
 }
 
 /// The guess by ports is settled by the first bytes, if a protocol knows them.
-void FlowTable::find_direction(Flow& flow, const Decoded& packet, std::uint8_t sender) {
+void FlowTable::find_direction(Flow& flow, const Decoded& packet, std::uint32_t sender) {
   flow.direction_known = true;
   const auto spoken = Session::spoken_direction(packet.payload, packet.source.port, packet.target.port);
   if (spoken && *spoken != flow.direction_of(sender)) turn_around(flow);
@@ -198,15 +248,16 @@ void FlowTable::turn_around(Flow& flow) {
 }
 
 /// The leg of a connection whose packets one feed shows on several wires: the wire tells which one the packet is of.
-SlabIndex FlowTable::choose_twin(SlabIndex head, const Decoded& packet, const Prepared& prepared,
+SlabIndex FlowTable::choose_twin(SlabIndex head, const Decoded& packet, const PacketKey& key, std::uint32_t wire,
                                  DuplicateFilter::Verdict verdict) {
+  if (context_.flows[head].twin == kNoIndex && verdict != DuplicateFilter::Verdict::kElsewhere) return head;
   SlabIndex last = head, unseen = kNoIndex;  // unseen: knows nothing of this direction yet; the one whose MACs fit, else
   bool fits = false;                         // the last: copies come nearest-to-the-sender first, so directions pair in reverse
   for (SlabIndex at = head; at != kNoIndex; at = context_.flows[at].twin) {
     const Flow& flow = context_.flows[at];
-    const FlowSide& side = flow.side(flow.direction_of(prepared.key.sender));
+    const FlowSide& side = flow.side(flow.direction_of(key.sender));
     last = at;
-    if (side.wire == prepared.sighting.wire) return at;
+    if (side.wire == wire) return at;
     if (side.wire != 0 || fits) continue;
     unseen = at;
     fits = mac_pair(context_.vantages[flow.vantage].link) == mac_pair(packet.link);
@@ -216,19 +267,21 @@ SlabIndex FlowTable::choose_twin(SlabIndex head, const Decoded& packet, const Pr
   const bool full = number + 1u >= DuplicateFilter::kWiresMax || live_legs() >= context_.config.flows_max;
   if (verdict != DuplicateFilter::Verdict::kElsewhere || full) return head;
   ++context_.counters.virtual_points;
-  const SlabIndex twin = create(packet, prepared, static_cast<std::uint8_t>(number + 1));
+  const SlabIndex twin = create(packet, key, static_cast<std::uint8_t>(number + 1));
   context_.flows[last].twin = twin;
+  context_.flows[head].calm = false;
   return twin;
 }
 
 /// A new flow; makes room for it when there is none.
-SlabIndex FlowTable::create(const Decoded& packet, const Prepared& prepared, std::uint8_t twin_number) {
+SlabIndex FlowTable::create(const Decoded& packet, const PacketKey& key, std::uint8_t twin_number) {
   if (live_legs() >= context_.config.flows_max) make_room();
   const SlabIndex index = context_.flows.take();
-  begin(index, packet, prepared.key, twin_number);
-  if (twin_number == 0) index_.insert(static_cast<std::uint32_t>(prepared.key.hash), index);
+  begin(index, packet, key, twin_number);
+  if (twin_number == 0) index_.insert(static_cast<std::uint32_t>(key.hash), index);
   lists_.append(index, FlowStage::kOpening);
   next_expiry_ns_ = std::min(next_expiry_ns_, now_ns_ + context_.config.opening_timeout_ns);
+  next_due_ns_ = std::min(next_due_ns_, next_expiry_ns_);
   return index;
 }
 
@@ -237,9 +290,10 @@ void FlowTable::begin(SlabIndex index, const Decoded& packet, const PacketKey& k
   Flow& flow = context_.flows[index];
   Flow fresh;
   fresh.key = key.key;
-  if (key.key.is_wide) {
+  fresh.opaque = !context_.config.l7;
+  if (key.key.is_wide()) {
     fresh.key.addresses = context_.wides.take();
-    context_.wides[static_cast<SlabIndex>(fresh.key.addresses)] = key.wide;
+    context_.wides[static_cast<SlabIndex>(fresh.key.addresses)] = wide_of(packet, key.sender);
   }
   fresh.older = flow.older;
   fresh.younger = flow.younger;
@@ -262,7 +316,7 @@ void FlowTable::begin(SlabIndex index, const Decoded& packet, const PacketKey& k
 }
 
 FlowStage FlowTable::stage_after(const Flow& flow, const Decoded& packet) {
-  if (flow.stage != FlowStage::kOpening || flow.ended) return FlowStage::kActive;
+  if (flow.ended) return FlowStage::kActive;
   const std::uint32_t to_server = flow.sides[0].packets, to_client = flow.sides[1].packets;
   if (packet.outcome == Outcome::kUdp) {
     constexpr std::uint32_t kConversation = 4;

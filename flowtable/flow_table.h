@@ -42,22 +42,22 @@ class FlowTable {
  private:
   static constexpr std::size_t kAhead = 64;  ///< packets that are looked up together, so that their memory is there in time
 
-  /// A packet with all that can be said of it alone.
-  struct Prepared {
-    PacketKey key;
-    Sighting sighting;
-  };
+  static constexpr std::size_t kFlowsInCache = 4096;  ///< so few need no fetching ahead
 
-  void add_some(std::span<const decode::Decoded> packets);
-  void add_packet(const decode::Decoded& packet, const Prepared& prepared);
-  bool is_same(SlabIndex index, const PacketKey& key) const;
-  SlabIndex find(const PacketKey& key) const;
-  SlabIndex choose_twin(SlabIndex head, const decode::Decoded& packet, const Prepared& prepared,
+  bool prepare(const decode::Decoded& packet, PacketKey& key);
+  void add_fetching(std::span<const decode::Decoded> packets);
+  void add_packet(const decode::Decoded& packet, const PacketKey& key);
+  void add_unusual(SlabIndex index, const decode::Decoded& packet, DuplicateFilter::Verdict verdict);
+  DuplicateFilter::Verdict check_duplicate(const decode::Decoded& packet, const PacketKey& key, std::uint32_t wire);
+  void count_duplicate(Flow* flow, const PacketKey& key);
+  SlabIndex find(const decode::Decoded& packet, const PacketKey& key) const;
+  void find_connection(SlabIndex index, const decode::Decoded& packet, const PacketKey& key);
+  SlabIndex choose_twin(SlabIndex head, const decode::Decoded& packet, const PacketKey& key, std::uint32_t wire,
                         DuplicateFilter::Verdict verdict);
-  SlabIndex create(const decode::Decoded& packet, const Prepared& prepared, std::uint8_t twin_number);
+  SlabIndex create(const decode::Decoded& packet, const PacketKey& key, std::uint8_t twin_number);
   void begin(SlabIndex index, const decode::Decoded& packet, const PacketKey& key, std::uint8_t twin_number);
   bool is_reused_by(const Flow& flow, const decode::Decoded& packet, Direction direction) const;
-  void find_direction(Flow& flow, const decode::Decoded& packet, std::uint8_t sender);
+  void find_direction(Flow& flow, const decode::Decoded& packet, std::uint32_t sender);
   void turn_around(Flow& flow);
   Ledger* ledger_for(SlabIndex index, const decode::Decoded& packet);
   void open_ledger(Flow& flow);
@@ -65,6 +65,7 @@ class FlowTable {
   void drop_session(Ledger& ledger);
   static FlowStage stage_after(const Flow& flow, const decode::Decoded& packet);
 
+  void do_due();
   void expire();
   void settle(SlabIndex index);
   void quieten(SlabIndex index);
@@ -84,6 +85,7 @@ class FlowTable {
   std::uint64_t now_ns_ = 0;            ///< latest packet time
   std::uint64_t next_expiry_ns_ = 0;    ///< nothing is due before
   std::uint64_t next_report_ns_ = UINT64_MAX;
+  std::uint64_t next_due_ns_ = 0;  ///< the earlier of both
 };
 
 }  // namespace hoptap::flowtable

@@ -4,91 +4,147 @@
 
 #include "base/hash.h"
 #include "flowtable/half_stream.h"
-#include "flowtable/retransmission.h"
+#include "flowtable/packet_words.h"
 #include "flowtable/session.h"
+#include "flowtable/tcp_steps.h"
 
 namespace hoptap::flowtable {
 
-using decode::Outcome;
 namespace tcp_flag = decode::tcp_flag;
 
-namespace {
-
-constexpr std::uint16_t kMssDefault = 536;          // RFC 9293 section 3.7.1
-constexpr std::uint8_t kEcnMask = 3, kCongestion = 3;  // RFC 3168 section 5
-
-void add_time_since(std::uint64_t& since_ns, std::uint64_t now_ns, std::uint64_t& sum_ns) {
-  if (since_ns == 0) return;
-  sum_ns += now_ns - std::min(now_ns, since_ns);
-  since_ns = 0;
+bool FlowUpdate::leaves_calm() const {
+  if (ledger_ == nullptr || packet_.outcome != decode::Outcome::kTcp) return false;
+  const bool started = own_.started && other_.started && own_.ack_seen && other_.ack_seen;
+  const bool whole = sent_->pieces.empty() && answered_->pieces.empty() &&
+                     (sent_->hole_since_ns | answered_->hole_since_ns) == 0;
+  const bool single = flow_.twin == kNoIndex && flow_.twin_number == 0;
+  return started && whole && single && flow_.direction_known && !flow_.awaits_client_ack && flow_.closing == 0 &&
+         flow_.stage == FlowStage::kActive;
 }
 
-}  // namespace
-
-void settle_windows(LedgerSide& state, std::uint64_t now_ns) {
-  add_time_since(state.zero_window_since_ns, now_ns, state.metrics.zero_window_ns);
-  add_time_since(state.limited_since_ns, now_ns, state.metrics.window_limited_ns);
-}
-
-void FlowUpdate::run() {
-  if (own_.packets++ == 0) own_.ttl = packet_.ttl;
+void FlowUpdate::add_any() {
+  if (own_.packets == 0) {
+    own_.ttl = packet_.ttl;
+    if (packet_.outcome == decode::Outcome::kTcp) own_.window = static_cast<std::uint16_t>(~tcp_.window);
+  }
+  ++own_.packets;
   own_.payload_bytes += packet_.payload_wire_bytes;
   flow_.last_ns = std::max(flow_.last_ns, packet_.time_ns);
-  if (ledger_ != nullptr) count();
-  if (packet_.outcome == Outcome::kTcp) [[likely]] {
-    add_tcp();
-  } else if (ledger_ != nullptr) {
-    add_udp();
-  }
-}
-
-void FlowUpdate::count() {
-  LedgerSide& state = sent();
-  DirectionMetrics& metrics = state.metrics;
-  if (ledger_->first_ns == 0) ledger_->first_ns = packet_.time_ns;
-  ++metrics.packets;
-  metrics.bytes += packet_.ip_bytes;
-  metrics.payload_bytes += packet_.payload_wire_bytes;
-  if ((packet_.traffic_class & kEcnMask) == kCongestion) ++metrics.ecn_congestion;
-  if (packet_.ttl != state.ttl) {
-    if (state.ttl != 0) ++metrics.ttl_changes;
-    state.ttl = packet_.ttl;
-  }
-}
-
-Session* FlowUpdate::session() {
-  if (ledger_->session == nullptr && context_.config.l7 && !flow_.opaque) {
-    void* block = context_.memory.allocate(sizeof(Session), alignof(Session));
-    ledger_->session = new (block) Session(flow_, *ledger_, context_);
-  }
-  return ledger_->session;
+  if (ledger_ == nullptr) return add_without_ledger();
+  sent_->metrics.bytes += packet_.ip_bytes;
+  note_looks();
+  if (packet_.outcome != decode::Outcome::kTcp) return add_udp();
+  add_tcp();
 }
 
 void FlowUpdate::add_tcp() {
   constexpr std::uint8_t kNoted = tcp_flag::kSyn | tcp_flag::kFin | tcp_flag::kRst | tcp_flag::kEce;
   if ((tcp_.flags & kNoted) != 0) note_flags();
-  if (tcp_.has(tcp_flag::kAck)) note_acknowledgment();
   if (!tcp_.has(tcp_flag::kRst)) {
-    if (ledger_ != nullptr) note_window();
-    own_.window = tcp_.window;
-    if (ledger_ != nullptr && packet_.payload_wire_bytes > 0) note_data();
-    if (ledger_ != nullptr) note_limit();
+    if (tcp_.has(tcp_flag::kAck)) note_acknowledgment();
+    if (tcp_.window != own_.window) note_window();
+    if (packet_.payload_wire_bytes > 0) note_data();
+    if (answered_->limited_since_ns != 0) note_limit_of(other_, *answered_);
   }
-  if (ledger_ != nullptr && (ledger_->sides[0].hole_since_ns | ledger_->sides[1].hole_since_ns) != 0)
+  if ((sent_->hole_since_ns | answered_->hole_since_ns) != 0)
     for (const Direction each : {Direction::kToServer, Direction::kToClient})
       HalfStream(each, flow_, *ledger_, context_).give_up_holes(packet_.time_ns, false);
-  if (tcp_.has(tcp_flag::kFin) || tcp_.has(tcp_flag::kRst) || own_.fin_seen || other_.fin_seen) note_close();
+  if (((tcp_.flags & (tcp_flag::kFin | tcp_flag::kRst)) | flow_.closing) != 0) note_close();
+}
+
+void FlowUpdate::note_acknowledgment() {
+  const std::uint32_t ack = tcp_.acknowledgment;
+  Session* session = ledger_->session;
+  if (flow_.awaits_client_ack) note_client_ack();
+  if (session != nullptr && own_.started && sequence_distance(tcp_.sequence, own_.next) <= 0)
+    session->had_received(direction_, ack);
+  const bool advanced = other_.ack_seen && sequence_distance(ack, other_.acked) > 0;
+  if (advanced && other_.started && !other_.fin_seen && sequence_distance(ack, other_.next) <= 0) {
+    advance_acknowledgment(other_, ack);
+    note_answer(ack, packet_.time_ns, other_, *answered_, *ledger_);
+  } else {
+    note_odd_acknowledgment(ack);
+  }
+  if (tcp_.sack_blocks > 0) {
+    answered_->metrics.sack_blocks += tcp_.sack_blocks;
+    answered_->hole_told = true;
+  }
+  if (tcp_.has_timestamps) note_echo(packet_, advanced, *answered_);
+  if (session != nullptr) session->acknowledged(opposite(direction_), ack, packet_.time_ns, is_pure());
+}
+
+/// One that is the first, repeats another, comes late, or is of bytes that were not seen.
+void FlowUpdate::note_odd_acknowledgment(std::uint32_t ack) {
+  if (!other_.ack_seen || ack != other_.acked) {
+    const bool advances = other_.ack_seen && sequence_distance(ack, other_.acked) > 0;
+    HalfStream(opposite(direction_), flow_, *ledger_, context_).acknowledged(ack, packet_.time_ns);
+    if (advances) note_answer(ack, packet_.time_ns, other_, *answered_, *ledger_);
+    return;
+  }
+  if (packet_.payload_wire_bytes == 0) note_duplicate_ack();
+}
+
+void FlowUpdate::note_data() {
+  if (ledger_->session == nullptr && !flow_.opaque) open_session();
+  const std::uint32_t sequence = tcp_.sequence + (tcp_.has(tcp_flag::kSyn) ? 1 : 0);
+  if (sequence == own_.next && own_.started && sent_->pieces.empty() &&
+      packet_.payload.size() == packet_.payload_wire_bytes) {
+    own_.next = sequence + packet_.payload_wire_bytes;
+    if (ledger_->session != nullptr)
+      ledger_->session->deliver(direction_, packet_.payload, sequence, Stamp::of_segment(packet_));
+  } else {
+    const Segment segment{sequence, packet_.payload_wire_bytes, packet_.payload, Stamp::of_segment(packet_)};
+    if (!HalfStream(direction_, flow_, *ledger_, context_).add(segment)) return;
+  }
+  if (tcp_.has_timestamps) note_stamp(packet_, *sent_);
+  if (ledger_->spoke != index_of(direction_)) note_turn();
+  time_data(packet_.time_ns, sequence + packet_.payload_wire_bytes, *sent_);
+  const std::int32_t flying = sequence_distance(own_.next, own_.acked);
+  if (!own_.ack_seen || flying <= 0) return;
+  sent_->metrics.in_flight_bytes_max = std::max(sent_->metrics.in_flight_bytes_max, static_cast<std::uint32_t>(flying));
+  note_limit_of(own_, *sent_);
+}
+
+/// A flow that is no more than this packet, or one that was refused a ledger.
+void FlowUpdate::add_without_ledger() {
+  if (packet_.outcome != decode::Outcome::kTcp) return;
+  if (tcp_.has(tcp_flag::kSyn)) note_handshake();
+  if (!tcp_.has(tcp_flag::kRst)) {
+    if (!tcp_.has(tcp_flag::kSyn)) own_.window = tcp_.window;
+    if (tcp_.has(tcp_flag::kAck) && !other_.ack_seen && !other_.isn_known) {
+      other_.ack_seen = true;
+      other_.acked = other_.start = tcp_.acknowledgment;
+    }
+  }
+  if (((tcp_.flags & (tcp_flag::kFin | tcp_flag::kRst)) | flow_.closing) != 0) note_close();
+}
+
+/// Congestion marks and changes of the TTL.
+void FlowUpdate::note_looks() {
+  constexpr std::uint8_t kEcnMask = 3, kCongestion = 3;  // RFC 3168 section 5
+  const auto ttl = static_cast<std::uint8_t>(sent_->looks);
+  if (ttl != 0 && ttl != packet_.ttl) ++sent_->metrics.ttl_changes;
+  const PacketWords words(packet_);
+  sent_->looks = words.looks();
+  sent_->link[0] = words.link(0);
+  sent_->link[1] = words.link(1);
+  if ((packet_.traffic_class & kEcnMask) != kCongestion) return;
+  ++sent_->metrics.ecn_congestion;
+  sent_->looks = packet_.ttl | 0xffffff00;  // no packet looks so: the next one is looked at again
+}
+
+void FlowUpdate::open_session() {
+  void* block = context_.memory.allocate(sizeof(Session), alignof(Session));
+  ledger_->session = new (block) Session(flow_, *ledger_, context_);
 }
 
 /// Flags that few segments have.
 void FlowUpdate::note_flags() {
-  if (ledger_ != nullptr) {
-    DirectionMetrics& metrics = sent().metrics;
-    metrics.syn += tcp_.has(tcp_flag::kSyn) ? 1 : 0;
-    metrics.fin += tcp_.has(tcp_flag::kFin) ? 1 : 0;
-    metrics.rst += tcp_.has(tcp_flag::kRst) ? 1 : 0;
-    metrics.ecn_echo += tcp_.has(tcp_flag::kEce) && !tcp_.has(tcp_flag::kSyn) ? 1 : 0;
-  }
+  DirectionMetrics& metrics = sent_->metrics;
+  metrics.syn += tcp_.has(tcp_flag::kSyn) ? 1 : 0;
+  metrics.fin += tcp_.has(tcp_flag::kFin) ? 1 : 0;
+  metrics.rst += tcp_.has(tcp_flag::kRst) ? 1 : 0;
+  metrics.ecn_echo += tcp_.has(tcp_flag::kEce) && !tcp_.has(tcp_flag::kSyn) ? 1 : 0;
   if (tcp_.has(tcp_flag::kSyn)) note_handshake();
 }
 
@@ -98,13 +154,14 @@ void FlowUpdate::note_handshake() {
   ShortTime& seen = is_answer ? flow_.syn_ack : flow_.syn;
   if (seen.known()) {
     if (ledger_ == nullptr) return;
-    ++sent().syn_copies;
-    ++sent().metrics.syn_retransmissions;
+    ++sent_->syn_copies;
+    ++sent_->metrics.syn_retransmissions;
     if (is_answer && flow_.ack.known()) ledger_->overflown = true;
     return;
   }
   flow_.direction_known = true;
-  seen = ShortTime::of(packet_.time_ns - std::min(packet_.time_ns, flow_.first_ns));
+  flow_.awaits_client_ack = is_answer;
+  seen = ShortTime::of(time_between(flow_.first_ns, packet_.time_ns));
   own_.start = tcp_.sequence + 1;
   own_.isn_known = true;
   own_.mss = tcp_.mss;
@@ -121,126 +178,43 @@ void FlowUpdate::note_handshake() {
 
 /// The client's first plain acknowledgment of the SYN-ACK ends the handshake.
 void FlowUpdate::note_client_ack() {
-  if (tcp_.acknowledgment != other_.start) return;
-  flow_.ack = ShortTime::of(packet_.time_ns - std::min(packet_.time_ns, flow_.first_ns));
-  if (ledger_ == nullptr) return;
+  const bool plain = (tcp_.flags & (tcp_flag::kSyn | tcp_flag::kFin | tcp_flag::kRst)) == 0;
+  if (direction_ != Direction::kToServer || !plain || tcp_.acknowledgment != other_.start) return;
+  flow_.awaits_client_ack = false;
+  flow_.ack = ShortTime::of(time_between(flow_.first_ns, packet_.time_ns));
   ledger_->overflown = false;
   ledger_->handshake_client.add(flow_.ack.ns() - std::min(flow_.ack.ns(), flow_.syn_ack.ns()));
   if (flow_.syn.known()) ledger_->handshake.add(flow_.ack.ns() - flow_.syn.ns());
 }
 
-void FlowUpdate::note_acknowledgment() {
-  constexpr std::uint8_t kNotPlain = tcp_flag::kSyn | tcp_flag::kFin | tcp_flag::kRst;
-  const bool plain = (tcp_.flags & kNotPlain) == 0;
-  if (!flow_.ack.known() && plain && direction_ == Direction::kToServer && flow_.syn_ack.known()) note_client_ack();
-  if (tcp_.has(tcp_flag::kRst)) return;
-  const Direction data = opposite(direction_);
-  const std::uint32_t ack = tcp_.acknowledgment;
-  if (ledger_ == nullptr) {
-    if (!other_.ack_seen && !other_.isn_known) {
-      other_.ack_seen = true;
-      other_.acked = other_.start = ack;
-    }
-    return;
-  }
-  Session* session = ledger_->session;
-  if (session != nullptr && own_.started && sequence_distance(tcp_.sequence, own_.next) <= 0)
-    session->had_received(direction_, ack);
-  const bool pure = packet_.payload_wire_bytes == 0 && plain;
-  LedgerSide& state = answered();
-  const bool advanced = other_.ack_seen && sequence_distance(ack, other_.acked) > 0;
-  if (!advanced) note_duplicate_ack(pure);
-  if (tcp_.sack_blocks > 0) {
-    state.metrics.sack_blocks += tcp_.sack_blocks;
-    state.hole_told = true;
-  }
-  state.last_window = tcp_.window;
-  HalfStream(data, flow_, *ledger_, context_).acknowledged(ack, packet_.time_ns);
-  if (advanced) {
-    state.duplicate_acks = 0;
-    state.hole_told = tcp_.sack_blocks > 0;
-  }
-  note_round_trips(advanced);
-  if (session != nullptr) session->acknowledged(data, ack, packet_.time_ns, pure);
-}
-
 /// RFC 5681 section 2: nothing new acknowledged, no data, same window, while data is outstanding.
-void FlowUpdate::note_duplicate_ack(bool pure) {
-  LedgerSide& state = answered();
-  if (!pure || !other_.ack_seen || tcp_.acknowledgment != other_.acked || tcp_.window != state.last_window ||
-      !other_.started)
-    return;
-  if (sequence_distance(HalfStream(opposite(direction_), flow_, *ledger_, context_).highest(), tcp_.acknowledgment) <= 0)
-    return;
+void FlowUpdate::note_duplicate_ack() {
+  LedgerSide& state = *answered_;
+  if (!is_pure() || tcp_.window != own_.window || !other_.started) return;
+  const bool outstanding = sequence_distance(other_.next, tcp_.acknowledgment) > 0 || !state.pieces.empty();
+  if (!outstanding) return;
   ++state.metrics.duplicate_acks;
   if (state.duplicate_acks < UINT8_MAX) ++state.duplicate_acks;
 }
 
-void FlowUpdate::note_round_trips(bool advanced) {
-  LedgerSide& state = answered();
-  const std::uint64_t now_ns = packet_.time_ns;
-  if (state.timed_ns != 0 && sequence_distance(tcp_.acknowledgment, state.timed_end) >= 0) {
-    const std::uint64_t ns = now_ns - std::min(now_ns, state.timed_ns);
-    state.metrics.rtt.add(ns);
-    note_round_trip(ns, state);
-    state.timed_ns = 0;
-  }
-  if (tcp_.has_timestamps) {
-    if (state.stamped_ns != 0 && sequence_distance(tcp_.tsecr, state.stamped) >= 0) {
-      if (tcp_.tsecr == state.stamped && advanced)
-        state.metrics.rtt_timestamps.add(now_ns - std::min(now_ns, state.stamped_ns));
-      state.stamped_ns = 0;
-    }
-    LedgerSide& own = sent();
-    if (own.stamped_ns == 0 && packet_.payload_wire_bytes > 0 && own.stamped != tcp_.tsval) {
-      own.stamped = tcp_.tsval;
-      own.stamped_ns = now_ns;
-    }
-  }
-  if (state.answer_due && advanced && sequence_distance(tcp_.acknowledgment, other_.next) >= 0) {
-    state.answer_due = false;
-    if (direction_ == Direction::kToClient)
-      ledger_->server_response.add(now_ns - std::min(now_ns, state.last_data_ns));
-  }
-}
-
-/// Is the window that this packet announces zero?
+/// This end has announced another window.
 void FlowUpdate::note_window() {
-  LedgerSide& state = answered();
-  const bool closed = tcp_.window == 0 && !tcp_.has(tcp_flag::kSyn);
-  if (!closed) {
+  if (tcp_.has(tcp_flag::kSyn)) return;  // that window is never scaled (RFC 7323 section 2.2)
+  LedgerSide& state = *answered_;
+  own_.window = tcp_.window;
+  state.room = room_of(own_, other_);
+  if (tcp_.window != 0) {
     add_time_since(state.zero_window_since_ns, packet_.time_ns, state.metrics.zero_window_ns);
   } else if (state.zero_window_since_ns == 0) {
     state.zero_window_since_ns = packet_.time_ns;
     ++state.metrics.zero_windows;
   }
+  if (other_.ack_seen) note_limit_of(other_, state);
 }
 
-/// The window that `receiver` announced last, in bytes; as large as can be when the scale is not known.
-std::uint32_t FlowUpdate::receive_window(const FlowSide& receiver, const FlowSide& sender) const {
-  if (receiver.window_scale == FlowSide::kNoScale || sender.window_scale == FlowSide::kNoScale) return UINT32_MAX;
-  const bool scaled = receiver.window_scale != 0 || sender.window_scale != 0;
-  return std::uint32_t{receiver.window} << (scaled ? receiver.window_scale : 0);
-}
-
-/// Is less than one segment of the receiver's window free? Asked of the direction whose data or window has changed.
-void FlowUpdate::note_limit() {
-  const Direction data = packet_.payload_wire_bytes > 0 ? direction_ : opposite(direction_);
-  const FlowSide& sender = flow_.side(data);
-  const FlowSide& receiver = flow_.side(opposite(data));
-  if (!sender.ack_seen || !sender.started) return;
-  LedgerSide& state = ledger_->side(data);
-  const std::int32_t in_flight = sequence_distance(sender.next, sender.acked);
-  if (in_flight <= 0) {
-    if (state.limited_since_ns != 0)
-      add_time_since(state.limited_since_ns, packet_.time_ns, state.metrics.window_limited_ns);
-    return;
-  }
-  const auto flying = static_cast<std::uint32_t>(in_flight);
-  state.metrics.in_flight_bytes_max = std::max(state.metrics.in_flight_bytes_max, flying);
-  const std::uint32_t segment = receiver.mss != 0 ? receiver.mss : kMssDefault;
-  const std::uint32_t window = receive_window(receiver, sender);
-  const bool limited = window < UINT32_MAX && window < flying + segment;
+void FlowUpdate::note_limit_of(const FlowSide& sender, LedgerSide& state) {
+  const std::int32_t flying = sequence_distance(sender.next, sender.acked);
+  const bool limited = flying > 0 && sender.started && static_cast<std::uint32_t>(flying) > state.room;
   if (!limited) {
     add_time_since(state.limited_since_ns, packet_.time_ns, state.metrics.window_limited_ns);
   } else if (state.limited_since_ns == 0) {
@@ -248,34 +222,14 @@ void FlowUpdate::note_limit() {
   }
 }
 
-void FlowUpdate::note_data() {
-  session();
-  const std::uint32_t sequence = tcp_.sequence + (tcp_.has(tcp_flag::kSyn) ? 1 : 0);
-  const std::uint32_t end = sequence + packet_.payload_wire_bytes;
-  LedgerSide& state = sent();
-  HalfStream half(direction_, flow_, *ledger_, context_);
-  const bool is_new = !own_.started || sequence_distance(end, half.highest()) > 0;
-  half.add({sequence, packet_.payload_wire_bytes, packet_.payload, Stamp::of_segment(packet_)});
-  if (!is_new) return;
-  note_turn();
-  state.last_data_ns = packet_.time_ns;
-  state.answer_due = true;
-  if (state.timed_ns == 0) {
-    state.timed_ns = packet_.time_ns;
-    state.timed_end = end;
-  }
-}
-
 /// The side that speaks has changed (data to data).
 void FlowUpdate::note_turn() {
-  if (ledger_->spoken && ledger_->spoke == direction_) return;
-  const std::uint64_t before_ns = answered().last_data_ns;
-  if (ledger_->spoken && before_ns != 0) {
+  const std::uint64_t before_ns = answered_->last_data_ns;
+  if (ledger_->spoke != Ledger::kNobody && before_ns != 0) {
     Times& times = direction_ == Direction::kToClient ? ledger_->application_response : ledger_->client_idle;
-    times.add(packet_.time_ns - std::min(packet_.time_ns, before_ns));
+    times.add(time_between(before_ns, packet_.time_ns));
   }
-  ledger_->spoken = true;
-  ledger_->spoke = direction_;
+  ledger_->spoke = static_cast<std::uint8_t>(index_of(direction_));
 }
 
 void FlowUpdate::note_close() {
@@ -306,13 +260,14 @@ void FlowUpdate::note_close() {
 }
 
 void FlowUpdate::add_udp() {
-  LedgerSide& other = answered();
-  if (direction_ == Direction::kToClient && ledger_->spoken && ledger_->spoke != direction_)
-    ledger_->reply.add(packet_.time_ns - std::min(packet_.time_ns, other.last_data_ns));
-  ledger_->spoken = true;
-  ledger_->spoke = direction_;
-  sent().last_data_ns = packet_.time_ns;
-  if (Session* session = this->session()) session->datagram(direction_, packet_.payload, Stamp::of_datagram(packet_));
+  const auto direction = static_cast<std::uint8_t>(index_of(direction_));
+  if (direction_ == Direction::kToClient && ledger_->spoke == index_of(Direction::kToServer))
+    ledger_->reply.add(time_between(answered_->last_data_ns, packet_.time_ns));
+  ledger_->spoke = direction;
+  sent_->last_data_ns = packet_.time_ns;
+  if (ledger_->session == nullptr && !flow_.opaque) open_session();
+  if (ledger_->session != nullptr)
+    ledger_->session->datagram(direction_, packet_.payload, Stamp::of_datagram(packet_));
 }
 
 }  // namespace hoptap::flowtable

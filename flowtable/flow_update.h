@@ -18,30 +18,41 @@ class FlowUpdate {
         own_(flow.side(direction)),
         other_(flow.side(opposite(direction))),
         ledger_(ledger),
+        sent_(ledger == nullptr ? nullptr : &ledger->side(direction)),
+        answered_(ledger == nullptr ? nullptr : &ledger->side(opposite(direction))),
         context_(context) {}
 
-  /// Everything that is counted of every packet; then the transport's part.
-  void run();
+  /// Whatever the packet is.
+  void add_any();
+
+  /// After add_any(): may the flow be calm? A TCP flow, both ends of which have sent and acknowledged, none has closed,
+  /// nothing waits behind a hole, and that one feed shows on one wire.
+  bool leaves_calm() const;
+
+  // What a plain packet needs only now and then; see plain_packet.h.
+  void note_odd_acknowledgment(std::uint32_t ack);
+  void note_window();
+  void note_limit_of(const FlowSide& sender, LedgerSide& state);
+  void note_turn();
+  void open_session();
 
  private:
-  void count();
+  bool is_pure() const {
+    constexpr std::uint8_t kNotPlain = decode::tcp_flag::kSyn | decode::tcp_flag::kFin | decode::tcp_flag::kRst;
+    return packet_.payload_wire_bytes == 0 && (tcp_.flags & kNotPlain) == 0;
+  }
+
+  void add_without_ledger();
   void add_tcp();
+  void note_acknowledgment();
+  void note_data();
   void add_udp();
+  void note_looks();
   void note_flags();
   void note_handshake();
   void note_client_ack();
-  void note_acknowledgment();
-  void note_duplicate_ack(bool pure);
-  void note_round_trips(bool advanced);
-  void note_window();
-  void note_limit();
-  void note_data();
-  void note_turn();
+  void note_duplicate_ack();
   void note_close();
-  Session* session();
-  std::uint32_t receive_window(const FlowSide& receiver, const FlowSide& sender) const;
-  LedgerSide& sent() { return ledger_->side(direction_); }               ///< of the data that goes as this packet
-  LedgerSide& answered() { return ledger_->side(opposite(direction_)); }  ///< of the data that it acknowledges
 
   const decode::Decoded& packet_;
   const decode::Tcp& tcp_;
@@ -50,10 +61,9 @@ class FlowUpdate {
   FlowSide& own_;
   FlowSide& other_;
   Ledger* ledger_;
+  LedgerSide* sent_;      ///< of the data that goes as this packet
+  LedgerSide* answered_;  ///< of the data that it acknowledges
   TableContext& context_;
 };
-
-/// The receiver's window is no longer zero or too small, or the leg has ended: adds the time it was.
-void settle_windows(LedgerSide& state, std::uint64_t now_ns);
 
 }  // namespace hoptap::flowtable

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "flowtable/retransmission.h"
+#include "flowtable/tcp_steps.h"
 
 namespace hoptap::flowtable {
 
@@ -45,24 +46,27 @@ void HalfStream::copied(const Segment& segment, std::uint32_t end, bool whole) {
   if (ledger_.session != nullptr) ledger_.session->copied(direction_, segment.sequence, end, whole, segment.stamp);
 }
 
-void HalfStream::add(const Segment& segment) {
-  if (segment.wire_bytes == 0) return;
+bool HalfStream::add(const Segment& segment) {
+  if (segment.wire_bytes == 0) return false;
   if (!side_.started) start(segment.sequence);
   if (segment.bytes.size() < segment.wire_bytes) flow_.flags |= record_flag::kTruncated;
-  if (segment.sequence == side_.next && state_.pieces.empty()) [[likely]] {
-    pass(segment);
-    return;
+  const std::uint32_t highest_before = highest();
+  if (sequence_distance(segment.end(), side_.next) > 0) {
+    add_new(segment);
+    return sequence_distance(segment.end(), highest_before) > 0;
   }
-  if (sequence_distance(segment.end(), side_.next) <= 0) {
-    const bool keep_alive = segment.wire_bytes <= 1 && segment.end() == side_.next;  // RFC 9293 section 3.8.4
-    if (keep_alive) {
-      ++state_.metrics.keep_alives;
-      return;
-    }
-    count_retransmission({segment.end(), highest(), segment.stamp.time_ns}, side_, state_);
-    copied(segment, segment.end(), true);
-    return;
+  const bool keep_alive = segment.wire_bytes <= 1 && segment.end() == side_.next;  // RFC 9293 section 3.8.4
+  if (keep_alive) {
+    ++state_.metrics.keep_alives;
+    return false;
   }
+  count_retransmission({segment.end(), highest_before, segment.stamp.time_ns}, side_, state_);
+  copied(segment, segment.end(), true);
+  return false;
+}
+
+/// A segment of which some lies behind `next`.
+void HalfStream::add_new(const Segment& segment) {
   const bool below_highest = sequence_distance(segment.sequence, highest()) < 0;
   if (sequence_distance(segment.sequence, side_.next) > 0) {
     if (below_highest) ++state_.metrics.out_of_order;
@@ -179,9 +183,7 @@ void HalfStream::acknowledged(std::uint32_t ack, std::uint64_t now_ns) {
     if (!side_.isn_known && (!side_.started || before)) side_.start = ack;
     side_.acked = ack;
   } else if (sequence_distance(ack, side_.acked) > 0) {
-    const std::uint32_t before = side_.acked - side_.start;
-    side_.acked = ack;
-    if (ack - side_.start < before && side_.ack_wraps < UINT8_MAX) ++side_.ack_wraps;
+    advance_acknowledgment(side_, ack);
   }
   // One byte past the end may be a FIN that was not captured.
   const std::int32_t missing = side_.started ? sequence_distance(side_.acked, side_.next) : 0;

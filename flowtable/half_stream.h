@@ -34,8 +34,8 @@ class HalfStream {
   /// The first byte that will come has this sequence number.
   void start(std::uint32_t sequence);
 
-  /// Data has passed. Starts the stream when it has not begun.
-  void add(const Segment& segment);
+  /// Data has passed. Starts the stream when it has not begun. @return is any of it beyond all that was sent before?
+  bool add(const Segment& segment);
 
   /// The receiver has everything before `ack`: bytes below it that we lack were not captured.
   void acknowledged(std::uint32_t ack, std::uint64_t now_ns);
@@ -50,6 +50,7 @@ class HalfStream {
   void forget_held();
 
  private:
+  void add_new(const Segment& segment);
   void pass(const Segment& segment);
   void hold(Segment segment);
   void insert(const Segment& segment);

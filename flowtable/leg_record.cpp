@@ -37,7 +37,7 @@ base::Endpoint endpoint_of(const Flow& flow, std::size_t end, const TableContext
   base::Endpoint endpoint;
   endpoint.port = flow.key.port(end);
   auto& bytes = endpoint.address.bytes;
-  if (flow.key.is_wide) {
+  if (flow.key.is_wide()) {
     const auto& wide = context.wides[static_cast<SlabIndex>(flow.key.addresses)];
     std::memcpy(bytes.data(), &wide.words[2 * end], bytes.size());
   } else {
@@ -49,8 +49,8 @@ base::Endpoint endpoint_of(const Flow& flow, std::size_t end, const TableContext
 }
 
 void identify(HopRecord& record, const Flow& flow, const TableContext& context) {
-  record.point = context.point_base + flow.key.interface_id;
-  record.transport = flow.key.protocol;
+  record.point = context.point_base + flow.key.interface_id();
+  record.transport = flow.key.protocol();
   record.client = endpoint_of(flow, flow.client_end, context);
   record.server = endpoint_of(flow, 1u - flow.client_end, context);
   record.leg_id = flow.leg_id;
@@ -61,10 +61,10 @@ void identify(HopRecord& record, const Flow& flow, const TableContext& context) 
 
 LegRecord leg_record(const Flow& flow, const Ledger* ledger, CloseType reason, const TableContext& context) {
   LegRecord record;
-  record.point = context.point_base + flow.key.interface_id;
+  record.point = context.point_base + flow.key.interface_id();
   record.leg_id = flow.leg_id;
   record.flags = flow.flags;
-  record.transport = flow.key.protocol;
+  record.transport = flow.key.protocol();
   record.closing = flow.closing;
   record.client = endpoint_of(flow, flow.client_end, context);
   record.server = endpoint_of(flow, 1u - flow.client_end, context);
@@ -111,7 +111,7 @@ CloseReason close_reason(const Flow& flow, const Ledger* ledger, CloseType reaso
   if (reason == CloseType::kOpen) return CloseReason::kOpen;
   if (ledger != nullptr && ledger->overflown) return CloseReason::kQueueOverflow;
   const bool spoke = flow.side(Direction::kToServer).payload_bytes + flow.side(Direction::kToClient).payload_bytes > 0;
-  if (flow.key.protocol == kTcp && flow.syn.known() && !flow.syn_ack.known() && !spoke &&
+  if (flow.key.protocol() == kTcp && flow.syn.known() && !flow.syn_ack.known() && !spoke &&
       flow.side(Direction::kToClient).packets == 0)
     return CloseReason::kUnansweredSyn;
   if (flow.syn_ack.known() && !flow.ack.known() && !spoke) return CloseReason::kUnansweredSynAck;

@@ -5,13 +5,12 @@
 namespace hoptap::flowtable {
 namespace {
 
-constexpr std::uint64_t kMicrosecond = 1000;
 constexpr std::uint64_t kTimeoutNsMin = 200'000'000;  // of Linux and others; RFC 6298 section 2.4 says 1 s
 constexpr std::uint8_t kDuplicateAcks = 3;            // RFC 5681 section 3.2
 
 /// The sender's retransmission timeout, as far as can be told from here.
 std::uint64_t timeout_ns(const LedgerSide& state) {
-  const std::uint64_t by_samples = (state.smoothed_rtt_us + 4ull * state.rtt_variation_us) * kMicrosecond;
+  const std::uint64_t by_samples = state.smoothed_rtt_ns + 4 * state.rtt_variation_ns;
   return std::max(kTimeoutNsMin, by_samples);
 }
 
@@ -49,18 +48,6 @@ void count_retransmission(const Retransmission& copy, const FlowSide& side, Ledg
   state.last_data_ns = copy.time_ns;
   state.recovery = kind;
   state.recovery_end = copy.highest;
-}
-
-void note_round_trip(std::uint64_t ns, LedgerSide& state) {
-  const auto us = static_cast<std::uint32_t>(std::min<std::uint64_t>(ns / kMicrosecond, UINT32_MAX / 8));
-  if (state.smoothed_rtt_us == 0) {
-    state.smoothed_rtt_us = std::max(us, 1u);
-    state.rtt_variation_us = us / 2;
-    return;
-  }
-  const std::uint32_t apart = us > state.smoothed_rtt_us ? us - state.smoothed_rtt_us : state.smoothed_rtt_us - us;
-  state.rtt_variation_us += (apart >> 2) - (state.rtt_variation_us >> 2);
-  state.smoothed_rtt_us += (us >> 3) - (state.smoothed_rtt_us >> 3);
 }
 
 }  // namespace hoptap::flowtable

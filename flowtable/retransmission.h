@@ -19,6 +19,16 @@ struct Retransmission {
 void count_retransmission(const Retransmission& copy, const FlowSide& side, LedgerSide& state);
 
 /// A round trip was measured (RFC 6298 section 2), from here to the receiver and back.
-void note_round_trip(std::uint64_t ns, LedgerSide& state);
+inline void note_round_trip(std::uint64_t ns, LedgerSide& state) {
+  if (state.smoothed_rtt_ns == 0) {
+    state.smoothed_rtt_ns = ns | 1;
+    state.rtt_variation_ns = ns / 2;
+    return;
+  }
+  const auto change = static_cast<std::int64_t>(ns - state.smoothed_rtt_ns);
+  const auto apart = static_cast<std::uint64_t>(change < 0 ? -change : change);
+  state.rtt_variation_ns += apart / 4 - state.rtt_variation_ns / 4;
+  state.smoothed_rtt_ns += ns / 8 - state.smoothed_rtt_ns / 8;
+}
 
 }  // namespace hoptap::flowtable

@@ -73,6 +73,8 @@ class Slab {
     return static_cast<const T*>(memory_.base())[index];
   }
 
+  void prefetch(SlabIndex index) const { __builtin_prefetch(static_cast<const T*>(memory_.base()) + index); }
+
   std::size_t live() const { return live_; }
   std::size_t capacity() const { return capacity_; }
   std::size_t bytes() const { return used_ * sizeof(T); }  ///< memory in use, what was given back included
