@@ -82,9 +82,11 @@ def speeds(plan: Plan, load: Workload, report: Report) -> dict:
 
 def differences(load: Workload, mode: str, found: dict) -> list[str]:
     """Where what a stage counted is not what is there. What a full table may lose is shown, not wrong."""
-    expected = {"packets": load.packets}
+    expected = {"packets": load.packets, "report_packets": found["leg_packets"]}
     if "flows" in load.truth:
         expected |= {"legs": load.truth["flows"], "leg_records": load.truth["flows"]}
+    if mode == "l4":
+        expected["hops"] = 0
     if load.exact and found["evicted"] == 0:
         expected |= {"out_of_order": load.truth["reordered"], "retransmissions": load.truth["copies"], "gaps": 0, "duplicates": 0}
         if mode == "l7":

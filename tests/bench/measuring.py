@@ -17,8 +17,10 @@ class Failed(Exception):
 
 def measure(*words, limit_mib: int | None = None, limit_s: int = 600) -> tuple[float, float, str]:
     """CPU seconds and peak resident MiB (of a child of Python: 10 at least) of a command, and the last 4 kB of its
-    standard output. limit_mib: address space it may take; limit_s: CPU seconds."""
-    limited = ("prlimit", f"--cpu={limit_s}", f"--as={limit_mib << 20 if limit_mib else 'unlimited'}")
+    standard output. limit_mib: address space it may take; limit_s: CPU seconds, and 5 times that by the
+    clock, for some wait for ever when they get no memory."""
+    limited = ("timeout", "--kill-after=5", str(5 * limit_s),
+               "prlimit", f"--cpu={limit_s}", f"--as={limit_mib << 20 if limit_mib else 'unlimited'}")
     wrapped = ("/usr/bin/env", "python3", "-c",
                "import os,resource,subprocess,sys\n"
                "code=subprocess.call(sys.argv[1:])\n"

@@ -5,7 +5,7 @@ import tempfile
 
 import measuring
 
-LIMIT_MIB = 4096           # address space a peer may take
+LIMIT_MIB = 6144           # address space a peer may take
 LIMIT_S = 60               # CPU seconds it may take
 SLOW_PACKETS = 150_000     # of a capture, for those marked slow
 CAPTURE, SCRATCH = "{}", "SCRATCH"
