@@ -54,9 +54,10 @@ class CountingSink final : public flowtable::RecordSink {
   void metrics(const flowtable::FlowMetrics& report) override {
     ++reports_;
     for (const auto& direction : {report.to_server, report.to_client}) {
-      sum_ += direction.packets + direction.payload_bytes + direction.retransmissions_timeout +
-              direction.retransmissions_fast + direction.duplicate_acks + direction.zero_window_ns +
-              direction.unseen_bytes + direction.rtt.sum_ns + direction.rtt_timestamps.sum_ns;
+      report_packets_ += direction.packets;
+      sum_ += direction.payload_bytes + direction.retransmissions_timeout + direction.retransmissions_fast +
+              direction.duplicate_acks + direction.zero_window_ns + direction.unseen_bytes + direction.rtt.sum_ns +
+              direction.rtt_timestamps.sum_ns;
     }
     sum_ += report.handshake.sum_ns + report.application_response.sum_ns + report.first_ns;
   }
@@ -66,6 +67,7 @@ class CountingSink final : public flowtable::RecordSink {
     answered_ += other.answered_;
     legs_ += other.legs_;
     reports_ += other.reports_;
+    report_packets_ += other.report_packets_;
     packets_ += other.packets_;
     payload_bytes_ += other.payload_bytes_;
     retransmissions_ += other.retransmissions_;
@@ -79,9 +81,10 @@ class CountingSink final : public flowtable::RecordSink {
 
   void print() const {
     std::printf("\"hops\":%" PRIu64 ",\"answered\":%" PRIu64 ",\"leg_records\":%" PRIu64 ",\"reports\":%" PRIu64
-                ",\"leg_packets\":%" PRIu64 ",\"payload_bytes\":%" PRIu64 ",\"retransmissions\":%" PRIu64
-                ",\"out_of_order\":%" PRIu64 ",\"sum\":\"%" PRIx64 "\"",
-                hops_, answered_, legs_, reports_, packets_, payload_bytes_, retransmissions_, out_of_order_, sum_);
+                ",\"report_packets\":%" PRIu64 ",\"leg_packets\":%" PRIu64 ",\"payload_bytes\":%" PRIu64
+                ",\"retransmissions\":%" PRIu64 ",\"out_of_order\":%" PRIu64 ",\"sum\":\"%" PRIx64 "\"",
+                hops_, answered_, legs_, reports_, report_packets_, packets_, payload_bytes_, retransmissions_,
+                out_of_order_, sum_);
     for (std::size_t at = 0; at < kProtocols.size(); ++at)
       std::printf(",\"%s\":%" PRIu64 ",\"%s_answered\":%" PRIu64, kProtocols[at].data(), protocol_[at],
                   kProtocols[at].data(), protocol_answered_[at]);
@@ -102,8 +105,8 @@ class CountingSink final : public flowtable::RecordSink {
             message.out_of_order + message.duplicate_acks + message.unseen_bytes + message.zero_window_ns;
   }
 
-  std::uint64_t hops_ = 0, answered_ = 0, legs_ = 0, reports_ = 0, packets_ = 0, payload_bytes_ = 0,
-                retransmissions_ = 0, out_of_order_ = 0, sum_ = 0;
+  std::uint64_t hops_ = 0, answered_ = 0, legs_ = 0, reports_ = 0, report_packets_ = 0, packets_ = 0,
+                payload_bytes_ = 0, retransmissions_ = 0, out_of_order_ = 0, sum_ = 0;
   std::array<std::uint64_t, kProtocols.size()> protocol_{}, protocol_answered_{};
 };
 

@@ -17,8 +17,10 @@ class Failed(Exception):
 
 def measure(*words, limit_mib: int | None = None, limit_s: int = 600) -> tuple[float, float, str]:
     """CPU seconds and peak resident MiB (of a child of Python: 10 at least) of a command, and the last 4 kB of its
-    standard output. limit_mib: address space it may take; limit_s: CPU seconds."""
-    limited = ("prlimit", f"--cpu={limit_s}", f"--as={limit_mib << 20 if limit_mib else 'unlimited'}")
+    standard output. limit_mib: address space it may take; limit_s: CPU seconds, and 5 times that by the
+    clock, for some wait for ever when they get no memory."""
+    limited = ("timeout", "--kill-after=5", str(5 * limit_s),
+               "prlimit", f"--cpu={limit_s}", f"--as={limit_mib << 20 if limit_mib else 'unlimited'}")
     wrapped = ("/usr/bin/env", "python3", "-c",
                "import os,resource,subprocess,sys\n"
                "code=subprocess.call(sys.argv[1:])\n"
@@ -30,7 +32,8 @@ def measure(*words, limit_mib: int | None = None, limit_s: int = 600) -> tuple[f
         out.seek(max(0, out.seek(0, 2) - 4096))
         seconds, kilobytes, code = re.search(r"USED (\S+) (\S+) (\S+)", done.stderr).groups()
         if int(code) != 0:
-            raise Failed(f"{words[0]} ended with {code}: {done.stderr[-300:]}")
+            said = [line for line in (out.read() + done.stderr.split("USED")[0]).splitlines() if line.strip()]
+            raise Failed(f"{words[0]} ended with {code}: {said[-1][-200:] if said else 'it said nothing'}")
         return float(seconds), int(kilobytes) / 1024, out.read()
 
 

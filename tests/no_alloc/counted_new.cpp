@@ -1,8 +1,21 @@
 #include "counted_new.h"
 
+#include <fcntl.h>
+#include <malloc.h>
+#include <unistd.h>
+
+#include <array>
 #include <cstddef>
 #include <cstdlib>
 #include <new>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HOPTAP_SANITIZED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define HOPTAP_SANITIZED
+#endif
+#endif
 
 namespace {
 
@@ -28,6 +41,19 @@ namespace hoptap::tests {
 
 std::uint64_t allocations() { return count; }
 void trap_on_allocation(bool trap) { traps = trap; }
+
+Taken taken() {
+#ifdef HOPTAP_SANITIZED
+  return {};
+#else
+  const auto info = ::mallinfo2();
+  std::array<char, 64> text{};
+  const int file = ::open("/proc/self/statm", O_RDONLY);
+  const ssize_t count = ::read(file, text.data(), text.size() - 1);
+  ::close(file);
+  return {info.uordblks + info.hblkhd, count > 0 ? std::strtoull(text.data(), nullptr, 10) : 0};
+#endif
+}
 
 }  // namespace hoptap::tests
 

@@ -1,11 +1,13 @@
 // The engine allocates nothing once it is warm: a first part of some traffic is played, then another part that is
 // like it, and during that one operator new must not be called. HOPTAP_TRAP_ALLOCATION=1 stops at the first call.
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstdlib>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -179,9 +181,11 @@ flowtable::FlowTableConfig small_config() {
 void expect_none(const Traffic& traffic, std::size_t warm, std::uint64_t exchanges) {
   Engine engine(small_config());
   const std::uint64_t at_first = engine.play(traffic, 0, warm);
+  const tests::Taken before = tests::taken();
   tests::trap_on_allocation(std::getenv("HOPTAP_TRAP_ALLOCATION") != nullptr);
   const std::uint64_t later = engine.play(traffic, warm, traffic.size());
   tests::trap_on_allocation(false);
+  EXPECT_EQ(tests::taken(), before) << "malloc() or mmap()";
   EXPECT_EQ(later, 0u) << "in " << traffic.size() - warm << " packets; " << at_first << " in the " << warm
                        << " before them";
   engine.table.finish();
@@ -235,6 +239,15 @@ TEST(NoAlloc, CountsWhatIsAllocated) {
   const std::uint64_t before = tests::allocations();
   const std::vector<int> numbers(100);
   EXPECT_EQ(tests::allocations() - before, 1u) << numbers.size();
+  const tests::Taken taken = tests::taken();
+  if (taken == tests::Taken{}) return;  // sanitized
+  constexpr std::size_t kBytes = 1u << 20;
+  const std::unique_ptr<void, void (*)(void*)> more(std::malloc(kBytes), std::free);
+  EXPECT_NE(tests::taken().malloc_bytes, taken.malloc_bytes) << more.get();
+  const std::size_t pages = tests::taken().address_space_pages;
+  void* const mapped = ::mmap(nullptr, kBytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  EXPECT_GT(tests::taken().address_space_pages, pages);
+  ::munmap(mapped, kBytes);
 }
 
 }  // namespace
