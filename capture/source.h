@@ -10,7 +10,7 @@
 
 namespace hoptap::capture {
 
-inline constexpr std::size_t kBatchPackets = 256;  ///< the most that one poll() gives
+inline constexpr std::size_t kBatchPackets = 64;  ///< the most that one poll() gives
 
 /// What a source saw and could not give. Monotonic.
 struct SourceCounters {

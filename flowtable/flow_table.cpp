@@ -49,6 +49,11 @@ std::uint64_t mac_pair(const base::Link& link) {
   return base::hash_values(base::load_be(link.source.bytes)) + base::hash_values(base::load_be(link.target.bytes));
 }
 
+void prefetch_lines(const void* from, std::size_t bytes) {
+  constexpr std::size_t kLineBytes = 64;
+  for (std::size_t at = 0; at < bytes; at += kLineBytes) __builtin_prefetch(static_cast<const std::byte*>(from) + at);
+}
+
 }  // namespace
 
 FlowTable::FlowTable(const FlowTableConfig& config, std::uint32_t point_base, RecordSink& sink)
@@ -90,11 +95,30 @@ void FlowTable::add_fetching(std::span<const Decoded> packets) {
     index_.prefetch(static_cast<std::uint32_t>(keys[count].hash));
     kept[count++] = &packet;
   }
-  for (std::size_t at = 0; at < count; ++at) {
-    const SlabIndex likely = index_.likely(static_cast<std::uint32_t>(keys[at].hash));
-    if (likely != kNoIndex) context_.flows.prefetch(likely);
-  }
+  const auto fetched = std::span(keys).first(count);
+  fetch_flows(fetched);
   for (std::size_t at = 0; at < count; ++at) add_packet(*kept[at], keys[at]);
+}
+
+/// Asks for the memory of the flows, then of their ledgers, then of their sessions: each knows where the next lies.
+void FlowTable::fetch_flows(std::span<const PacketKey> keys) {
+  std::array<SlabIndex, kAhead> flows;
+  for (std::size_t at = 0; at < keys.size(); ++at) {
+    flows[at] = index_.likely(static_cast<std::uint32_t>(keys[at].hash));
+    if (flows[at] != kNoIndex) context_.flows.prefetch(flows[at]);
+  }
+  std::array<const Ledger*, kAhead> ledgers;
+  std::size_t count = 0;
+  for (std::size_t at = 0; at < keys.size(); ++at) {
+    if (flows[at] == kNoIndex || context_.flows[flows[at]].ledger == kNoIndex) continue;
+    const Ledger& ledger = context_.ledgers[context_.flows[flows[at]].ledger];
+    prefetch_lines(&ledger.sides[0], sizeof(LedgerSide));
+    prefetch_lines(&ledger.sides[1], sizeof(LedgerSide));
+    __builtin_prefetch(&ledger.session);
+    ledgers[count++] = &ledger;
+  }
+  for (std::size_t at = 0; at < count; ++at)
+    if (ledgers[at]->session != nullptr) prefetch_lines(ledgers[at]->session, sizeof(Session));
 }
 
 /// The packet's key. @return does it belong to a flow?

@@ -40,12 +40,13 @@ class FlowTable {
   std::size_t flow_bytes() const;
 
  private:
-  static constexpr std::size_t kAhead = 64;  ///< packets that are looked up together, so that their memory is there in time
+  static constexpr std::size_t kAhead = 16;  ///< packets that are looked up together, so that their memory is there in time
 
   static constexpr std::size_t kFlowsInCache = 4096;  ///< so few need no fetching ahead
 
   bool prepare(const decode::Decoded& packet, PacketKey& key);
   void add_fetching(std::span<const decode::Decoded> packets);
+  void fetch_flows(std::span<const PacketKey> keys);
   void add_packet(const decode::Decoded& packet, const PacketKey& key);
   void add_unusual(SlabIndex index, const decode::Decoded& packet, DuplicateFilter::Verdict verdict);
   DuplicateFilter::Verdict check_duplicate(const decode::Decoded& packet, const PacketKey& key, std::uint32_t wire);

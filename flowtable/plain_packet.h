@@ -24,7 +24,7 @@ namespace hoptap::flowtable {
 }
 
 /// Needs is_plain().
-[[gnu::always_inline]] inline void add_plain(const decode::Decoded& packet, Direction direction, Flow& flow,
+[[gnu::noinline]] inline void add_plain(const decode::Decoded& packet, Direction direction, Flow& flow,
                                              FlowSide& own, FlowSide& other, Ledger& ledger, LedgerSide& sent,
                                              LedgerSide& answered, TableContext& context) {
   const auto whole = [&]() { return FlowUpdate(packet, direction, flow, &ledger, context); };  // for what is rare
@@ -36,7 +36,6 @@ namespace hoptap::flowtable {
   own.payload_bytes += payload_bytes;
   sent.metrics.bytes += packet.ip_bytes;
   flow.last_ns = std::max(flow.last_ns, now_ns);
-  if (session != nullptr && sequence_distance(tcp.sequence, own.next) <= 0) session->had_received(direction, ack);
   const std::int32_t further = sequence_distance(ack, other.acked);
   if (further > 0 && sequence_distance(ack, other.next) <= 0) {
     advance_acknowledgment(other, ack);
@@ -48,7 +47,10 @@ namespace hoptap::flowtable {
     flow.calm = false;  // the next packet is looked at: there may be a hole
     note_echo(packet, further > 0, answered);
   }
-  if (session != nullptr) session->acknowledged(opposite(direction), ack, now_ns, payload_bytes == 0);
+  if (session != nullptr && (further > 0 || payload_bytes == 0)) {
+    if (sequence_distance(tcp.sequence, own.next) <= 0) session->had_received(direction, ack);
+    session->acknowledged(opposite(direction), ack, now_ns, payload_bytes == 0);
+  }
   if (tcp.window != own.window) [[unlikely]] whole().note_window();
   if (payload_bytes == 0) return;
   if (tcp.has_timestamps) note_stamp(packet, sent);

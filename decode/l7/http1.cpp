@@ -102,7 +102,24 @@ struct Fields {
   bool upgrade = false;
 };
 
+/// Digits alone, as it nearly always is.
+std::optional<std::uint64_t> plain_length(std::string_view value) {
+  constexpr std::size_t kDigitsMax = 18;
+  if (value.empty() || value.size() > kDigitsMax) return std::nullopt;
+  std::uint64_t length = 0;
+  for (const char c : value) {
+    if (c < '0' || c > '9') return std::nullopt;
+    length = length * 10 + static_cast<std::uint64_t>(c - '0');
+  }
+  return length;
+}
+
 void read_content_length(std::string_view value, Fields& fields) {
+  const std::optional<std::uint64_t> plain = plain_length(value);
+  if (plain && *plain < kBodyBytesMax && !fields.content_length) {
+    fields.content_length = plain;
+    return;
+  }
   while (!value.empty()) {  // a list of equal values counts as one (RFC 9110 section 8.6)
     const std::size_t comma = std::min(value.find(','), value.size());
     const std::string_view item = trimmed(value.substr(0, comma));
@@ -118,10 +135,25 @@ void read_content_length(std::string_view value, Fields& fields) {
   }
 }
 
+/// Eight bytes, letters in lower case; what else changes are control characters and a few signs that no name has.
+std::uint64_t lower_word(const char* text) {
+  std::uint64_t word = 0;
+  std::memcpy(&word, text, sizeof word);
+  return word | 0x2020202020202020ULL;
+}
+
 /// Is this the field line of `name` (in lower case)? Its value, then.
-std::optional<std::string_view> value_of(std::string_view line, std::string_view name) {
+inline std::optional<std::string_view> value_of(std::string_view line, std::string_view name) {
   if (line.size() <= name.size() || line[name.size()] != ':') return std::nullopt;
-  if (!equal_ignoring_case(line.substr(0, name.size()), name)) return std::nullopt;
+  constexpr std::size_t kWord = sizeof(std::uint64_t);
+  if (name.size() < kWord) {
+    if (!equal_ignoring_case(line.substr(0, name.size()), name)) return std::nullopt;
+  } else {  // by words, the last of which may overlap the one before
+    for (std::size_t at = 0; at < name.size(); at += kWord) {
+      const std::size_t from = std::min(at, name.size() - kWord);
+      if (lower_word(line.data() + from) != lower_word(name.data() + from)) return std::nullopt;
+    }
+  }
   return trimmed(line.substr(name.size() + 1));
 }
 
@@ -130,7 +162,14 @@ void read_id(std::string_view line, std::string_view name, base::IdKind kind, Me
   if (value && !value->empty() && out.id_count < Message::kIdsMax) out.ids[out.id_count++] = {kind, as_bytes(*value)};
 }
 
-/// Nearly all fields are told by their first letter to be none of ours.
+/// Most fields are told by their first letter to be none of ours.
+bool may_be_ours(char first) {
+  constexpr std::uint32_t kLetters = 1u << ('b' - 'a') | 1u << ('c' - 'a') | 1u << ('h' - 'a') | 1u << ('p' - 'a') |
+                                     1u << ('s' - 'a') | 1u << ('t' - 'a') | 1u << ('u' - 'a') | 1u << ('x' - 'a');
+  const auto letter = static_cast<unsigned>((first | 0x20) - 'a');
+  return letter < 26 && (kLetters >> letter & 1) != 0;
+}
+
 void read_field(std::string_view line, Fields& fields, Message& out) {
   switch (lower(line.front())) {
     case 'b': return read_id(line, "b3", base::IdKind::kB3, out);
@@ -162,7 +201,7 @@ void read_field(std::string_view line, Fields& fields, Message& out) {
 bool read_fields(Lines& lines, Fields& fields, Message& out) {
   while (const auto line = lines.next()) {
     if (line->empty()) return true;
-    read_field(*line, fields, out);
+    if (may_be_ours(line->front())) read_field(*line, fields, out);
   }
   return false;
 }
