@@ -26,8 +26,9 @@ std::string tunnels_json(const base::TunnelStack& stack) {
 std::string transport_json(const decode::Decoded& packet) {
   switch (packet.outcome) {
     case decode::Outcome::kTcp:
-      return fmt::format(R"(,"sequence":{},"acknowledgment":{},"window":{},"flags":{},"checksum":{})", packet.tcp.sequence,
-                         packet.tcp.acknowledgment, packet.tcp.window, packet.tcp.flags, packet.l4_checksum);
+      return fmt::format(R"(,"sequence":{},"acknowledgment":{},"window":{},"flags":{},"checksum":{})",
+                         packet.tcp.sequence, packet.tcp.acknowledgment, packet.tcp.window, packet.tcp.flags,
+                         packet.l4_checksum);
     case decode::Outcome::kUdp: return fmt::format(R"(,"checksum":{})", packet.l4_checksum);
     case decode::Outcome::kIcmp: {
       const decode::Quoted& quoted = packet.icmp.quoted;

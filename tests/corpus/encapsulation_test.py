@@ -25,7 +25,7 @@ OTHER_TAGS = {"wlan"}
 
 FIELDS = ("frame.protocols ip.src ip.dst ipv6.src ipv6.dst tcp.srcport tcp.dstport udp.srcport udp.dstport tcp.seq_raw "
           "tcp.len udp.length icmp.type icmp.code icmpv6.type icmpv6.code vxlan.vni gre.key gre.key.call_id geneve.vni "
-          "gtp.teid mpls.label pppoe.session_id l2tp.tunnel l2tp.session nsh.spi ieee8021ah.isid erspan.version erspan.spanid "
+          "gtp.teid mpls.label mpls.bottom pppoe.session_id l2tp.tunnel l2tp.session nsh.spi ieee8021ah.isid erspan.version erspan.spanid "
           "erspan.vlan erspan.direction erspan.timestamp erspan.gra erspan.truncated gre.sequence_number ip.proto "
           "gre.proto").split()
 
@@ -56,17 +56,14 @@ def fact_of(row):
     layers = reader.values["frame.protocols"]
     layers = [layer for layer in ":".join(layers).split(":") if layer]
     fact = {"outcome": "none", "source": "::", "target": "::", "ports": (0, 0), "tunnels": [], "layers": layers}
-    labels = None
     at = 0
     under_ip = False
     while at < len(layers):
         layer = layers[at]
         following = layers[at + 1] if at + 1 < len(layers) else ""
         if layer == "mpls":
-            labels = reader.number("mpls.label")
-            if following != "mpls":
-                fact["tunnels"].append(("mpls", labels))
-                under_ip = False
+            fact["tunnels"].append(("mpls", bottom_label(reader)))
+            under_ip = False
         elif layer in ("ip", "ipv6"):
             if under_ip:
                 fact["tunnels"].append(("ipip", 0))
@@ -88,7 +85,7 @@ def fact_of(row):
                     fact["tunnels"].append(tunnel)
                     fact["outcome"], fact["ports"] = "none", (0, 0)
                     under_ip = False
-                    at += 2
+                    at += 1 if following == "nsh" else 2
                     continue
             elif layer.startswith("icmp"):
                 fact["type"], fact["code"] = reader.number(layer + ".type"), reader.number(layer + ".code")
@@ -114,14 +111,21 @@ def fact_of(row):
     return fact
 
 
+def bottom_label(reader):
+    """The last label of the next stack: tshark names a stack once, however many labels it has."""
+    label = reader.number("mpls.label")
+    while reader.values["mpls.label"] and reader.take("mpls.bottom") in ("0", "False"):
+        label = reader.number("mpls.label")
+    return label
+
+
 def udp_tunnel(reader, layers, at):
     """The tunnel that a UDP datagram carries, if tshark goes on into it."""
     layer = layers[at] if at < len(layers) else ""
     inside = layers[at + 1:]
     holds_packet = any(one in ("ip", "ipv6", "eth", "ppp", "mpls", "nsh") for one in inside)
-    if layer in ("vxlan", "vxlan_gpe"):
-        gpe = "vxlan_gpe" in layers or (inside and inside[0] not in ("eth",))
-        return ("vxlan-gpe" if gpe else "vxlan", reader.number("vxlan.vni"))
+    if layer == "vxlan" or (layer == "nsh" and reader.values["vxlan.vni"]):  # then tshark leaves VXLAN out
+        return ("vxlan", reader.number("vxlan.vni"))  # tshark does not say which of the two
     if layer == "geneve":
         return ("geneve", reader.number("geneve.vni"))
     if layer == "gtp" and holds_packet:
@@ -139,6 +143,9 @@ def gre_tunnel(reader, layers, at, fact):
     key = reader.number("gre.key")
     if protocol == 0x880b:
         key = reader.number("gre.key.call_id")
+    if protocol == 0x6400:  # EoIP: the id is the lower half, little-endian
+        half = int.from_bytes((key & 0xffff).to_bytes(2, "big"), "little")
+        return ("teb", half)
     return ("teb" if protocol == 0x6558 else "gre", key)
 
 
@@ -184,7 +191,8 @@ def difference_of(fact, ours):
             return "addresses"
         if (ours["source_port"], ours["target_port"]) != tuple(fact["ports"]):
             return "ports"
-        if [tuple(layer[:2]) for layer in ours["tunnels"]] != [tuple(layer) for layer in fact["tunnels"]]:
+        mine = [("vxlan" if kind == "vxlan-gpe" else kind, number) for kind, number, *_ in ours["tunnels"]]
+        if mine != [tuple(layer) for layer in fact["tunnels"]]:
             return "tunnels"
         if outcome == "tcp" and ours["sequence"] != fact["sequence"]:
             return "sequence"
@@ -209,7 +217,78 @@ def differs_quoted(theirs, ours):
 
 # ---- the rules, tried in order; d has capture, number, fact, ours, what ----
 
-RULES = []
+def believed_length(d):
+    """A frame cut by a mirror or an anonymiser: the same bytes captured, more of them on the wire."""
+    return d.what == "payload" and d.ours["payload_bytes"] > d.ours["captured_bytes"] >= d.fact["payload_bytes"]
+
+
+def udp_length_beyond(d):
+    return (d.what == "payload" and d.fact["outcome"] == "udp"
+            and (d.fact["payload_bytes"] > d.ours["payload_bytes"] or d.fact["payload_bytes"] < 0))
+
+
+def first_fragment(d):
+    return d.what == "outcome" and d.ours["outcome"] == "fragment" and d.ours["source_port"] == d.fact["ports"][0]
+
+
+def outside(d):
+    return d.what == "outcome" and d.ours["outcome"] in ("not_ip", "unsupported") and d.has(*OUTSIDE)
+
+
+# Encapsulations that hoptap does not read; docs/encapsulation.md says why.
+OUTSIDE = ("wlan", "wlan_aggregate", "cmd", "nhrp", "trill", "batadv", "lisp", "capwap.data")
+
+
+def too_deep(d):
+    return d.what == "outcome" and d.ours["outcome"] == "unsupported" and len(d.fact["tunnels"]) > 4
+
+
+def pppoe_code(d):
+    return d.what == "outcome" and d.ours["outcome"] == "malformed" and d.has("pppoes")
+
+
+def other_direction(d):
+    """Only L2TP and Teredo answer from their port."""
+    return (d.what == "outcome" and d.ours["outcome"] == "udp" and d.ours["target_port"] not in (4789, 8472, 4790, 6081, 2152)
+            and d.ours["source_port"] in (4789, 8472, 4790, 6081, 2152))
+
+
+def too_short(d):
+    return (d.what == "decoded more" and d.ours["outcome"] == "udp" and d.ours["payload_bytes"] < 8
+            and d.ours["target_port"] in (4789, 8472, 4790, 6081, 2152))
+
+
+def bogus_tcp(d):
+    return d.what == "outcome" and d.fact["outcome"] == "tcp" and d.ours["outcome"] == "malformed" and d.has("tcp")
+
+
+def pseudowire(d):
+    return d.has("mpls") and d.what == "decoded more"
+
+
+def eoip(d):
+    return d.what == "outcome" and "__eoip__" in d.capture
+
+
+def unknown_gtp(d):
+    return d.what == "outcome" and d.ours["outcome"] == "not_ip" and bool(d.ours["tunnels"]) and d.ours["tunnels"][-1][0] == "gtp"
+
+
+RULES = [
+    # name, who is right, why, check
+    ("IP length believed", "both", "the frame is shorter than its IP packet: cut, though nothing says so; tshark counts what is there", believed_length),
+    ("UDP length beyond", "hoptap", "the UDP length is more than the IP packet has, or less than a header; tshark lists it as it is", udp_length_beyond),
+    ("first fragment", "both", "the rest never comes: tshark shows the first fragment as the whole, hoptap gives ports and counts a fragment", first_fragment),
+    ("outside", "tshark", "802.11, NHRP, Cisco metadata: not read", outside),
+    ("too deep", "tshark", "more than four layers: kUnsupported by design", too_deep),
+    ("PPPoE code", "hoptap", "session data has code 0 (RFC 2516 section 4); tshark reads on", pppoe_code),
+    ("from the port", "hoptap", "the port is the source's: only the target's says VXLAN, Geneve or GTP-U", other_direction),
+    ("too short for a tunnel", "hoptap", "fewer bytes than the tunnel's header: a datagram to its port", too_short),
+    ("bogus TCP header", "both", "a data offset that cannot be; tshark shows ports all the same", bogus_tcp),
+    ("EoIP made wrong", "hoptap", "another version or flags than MikroTik's, or a length that cuts the frame; tshark reads on", eoip),
+    ("GTP-U of no IP", "both", "a G-PDU whose payload is not IP: tshark stops at UDP, hoptap says what it is in", unknown_gtp),
+    ("pseudowire", "hoptap", "no field says what a label stack carries; here hoptap's guess leads to a sound packet and tshark's does not", pseudowire),
+]
 
 
 def explain(d):
