@@ -287,6 +287,7 @@ RULES = [
     ("bogus TCP header", "both", "a data offset that cannot be; tshark shows ports all the same", bogus_tcp),
     ("EoIP made wrong", "hoptap", "another version or flags than MikroTik's, or a length that cuts the frame; tshark reads on", eoip),
     ("GTP-U of no IP", "both", "a G-PDU whose payload is not IP: tshark stops at UDP, hoptap says what it is in", unknown_gtp),
+    ("frame check of FabricPath", "hoptap", "tshark takes the last 4 bytes of the inner packet for a frame check sequence", lambda d: d.what == "payload" and d.has("cfp")),
     ("pseudowire", "hoptap", "no field says what a label stack carries; here hoptap's guess leads to a sound packet and tshark's does not", pseudowire),
 ]
 
@@ -311,7 +312,10 @@ class Difference:
         return f"{self.capture} #{self.number} {self.what}: {':'.join(self.fact['layers'])}\n    tshark {theirs}\n    hoptap {mine}"
 
 
-FLOORS = {}
+# What was equal when this was last recorded; a run may have more.
+FLOORS = {"packets": 62390, "inner tuples": 42887, "erspan headers": 92, "quoted packets": 36, "in erspan": 86, "in erspan1": 1122,
+          "in erspan3": 6, "in geneve": 98, "in gre": 2875, "in gtp": 695, "in ipip": 330, "in l2tp": 11, "in mpls": 299,
+          "in nsh": 3, "in pbb": 15, "in pppoe": 242, "in teb": 74, "in vxlan": 294}
 
 
 def read_tshark(path):
@@ -366,6 +370,7 @@ def report(classes, equal, markdown):
         print("| class | packets | who is right | why |\n| --- | ---: | --- | --- |")
     for row in rows:
         print("| " + " | ".join(row) + " |" if markdown else f"{row[1]:>7}  {row[0]:<32} {row[2]:<8} {row[3]}")
+    print()
     for name, count in sorted(equal.items()):
         print(f"{count:>7}  equal {name}")
 
