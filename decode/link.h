@@ -25,7 +25,9 @@ inline constexpr std::uint16_t kErspan2 = 0x88be, kErspan3 = 0x22eb;
 inline constexpr std::uint16_t kMpls = 0x8847, kMplsMulticast = 0x8848, kPppoe = 0x8864;
 inline constexpr std::uint16_t kProviderBackbone = 0x88e7, kMacsec = 0x88e5, kServiceHeader = 0x894f;
 inline constexpr std::uint16_t kVirtualNetworkTag = 0x8926, kPortExtensionTag = 0x893f;  ///< VN-Tag, IEEE 802.1BR E-TAG
-inline constexpr std::uint16_t kRedirect = 0x883e;                                       ///< in GRE: WCCP
+inline constexpr std::uint16_t kPpp = 0x880b;                                            ///< in GRE
+inline constexpr std::uint16_t kFabricPath = 0x8903;  ///< Cisco: a tag of 2 bytes, then a whole frame
+inline constexpr std::uint16_t kRedirect = 0x883e;    ///< in GRE: WCCP
 }  // namespace ether_type
 
 /// Reads the link layer of a packet captured with `link_type` and notes its addresses and VLANs.

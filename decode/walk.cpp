@@ -7,6 +7,7 @@
 #include "decode/ip/extensions.h"
 #include "decode/ip/ipv4_view.h"
 #include "decode/ip/ipv6_view.h"
+#include "decode/ppp.h"
 #include "decode/tcp.h"
 #include "decode/udp_view.h"
 
@@ -28,7 +29,8 @@ Outcome outcome_of(Error error) {
 Outcome PacketWalk::run(const capture::Packet& packet, capture::LinkType link_type) {
   const Slice all{.bytes = packet.bytes, .wire_bytes = std::max<std::size_t>(packet.wire_bytes, packet.bytes.size())};
   go_on_with(read_link(link_type, all, out_.link));
-  // Each turn ends the walk or notes a tunnel, of which there are at most TunnelStack::kDepthMax.
+  // Each turn ends the walk, notes a tunnel, of which there are at most TunnelStack::kDepthMax, or takes some bytes
+  // off.
   while (!ended_) read_network();
   return *ended_;
 }
@@ -49,7 +51,9 @@ void PacketWalk::read_network() {
     case ether_type::kPppoe: return read_pppoe(network_.slice);
     case ether_type::kProviderBackbone: return read_backbone(network_.slice);
     case ether_type::kServiceHeader: return read_service_header(network_.slice);
-    case ether_type::kMacsec: return end(Outcome::kUnsupported);  // may carry IP, but is not taken apart
+    case ether_type::kMacsec: return read_macsec(network_.slice);
+    case ether_type::kFabricPath: return read_fabric_path(network_.slice);
+    case ether_type::kPpp: return go_on_with(read_ppp(network_.slice));
     default: return end(Outcome::kNotIp);
   }
 }

@@ -46,13 +46,15 @@ class PacketWalk {
   // walk_tunnels.cpp: what lies between two networks
   bool read_udp_tunnel(UdpTunnel tunnel, const Slice& payload);  ///< false: the payload is not of that tunnel
   void read_gre(const Slice& packet);
-  void read_pptp(const Slice& packet);
+  void read_gre_version_one(const Slice& packet);
   void read_redirect(const GreView& gre);
   void read_erspan2(const GreView& gre);
   void read_erspan3(const GreView& gre);
   void read_labels(const Slice& packet);
   void read_pppoe(const Slice& packet);
   void read_backbone(const Slice& packet);
+  void read_macsec(const Slice& packet);
+  void read_fabric_path(const Slice& packet);
   void read_service_header(const Slice& packet);
   void enter(TunnelType type, std::uint32_t id, const NetworkPacket& inside);  ///< kBridged: an Ethernet frame
   void enter_ip(std::uint16_t type, const Slice& packet) { enter(TunnelType::kIpInIp, 0, {type, packet}); }

@@ -94,7 +94,7 @@ bool PacketWalk::read_udp_tunnel(UdpTunnel tunnel, const Slice& payload) {
 
 void PacketWalk::read_gre(const Slice& packet) {
   const Result<GreView> gre = GreView::parse(packet);
-  if (!gre && gre.error() == Error::kBadVersion) return read_pptp(packet);
+  if (!gre && gre.error() == Error::kBadVersion) return read_gre_version_one(packet);
   if (!gre) return end(gre.error());
   switch (gre->ether_type()) {
     case ether_type::kErspan2: return read_erspan2(*gre);
@@ -105,7 +105,9 @@ void PacketWalk::read_gre(const Slice& packet) {
   }
 }
 
-void PacketWalk::read_pptp(const Slice& packet) {
+void PacketWalk::read_gre_version_one(const Slice& packet) {
+  const Result<EoipView> eoip = EoipView::parse(packet);
+  if (eoip) return enter(TunnelType::kTeb, eoip->tunnel_id(), {ether_type::kBridged, eoip->frame()});
   const Result<PptpView> pptp = PptpView::parse(packet);
   if (!pptp && pptp.error() == Error::kTruncated) return end(Outcome::kTruncated);
   if (!pptp || pptp->ppp_frame().wire_bytes == 0) return end(Outcome::kOtherIp);
@@ -166,6 +168,22 @@ void PacketWalk::read_backbone(const Slice& packet) {
   constexpr std::uint32_t kServiceMask = 0x00ffffff;
   if (!packet.has(kTagBytes)) return end(packet.missing(kTagBytes));
   enter(TunnelType::kPbb, be32(packet.bytes, 0) & kServiceMask, {ether_type::kBridged, packet.behind(kTagBytes)});
+}
+
+/// Signed but not encrypted (IEEE 802.1AE-2018 section 9.3); the check value behind the packet counts as padding.
+void PacketWalk::read_macsec(const Slice& packet) {
+  constexpr std::uint8_t kHasChannel = 0x20, kEncryptedOrChanged = 0x0c, kVersion = 0x80;
+  if (!packet.has(1)) return end(packet.missing(1));
+  if ((packet.bytes[0] & (kEncryptedOrChanged | kVersion)) != 0) return end(Outcome::kUnsupported);
+  const std::size_t tag_bytes = (packet.bytes[0] & kHasChannel) != 0 ? 14 : 6;
+  if (!packet.has(tag_bytes + 2)) return end(packet.missing(tag_bytes + 2));
+  go_on_with(read_tagged(be16(packet.bytes, tag_bytes), packet.behind(tag_bytes + 2), out_.link));
+}
+
+void PacketWalk::read_fabric_path(const Slice& packet) {
+  constexpr std::size_t kTagBytes = 2;
+  if (!packet.has(kTagBytes)) return end(packet.missing(kTagBytes));
+  go_on_with(read_ethernet(packet.behind(kTagBytes), out_.link));
 }
 
 void PacketWalk::read_service_header(const Slice& packet) {

@@ -18,7 +18,7 @@ namespace hoptap::decode {
 struct ReassemblyConfig {
   std::uint32_t datagrams_max = 1024;  ///< incomplete at a time; the oldest makes room
   std::uint32_t bytes_max = 4u << 20;  ///< held for them, in blocks of 2 KiB; as much again for what a batch completes
-  std::uint32_t fragments_max = 256;   ///< of one datagram
+  std::uint32_t fragments_max = 2048;  ///< of one datagram; 65,535 bytes by the smallest MTU (RFC 791) are 1,366
   std::uint64_t timeout_ns = 30'000'000'000;  ///< from the first fragment, by the packets' times
 };
 

@@ -77,12 +77,12 @@ class Erspan3View {
   bool has_subheader() const { return (flags() & 0x01) != 0; }
   std::size_t header_bytes() const { return kHeaderBytesMin + (has_subheader() ? kSubheaderBytes : 0); }
 
-  /// Its first 6 bits say what the rest means; only platforms 3, 5 and 6 give what Mirror holds.
+  /// Its first 6 bits say what the rest means; only platforms 3, 5, 6 and 7 give what Mirror holds.
   void fill_from_subheader(Mirror& mirror) const {
     const std::uint32_t first = be32(payload_.bytes, kHeaderBytesMin);
     const std::uint32_t platform = first >> 26;
-    if (platform != 3 && platform != 5 && platform != 6) return;
-    mirror.port = platform == 3 ? first & 0x0fff : first & 0xffff;
+    if (platform != 3 && platform != 5 && platform != 6 && platform != 7) return;
+    if (platform != 7) mirror.port = platform == 3 ? first & 0x0fff : first & 0xffff;
     mirror.timestamp_high = be32(payload_.bytes, kHeaderBytesMin + 4);
     mirror.timestamp_wide = true;
   }

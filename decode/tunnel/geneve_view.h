@@ -9,14 +9,13 @@ namespace hoptap::decode {
 /// parse() is the only way to make one, so no getter can read out of bounds.
 class GeneveView {
  public:
-  /// `payload` is that of a UDP datagram. kBadVersion: not Geneve by its version and reserved bits.
+  /// `payload` is that of a UDP datagram. kBadVersion: not Geneve by its version and type. Reserved bits are ignored,
+  /// as section 3.4 asks for.
   [[nodiscard]] static base::Result<GeneveView> parse(const Slice& payload) {
     constexpr std::size_t kHeaderBytesMin = 8;
-    constexpr std::uint8_t kReserved = 0x3f;
     if (!payload.has(kHeaderBytesMin)) return tl::unexpected(payload.missing(kHeaderBytesMin));
-    if (payload.bytes[0] >> 6 != 0 || (payload.bytes[1] & kReserved) != 0 || payload.bytes[7] != 0) {
-      return tl::unexpected(base::Error::kBadVersion);
-    }
+    const bool is_type = be16(payload.bytes, 2) >= 0x0600;
+    if (payload.bytes[0] >> 6 != 0 || !is_type) return tl::unexpected(base::Error::kBadVersion);
     const std::size_t header_bytes = kHeaderBytesMin + (payload.bytes[0] & 0x3fu) * 4u;
     if (!payload.has(header_bytes)) return tl::unexpected(payload.missing(header_bytes));
     return GeneveView(payload, header_bytes);

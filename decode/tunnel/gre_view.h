@@ -75,4 +75,26 @@ class PptpView {
   std::size_t header_bytes_;
 };
 
+/// MikroTik's EoIP, which is PPTP's GRE with another protocol and, in the key, a frame length and a tunnel id
+/// (https://wiki.mikrotik.com/wiki/Manual:Interface/EoIP); the id is little-endian.
+class EoipView {
+ public:
+  [[nodiscard]] static base::Result<EoipView> parse(const Slice& packet) {
+    constexpr std::uint32_t kKeyVersionOneEoip = 0x20016400;
+    if (!packet.has(kHeaderBytes)) return tl::unexpected(packet.missing(kHeaderBytes));
+    if (be32(packet.bytes, 0) != kKeyVersionOneEoip) return tl::unexpected(base::Error::kBadVersion);
+    return EoipView(packet.first(kHeaderBytes + be16(packet.bytes, 4)));
+  }
+
+  std::uint16_t tunnel_id() const { return __builtin_bswap16(be16(packet_.bytes, 6)); }
+  Slice frame() const { return packet_.behind(kHeaderBytes); }
+
+ private:
+  static constexpr std::size_t kHeaderBytes = 8;
+
+  explicit EoipView(const Slice& packet) : packet_(packet) {}
+
+  Slice packet_;
+};
+
 }  // namespace hoptap::decode

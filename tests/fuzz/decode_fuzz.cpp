@@ -1,15 +1,21 @@
-// Any bytes as a packet of any link type: decodes, and every view lies within the packet.
+// Any bytes as a packet of any link type, or as a recipe for packets: stacks of encapsulations, cut, corrupted, in
+// fragments. Decodes; every view lies within the packet or what the decoder put together, every counter adds up, and
+// the short cut for plain packets says what the walk says.
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstdlib>
+#include <vector>
 
 #include "decode/decoder.h"
+#include "tests/unit/packet_builder.h"
 
 namespace {
 
 using namespace hoptap;
+using test::Buffer;
 
-constexpr std::array<capture::LinkType, 8> kLinkTypes{0, 1, 101, 108, 113, 228, 229, 276};
+constexpr std::array<capture::LinkType, 13> kLinkTypes{0, 1, 9, 50, 51, 101, 104, 108, 113, 228, 229, 276, 65535};
 
 void check(bool holds) {
   if (!holds) std::abort();
@@ -19,23 +25,193 @@ bool is_within(base::Bytes part, base::Bytes whole) {
   return part.empty() || (part.data() >= whole.data() && part.data() + part.size() <= whole.data() + whole.size());
 }
 
+void check_one(const decode::Decoded& one, const capture::Packet& packet, const decode::Decoder& decoder) {
+  const base::Bytes ours = decoder.reassembled();
+  check(is_within(one.payload, packet.bytes) || is_within(one.payload, ours));
+  check(is_within(one.tcp.options, packet.bytes) || is_within(one.tcp.options, ours));
+  check(one.payload.size() <= one.payload_wire_bytes);
+  check(one.tunnels.depth <= base::TunnelStack::kDepthMax && one.link.vlan_count <= base::Link::kVlansMax);
+  for (const base::Tunnel& layer : one.tunnels.used())
+    check(static_cast<std::uint8_t>(layer.type) < base::kTunnelTypeCount);
+  check(one.mirror.type <= 3);
+}
+
+void check_counters(const decode::Decoder& decoder, std::size_t packets) {
+  std::uint64_t sum = 0;
+  for (const std::uint64_t count : decoder.counters()) sum += count;
+  check(sum == packets);
+  const decode::ReassemblyCounters& counters = decoder.reassembly_counters();
+  const std::uint64_t ended = counters.completed + counters.timed_out + counters.evicted + counters.overlapping +
+                              counters.inconsistent + counters.too_many_fragments + counters.no_room;
+  check(ended <= counters.datagrams && counters.datagrams <= counters.fragments);
+}
+
+decode::DecodeConfig config() {
+  decode::DecodeConfig config;
+  config.teredo_ports = {3544};
+  config.reassembly = {.datagrams_max = 3, .bytes_max = 1 << 16, .fragments_max = 12, .timeout_ns = 100};
+  return config;
+}
+
+/// A second interface of another link type keeps the decoder from the short cut. Both must say the same.
+void decode_all(const std::vector<capture::Packet>& packets, capture::LinkType link_type) {
+  const std::array<capture::Interface, 2> interfaces{capture::Interface{.link_type = link_type},
+                                                     capture::Interface{.link_type = 65535}};
+  std::vector<decode::Decoded> first(packets.size()), second(packets.size());
+  decode::Decoder decoder(config()), walker(config());
+  decoder.decode(packets, std::span(interfaces).first(1), first);
+  walker.decode(packets, interfaces, second);
+  check_counters(decoder, packets.size());
+  check(decoder.counters() == walker.counters());
+  for (std::size_t at = 0; at < packets.size(); ++at) {
+    check_one(first[at], packets[at], decoder);
+    check(first[at].outcome == second[at].outcome && first[at].source == second[at].source);
+    check(first[at].target == second[at].target && first[at].tcp.sequence == second[at].tcp.sequence);
+    check(first[at].payload.size() == second[at].payload.size() && first[at].tunnels == second[at].tunnels);
+    check(first[at].tcp.tsval == second[at].tcp.tsval && first[at].ip_bytes == second[at].ip_bytes);
+  }
+}
+
+/// Numbers for decisions, zeros when they run out.
+class Recipe {
+ public:
+  explicit Recipe(base::Bytes bytes) : bytes_(bytes) {}
+  bool empty() const { return bytes_.empty(); }
+  std::uint8_t next() {
+    if (bytes_.empty()) return 0;
+    const std::uint8_t byte = bytes_[0];
+    bytes_ = bytes_.subspan(1);
+    return byte;
+  }
+  std::size_t below(std::size_t count) { return next() % count; }
+
+ private:
+  base::Bytes bytes_;
+};
+
+Buffer transport(Recipe& recipe, std::uint8_t& protocol) {
+  const Buffer payload(recipe.next() * 8u, 'x');
+  switch (recipe.below(4)) {
+    case 0: protocol = 17; return test::udp({.target_port = recipe.next()}, payload);
+    case 1: protocol = 1; return test::Writer().u8(recipe.next()).u8(0).u16(0).u32(0).add(payload).take();
+    case 2: protocol = 6; return test::tcp({.options = test::sack_option({{1, 2}, {3, 4}})}, payload);
+    default: protocol = 6; return test::tcp({.options = test::timestamps_option(1, 2)}, payload);
+  }
+}
+
+/// An IP packet around a payload, of either version, with or without what may stand between.
+Buffer network(Recipe& recipe, std::uint8_t protocol, const Buffer& payload) {
+  switch (recipe.below(6)) {
+    case 0: return test::ipv6({.next_header = protocol}, payload);
+    case 1: return test::ipv6({.next_header = 0}, test::extension(protocol, payload, recipe.next() % 4));
+    case 2: return test::ipv6({.next_header = 44}, test::fragment(protocol, 0, false, payload));
+    case 3: return test::ipv4({.protocol = 51}, test::authentication(protocol, payload));
+    case 4: return test::ipv4({.protocol = protocol, .options = Buffer(recipe.next() % 11 * 4u, 1)}, payload);
+    default: return test::ipv4({.protocol = protocol}, payload);
+  }
+}
+
+Buffer in_udp(Recipe& recipe, std::uint16_t port, const Buffer& payload) {
+  return network(recipe, 17, test::udp({.target_port = port}, payload));
+}
+
+std::uint16_t type_of(const Buffer& packet) { return test::ether_type_of(packet); }
+
+/// One more encapsulation around an IP packet; the result is an IP packet again.
+Buffer encapsulate(Recipe& recipe, const Buffer& packet) {
+  const std::uint8_t id = recipe.next();
+  const Buffer frame = test::ethernet({}, packet);
+  const auto in_gre = [&](const test::GreFields& fields, const Buffer& inside) {
+    return network(recipe, 47, test::gre(fields, inside));
+  };
+  switch (recipe.below(16)) {
+    case 0: return in_udp(recipe, 4789, test::vxlan(id, frame));
+    case 1: return in_udp(recipe, 4790, test::vxlan_gpe(3, id, frame));
+    case 2:
+      return in_udp(recipe, 4790, test::vxlan_gpe(4, id, test::nsh(type_of(packet) == 0x0800 ? 1 : 2, id, packet)));
+    case 3: return in_udp(recipe, 6081, test::geneve(0x6558, id, frame, id % 64));
+    case 4: return in_udp(recipe, 6081, test::geneve(type_of(packet), id, packet));
+    case 5: return in_udp(recipe, 2152, test::gtp(id, packet));
+    case 6: return in_udp(recipe, 2152, test::gtp(id, packet, 0x04, Buffer{0, 0, 0, 0x85, 1, 0, id, 0}));
+    case 7: return in_udp(recipe, 1701, test::l2tp({.has_length = true}, test::ppp(0x0021, packet, true)));
+    case 8: return in_gre({.type = type_of(packet), .key = id}, packet);
+    case 9: return in_gre({.type = 0x6558, .has_checksum = true}, frame);
+    case 10: return in_gre({.type = 0x88be, .sequence = id}, test::erspan2(id, frame));
+    case 11: return in_gre({.type = 0x22eb, .sequence = id}, test::erspan3({.subheader = 3ull << 58 | id}, frame));
+    case 12: return in_gre({.type = 0x8847}, test::mpls({id, 16}, packet));
+    case 13: return network(recipe, 137, test::mpls({id}, test::control_word(frame)));
+    case 14: return in_udp(recipe, 3544, packet);
+    default: return network(recipe, type_of(packet) == 0x0800 ? 4 : 41, packet);
+  }
+}
+
+Buffer link(Recipe& recipe, const Buffer& packet) {
+  switch (recipe.below(6)) {
+    case 0: return test::ethernet({.vlans = {{.id = 5}}}, packet);
+    case 1: return test::ethernet({.vlans = std::vector<test::VlanTag>(recipe.next() % 10)}, packet);
+    case 2: return test::ethernet({.type = 0x8864}, test::pppoe(7, test::ppp(0x0021, packet)));
+    case 3: return test::ethernet({.type = 0x8847}, test::mpls({16, 17}, packet));
+    case 4: return test::ethernet({.type = 0x88e7}, test::Writer().u32(5).add(test::ethernet({}, packet)).take());
+    default: return test::ethernet({}, packet);
+  }
+}
+
+/// The packet, or IPv4 fragments of it in some order; sometimes one twice.
+std::vector<Buffer> in_fragments(Recipe& recipe, const Buffer& packet) {
+  constexpr std::size_t kHeaderBytes = 20;
+  const std::size_t step = recipe.next() * 8u;
+  if (step == 0 || packet.size() < kHeaderBytes || packet[0] != 0x45) return {packet};
+  const Buffer payload(packet.begin() + kHeaderBytes, packet.end());
+  std::vector<std::size_t> cuts;
+  for (std::size_t cut = step; cut < payload.size() && cuts.size() < 20; cut += step) cuts.push_back(cut);
+  std::vector<Buffer> all = test::ipv4_fragments({.protocol = packet[9], .id = recipe.next()}, payload, cuts);
+  if (recipe.next() % 2 == 1) std::reverse(all.begin(), all.end());
+  if (recipe.next() % 4 == 1) all.push_back(all[recipe.below(all.size())]);
+  return all;
+}
+
+std::vector<Buffer> frames_of(Recipe& recipe) {
+  constexpr std::size_t kFramesMax = 64, kPacketBytesMax = 20'000;
+  std::vector<Buffer> frames;
+  while (!recipe.empty() && frames.size() < kFramesMax) {
+    std::uint8_t protocol = 6;
+    const Buffer payload = transport(recipe, protocol);
+    std::vector<Buffer> packets = in_fragments(recipe, network(recipe, protocol, payload));
+    for (std::size_t layers = recipe.below(6); layers > 0; --layers) {
+      std::vector<Buffer> outer;
+      for (const Buffer& packet : packets) {
+        if (packet.size() > kPacketBytesMax || outer.size() > kFramesMax) continue;
+        for (Buffer& one : in_fragments(recipe, encapsulate(recipe, packet))) outer.push_back(std::move(one));
+      }
+      packets = std::move(outer);
+    }
+    for (const Buffer& packet : packets) {
+      frames.push_back(link(recipe, packet));
+      Buffer& frame = frames.back();
+      for (std::size_t flips = recipe.below(8) / 6; flips > 0; --flips)
+        frame[(recipe.next() * 256u + recipe.next()) % frame.size()] = recipe.next();
+      if (recipe.below(8) == 7) frame.resize((recipe.next() * 256u + recipe.next()) % frame.size());
+    }
+  }
+  return frames;
+}
+
 }  // namespace
 
-/// The first byte picks the link type, the second says how much longer the packet was on the wire.
+/// The first byte picks a link type for the bytes as they are or, beyond those, a recipe; the second says how much
+/// longer the packet was on the wire.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size < 2) return 0;
   const base::Bytes bytes(data + 2, size - 2);
-  const std::array<capture::Interface, 1> interfaces{
-      capture::Interface{.link_type = kLinkTypes[data[0] % kLinkTypes.size()]}};
-  const std::array<capture::Packet, 1> packets{capture::Packet{
-      .bytes = bytes, .time_ns = 1, .wire_bytes = static_cast<std::uint32_t>(bytes.size()) + data[1] * 8u}};
-  std::array<decode::Decoded, 1> decoded;
-  decode::Decoder decoder;
-  decoder.decode(packets, interfaces, decoded);
-  const decode::Decoded& one = decoded[0];
-  check(is_within(one.payload, bytes) && is_within(one.tcp.options, bytes));
-  check(one.payload.size() <= one.payload_wire_bytes);
-  check(one.tunnels.depth <= base::TunnelStack::kDepthMax && one.link.vlan_count <= base::Link::kVlansMax);
-  check(decoder.counters()[static_cast<std::size_t>(one.outcome)] == 1);
+  std::vector<capture::Packet> packets;
+  if (data[0] < 128) {
+    packets.push_back({.bytes = bytes, .time_ns = 1, .wire_bytes = static_cast<std::uint32_t>(size) + data[1] * 8u});
+    decode_all(packets, kLinkTypes[data[0] % kLinkTypes.size()]);
+    return 0;
+  }
+  Recipe recipe(bytes);
+  const std::vector<Buffer> frames = frames_of(recipe);
+  for (const Buffer& frame : frames) packets.push_back(test::packet_of(frame, 1 + packets.size() * data[1]));
+  decode_all(packets, 1);
   return 0;
 }

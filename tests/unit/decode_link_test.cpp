@@ -73,7 +73,6 @@ INSTANTIATE_TEST_SUITE_P(
              test::ethernet({.type = 0x8926}, Writer().u32(0x00010002).u16(0x0800).add(v4()).take()), Outcome::kTcp},
         Case{"PortExtensionTag", kEthernet,
              test::ethernet({.type = 0x893f}, Writer().fill(6).u16(0x0800).add(v4()).take()), Outcome::kTcp},
-        Case{"Macsec", kEthernet, test::ethernet({.type = 0x88e5}, Buffer(28)), Outcome::kUnsupported},
         Case{"TooShort", kEthernet, Buffer(13), Outcome::kMalformed},
         Case{"Empty", kEthernet, {}, Outcome::kMalformed}),
     [](const testing::TestParamInfo<Case>& one) { return one.param.name; });
