@@ -45,7 +45,7 @@ struct FlowKey {
 /// The key of a packet, before it is known whether a flow has it. With IPv6 `addresses` is a hash of both.
 struct PacketKey {
   FlowKey key;
-  std::uint64_t hash;   ///< the low half goes to FlowIndex
+  std::uint64_t hash;    ///< the low half goes to FlowIndex
   std::uint32_t sender;  ///< which end sent the packet: 0 low, 1 high
 };
 

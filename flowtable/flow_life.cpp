@@ -304,7 +304,8 @@ void FlowTable::report(Flow& flow, bool closed, CloseType reason) {
     metrics.icmp_errors = std::exchange(ledger->icmp_errors, 0);
     ledger->first_ns = 0;
     flow.calm = false;  // its next packet puts it on the list again
-    if (ledger->report_place < Ledger::kNeverReported) to_report_[std::exchange(ledger->report_place, kNoIndex)] = kNoIndex;
+    if (ledger->report_place < Ledger::kNeverReported)
+      to_report_[std::exchange(ledger->report_place, kNoIndex)] = kNoIndex;
   } else if (!flow.reported) {
     for (const Direction d : kDirections)
       take_single(flow, d, d == Direction::kToServer ? metrics.to_server : metrics.to_client);

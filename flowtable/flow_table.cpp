@@ -160,7 +160,8 @@ inline SlabIndex FlowTable::find(const Decoded& packet, const PacketKey& wanted)
 
 [[gnu::always_inline]] inline void FlowTable::add_packet(const Decoded& packet, const PacketKey& key) {
   now_ns_ = std::max(now_ns_, packet.time_ns);
-  if (now_ns_ >= next_due_ns_) [[unlikely]] do_due();
+  if (now_ns_ >= next_due_ns_) [[unlikely]]
+    do_due();
   const SlabIndex index = find(packet, key);
   if (index == kNoIndex || !context_.flows[index].calm || packet.time_ns == 0) [[unlikely]]
     return add_unusual(index, packet, check_duplicate(packet, key, wire_of(packet)));
@@ -172,11 +173,13 @@ inline SlabIndex FlowTable::find(const Decoded& packet, const PacketKey& wanted)
   if (!is_plain(packet, own, sent)) [[unlikely]]
     return add_unusual(index, packet, check_duplicate(packet, key, wire_of(packet)));
   const DuplicateFilter::Verdict verdict = check_duplicate(packet, key, own.wire);
-  if (verdict != DuplicateFilter::Verdict::kNew) [[unlikely]] return add_unusual(index, packet, verdict);
+  if (verdict != DuplicateFilter::Verdict::kNew) [[unlikely]]
+    return add_unusual(index, packet, verdict);
   const std::uint64_t last_ns = flow.last_ns;
-  add_plain(packet, direction, flow, own, flow.side(opposite(direction)), ledger, sent, ledger.side(opposite(direction)),
-            context_);
-  if (FlowLists::is_due(last_ns, flow.last_ns)) [[unlikely]] lists_.move(index, FlowStage::kActive);
+  add_plain(packet, direction, flow, own, flow.side(opposite(direction)), ledger, sent,
+            ledger.side(opposite(direction)), context_);
+  if (FlowLists::is_due(last_ns, flow.last_ns)) [[unlikely]]
+    lists_.move(index, FlowStage::kActive);
 }
 
 /// Whatever the packet is.
@@ -275,8 +278,9 @@ void FlowTable::turn_around(Flow& flow) {
 SlabIndex FlowTable::choose_twin(SlabIndex head, const Decoded& packet, const PacketKey& key, std::uint32_t wire,
                                  DuplicateFilter::Verdict verdict) {
   if (context_.flows[head].twin == kNoIndex && verdict != DuplicateFilter::Verdict::kElsewhere) return head;
-  SlabIndex last = head, unseen = kNoIndex;  // unseen: knows nothing of this direction yet; the one whose MACs fit, else
-  bool fits = false;                         // the last: copies come nearest-to-the-sender first, so directions pair in reverse
+  SlabIndex last = head,
+            unseen = kNoIndex;  // unseen: knows nothing of this direction yet; the one whose MACs fit, else
+  bool fits = false;            // the last: copies come nearest-to-the-sender first, so directions pair in reverse
   for (SlabIndex at = head; at != kNoIndex; at = context_.flows[at].twin) {
     const Flow& flow = context_.flows[at];
     const FlowSide& side = flow.side(flow.direction_of(key.sender));

@@ -40,7 +40,8 @@ class FlowTable {
   std::size_t flow_bytes() const;
 
  private:
-  static constexpr std::size_t kAhead = 16;  ///< packets that are looked up together, so that their memory is there in time
+  static constexpr std::size_t kAhead =
+      16;  ///< packets that are looked up together, so that their memory is there in time
 
   static constexpr std::size_t kFlowsInCache = 4096;  ///< so few need no fetching ahead
 
@@ -82,9 +83,9 @@ class FlowTable {
   FlowIndex index_;
   FlowLists lists_;
   DuplicateFilter duplicates_;
-  std::vector<SlabIndex> to_report_;    ///< flows with packets since their last report
-  std::uint64_t now_ns_ = 0;            ///< latest packet time
-  std::uint64_t next_expiry_ns_ = 0;    ///< nothing is due before
+  std::vector<SlabIndex> to_report_;  ///< flows with packets since their last report
+  std::uint64_t now_ns_ = 0;          ///< latest packet time
+  std::uint64_t next_expiry_ns_ = 0;  ///< nothing is due before
   std::uint64_t next_report_ns_ = UINT64_MAX;
   std::uint64_t next_due_ns_ = 0;  ///< the earlier of both
 };

@@ -15,8 +15,8 @@ namespace tcp_flag = decode::tcp_flag;
 bool FlowUpdate::leaves_calm() const {
   if (ledger_ == nullptr || packet_.outcome != decode::Outcome::kTcp) return false;
   const bool started = own_.started && other_.started && own_.ack_seen && other_.ack_seen;
-  const bool whole = sent_->pieces.empty() && answered_->pieces.empty() &&
-                     (sent_->hole_since_ns | answered_->hole_since_ns) == 0;
+  const bool whole =
+      sent_->pieces.empty() && answered_->pieces.empty() && (sent_->hole_since_ns | answered_->hole_since_ns) == 0;
   const bool single = flow_.twin == kNoIndex && flow_.twin_number == 0;
   return started && whole && single && flow_.direction_known && !flow_.awaits_client_ack && flow_.closing == 0 &&
          flow_.stage == FlowStage::kActive;
@@ -267,8 +267,7 @@ void FlowUpdate::add_udp() {
   ledger_->spoke = direction;
   sent_->last_data_ns = packet_.time_ns;
   if (ledger_->session == nullptr && !flow_.opaque) open_session();
-  if (ledger_->session != nullptr)
-    ledger_->session->datagram(direction_, packet_.payload, Stamp::of_datagram(packet_));
+  if (ledger_->session != nullptr) ledger_->session->datagram(direction_, packet_.payload, Stamp::of_datagram(packet_));
 }
 
 }  // namespace hoptap::flowtable

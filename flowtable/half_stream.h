@@ -19,8 +19,8 @@ struct Segment {
   std::uint32_t end() const { return sequence + wire_bytes; }
 };
 
-/// What is done to one direction of a flow; made for the moment, keeps nothing. In-order data goes straight through; only
-/// data behind a hole is copied, and its bytes only when a session wants them.
+/// What is done to one direction of a flow; made for the moment, keeps nothing. In-order data goes straight through;
+/// only data behind a hole is copied, and its bytes only when a session wants them.
 class HalfStream {
  public:
   HalfStream(Direction direction, Flow& flow, Ledger& ledger, TableContext& context)

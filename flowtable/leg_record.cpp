@@ -121,11 +121,22 @@ CloseReason close_reason(const Flow& flow, const Ledger* ledger, CloseType reaso
 }
 
 std::string_view close_reason_name(CloseReason reason) {
-  static constexpr std::array<std::string_view, kCloseReasons> kNames{
-      "open",         "normal",       "half_closed",         "refused",
-      "client_reset_opening",         "server_reset_opening", "client_reset", "server_reset",
-      "client_reset_closing",         "server_reset_closing", "unanswered_syn", "unanswered_syn_ack",
-      "queue_overflow", "timeout",    "reused",              "evicted"};
+  static constexpr std::array<std::string_view, kCloseReasons> kNames{"open",
+                                                                      "normal",
+                                                                      "half_closed",
+                                                                      "refused",
+                                                                      "client_reset_opening",
+                                                                      "server_reset_opening",
+                                                                      "client_reset",
+                                                                      "server_reset",
+                                                                      "client_reset_closing",
+                                                                      "server_reset_closing",
+                                                                      "unanswered_syn",
+                                                                      "unanswered_syn_ack",
+                                                                      "queue_overflow",
+                                                                      "timeout",
+                                                                      "reused",
+                                                                      "evicted"};
   return kNames[static_cast<std::size_t>(reason)];
 }
 

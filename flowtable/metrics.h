@@ -73,22 +73,22 @@ struct DirectionMetrics {
 
 /// How a flow ended, in more words than CloseType.
 enum class CloseReason : std::uint8_t {
-  kOpen,                  ///< it has not, as far as was seen
-  kNormal,                ///< FIN from both ends
-  kHalfClosed,            ///< FIN from one end, then silence
-  kRefused,               ///< the server answered the SYN with a reset
-  kClientResetOpening,    ///< the client reset before its handshake was done
-  kServerResetOpening,    ///< the server did, after its SYN-ACK
-  kClientReset,           ///< the client reset the open connection
+  kOpen,                ///< it has not, as far as was seen
+  kNormal,              ///< FIN from both ends
+  kHalfClosed,          ///< FIN from one end, then silence
+  kRefused,             ///< the server answered the SYN with a reset
+  kClientResetOpening,  ///< the client reset before its handshake was done
+  kServerResetOpening,  ///< the server did, after its SYN-ACK
+  kClientReset,         ///< the client reset the open connection
   kServerReset,
-  kClientResetClosing,    ///< the client reset after a FIN
+  kClientResetClosing,  ///< the client reset after a FIN
   kServerResetClosing,
-  kUnansweredSyn,         ///< no answer to the SYN
-  kUnansweredSynAck,      ///< no answer to the SYN-ACK
-  kQueueOverflow,         ///< the server sent its SYN-ACK again and again though the client had answered it
-  kTimeout,               ///< silence
-  kReused,                ///< another connection began on its ports
-  kEvicted,               ///< let go to stay within memory
+  kUnansweredSyn,     ///< no answer to the SYN
+  kUnansweredSynAck,  ///< no answer to the SYN-ACK
+  kQueueOverflow,     ///< the server sent its SYN-ACK again and again though the client had answered it
+  kTimeout,           ///< silence
+  kReused,            ///< another connection began on its ports
+  kEvicted,           ///< let go to stay within memory
 };
 inline constexpr std::size_t kCloseReasons = 16;
 std::string_view close_reason_name(CloseReason reason);  ///< "normal", "refused", ... (metric label)
@@ -102,19 +102,19 @@ struct FlowMetrics {
   std::string_view protocol;   ///< of the application, a static string; "" when not known
   std::uint64_t first_ns = 0;  ///< first and last packet in it
   std::uint64_t last_ns = 0;
-  bool opened = false;         ///< the flow began in it
-  bool closed = false;         ///< and ended in it, by `close`
+  bool opened = false;  ///< the flow began in it
+  bool closed = false;  ///< and ended in it, by `close`
   CloseReason close = CloseReason::kOpen;
 
   DirectionMetrics to_server;
   DirectionMetrics to_client;
-  Times handshake_server;      ///< SYN to SYN-ACK: the way from the point to the server and back
-  Times handshake_client;      ///< SYN-ACK to ACK: the way from the point to the client and back
-  Times handshake;             ///< SYN to ACK
-  Times server_response;       ///< request data to its first ACK (kernel) by the server
-  Times application_response;  ///< last data of the client to first data of the server (process)
-  Times client_idle;           ///< last data of the server to next data of the client
-  Times reply;                 ///< UDP: a datagram to the first one the other way
+  Times handshake_server;         ///< SYN to SYN-ACK: the way from the point to the server and back
+  Times handshake_client;         ///< SYN-ACK to ACK: the way from the point to the client and back
+  Times handshake;                ///< SYN to ACK
+  Times server_response;          ///< request data to its first ACK (kernel) by the server
+  Times application_response;     ///< last data of the client to first data of the server (process)
+  Times client_idle;              ///< last data of the server to next data of the client
+  Times reply;                    ///< UDP: a datagram to the first one the other way
   std::uint32_t icmp_errors = 0;  ///< ICMP errors that quote a packet of this flow
 };
 

@@ -19,8 +19,7 @@ inline Number read_number(const void* from) {
 /// Needs a packet with an IP header; the TCP words one with outcome kTcp.
 class PacketWords {
  public:
-  explicit PacketWords(const decode::Decoded& packet)
-      : bytes_(reinterpret_cast<const std::uint8_t*>(&packet)) {}
+  explicit PacketWords(const decode::Decoded& packet) : bytes_(reinterpret_cast<const std::uint8_t*>(&packet)) {}
 
   /// TTL, protocol, outcome and traffic class.
   std::uint32_t looks() const { return read_number<std::uint32_t>(bytes_ + offsetof(Decoded, ttl)); }

@@ -22,7 +22,8 @@ RetransmissionKind kind_of(const Retransmission& copy, const FlowSide& side, con
   if (timed_out && !told) return RetransmissionKind::kTimeout;
   const bool recovering = state.recovery != RetransmissionKind::kNone && side.ack_seen &&
                           sequence_distance(state.recovery_end, side.acked) > 0;
-  if (told) return recovering && state.recovery == RetransmissionKind::kTimeout ? state.recovery : RetransmissionKind::kFast;
+  if (told)
+    return recovering && state.recovery == RetransmissionKind::kTimeout ? state.recovery : RetransmissionKind::kFast;
   if (recovering && state.recovery != RetransmissionKind::kProbe) return state.recovery;
   return copy.end == copy.highest ? RetransmissionKind::kProbe : RetransmissionKind::kTimeout;
 }

@@ -33,14 +33,12 @@ inline Signature signature_of(const decode::Decoded& packet, const PacketKey& ke
   if (packet.outcome == decode::Outcome::kTcp) [[likely]] {
     const std::uint64_t hash = fold(words.tcp(1) ^ key.hash, words.tcp(2) + words.tcp(0) * kFoldB) + identity;
     const bool certain = packet.tcp.has_timestamps || packet.ip_id != 0;
-    return {hash, certain,
-            certain || packet.payload_wire_bytes != 0 || packet.tcp.has(decode::tcp_flag::kSyn)};
+    return {hash, certain, certain || packet.payload_wire_bytes != 0 || packet.tcp.has(decode::tcp_flag::kSyn)};
   }
   constexpr std::size_t kPayloadBytes = 64;
   const std::uint64_t payload =
       base::hash_bytes(packet.payload.first(std::min(packet.payload.size(), kPayloadBytes)), key.hash);
-  return {payload + identity, packet.ip_id != 0,
-          packet.ip_id != 0 || packet.payload_wire_bytes != 0};
+  return {payload + identity, packet.ip_id != 0, packet.ip_id != 0 || packet.payload_wire_bytes != 0};
 }
 
 }  // namespace hoptap::flowtable

@@ -20,7 +20,7 @@ struct Stamp {
   static Stamp of_segment(const decode::Decoded& packet) {
     const decode::Tcp& tcp = packet.tcp;
     const bool stamped = tcp.has_timestamps;
-    return {packet.time_ns, tcp.acknowledgment, stamped ? tcp.tsval : 0, stamped ? tcp.tsecr : 0,
+    return {packet.time_ns, tcp.acknowledgment, stamped ? tcp.tsval : 0,        stamped ? tcp.tsecr : 0,
             packet.ip_id,   packet.ttl,         tcp.has(decode::tcp_flag::kAck)};
   }
   static Stamp of_datagram(const decode::Decoded& packet) {

@@ -37,7 +37,8 @@ inline std::uint32_t room_of(const FlowSide& receiver, const FlowSide& sender) {
 inline void advance_acknowledgment(FlowSide& side, std::uint32_t ack) {
   const std::uint32_t before = side.acked - side.start;
   side.acked = ack;
-  if (ack - side.start < before && side.ack_wraps < UINT8_MAX) [[unlikely]] ++side.ack_wraps;
+  if (ack - side.start < before && side.ack_wraps < UINT8_MAX) [[unlikely]]
+    ++side.ack_wraps;
 }
 
 /// The acknowledgment of what `side` sends has moved on: round trips, and the kernel's answer to a request.
