@@ -14,7 +14,7 @@ ALLOWED = {
     "flowtable": ["base/", "decode/decoded.h", "decode/l7/parser.h"],
     "linker": ["base/", "flowtable/record.h", "flowtable/record_codec.h"],
     "export": ["base/", "flowtable/record.h", "flowtable/record_codec.h", "linker/group.h", "linker/path_model.h", "linker/point.h",
-               "linker/run_verdict.h", "linker/sketch.h", "linker/trace.h", "linker/verdict", "linker/virtual_points.h",
+               "linker/run_verdict.h", "linker/trace.h", "linker/verdict", "linker/virtual_points.h",
                "linker/window_verdicts.h"],
     "bpf-optional": ["base/", "capture/source.h"],
     "appliance": ["base/", "capture/", "decode/", "flowtable/", "linker/", "export/"],

@@ -11,9 +11,9 @@
 #include <utility>
 #include <vector>
 
+#include "base/sketch.h"
 #include "flowtable/record.h"
 #include "linker/run_verdict.h"
-#include "linker/sketch.h"
 #include "linker/trace.h"
 #include "linker/verdict.h"
 
@@ -137,7 +137,7 @@ struct SegmentRow {
   linker::PartKind kind{};
   std::string from;
   std::string to;
-  linker::Sketch times;
+  base::Sketch times;
   std::uint64_t request_copies_lost = 0;
   std::uint64_t response_copies_lost = 0;
   double losses = 0;  ///< expected number

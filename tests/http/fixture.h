@@ -16,7 +16,7 @@ inline std::unique_ptr<exporting::Store> demo_store(const std::string& folder, c
   auto store = exporting::Store::open({.folder = folder, .retention = {}});
   if (!store) return nullptr;
   const DemoRows rows(run.traces);
-  linker::Sketch times;
+  base::Sketch times;
   for (const std::int64_t value : {100'000, 200'000, 3'000'000}) times.add(value);
   const exporting::SegmentRow segment{0, kMinute, linker::PartKind::kSegment, "switch-a", "switch-b", times, 1, 2, 2.5};
   exporting::SegmentRow later = segment;

@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-namespace hoptap::linker {
+namespace hoptap::base {
 
 class Sketch {
  public:
@@ -41,4 +41,4 @@ class Sketch {
   std::vector<std::uint32_t> counts_;
 };
 
-}  // namespace hoptap::linker
+}  // namespace hoptap::base
