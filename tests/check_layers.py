@@ -13,7 +13,7 @@ ALLOWED = {
     "decode": ["base/", "capture/packet.h"],
     "flowtable": ["base/", "decode/decoded.h", "decode/l7/parser.h"],
     "linker": ["base/", "flowtable/record.h", "flowtable/record_codec.h"],
-    "export": ["base/", "flowtable/record.h", "flowtable/record_codec.h", "linker/group.h", "linker/path_model.h", "linker/point.h",
+    "export": ["base/", "flowtable/metrics.h", "flowtable/record.h", "flowtable/record_codec.h", "linker/group.h", "linker/path_model.h", "linker/point.h",
                "linker/run_verdict.h", "linker/trace.h", "linker/verdict", "linker/virtual_points.h",
                "linker/window_verdicts.h"],
     "bpf-optional": ["base/", "capture/source.h"],
