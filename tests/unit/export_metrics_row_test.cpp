@@ -32,14 +32,14 @@ void no_response(HopRecord& hop) {
   hop.flags |= record_flag::kResponseMissing;
 }
 
-TEST(MetricsRow, CountsRequestsAndErrorsByClass) {
+std::vector<Case> cases() {
   const auto status = [](std::uint32_t code, const char* protocol) {
     return [=](HopRecord& hop) {
       hop.status = code;
       hop.protocol = protocol;
     };
   };
-  const std::vector<Case> cases{
+  return {
       {"ok", [](HopRecord&) {}, 1, 1, {}},
       {"redirect", status(304, "http"), 1, 1, {}},
       {"not found", status(404, "http"), 1, 1, {Count::kClientErrors}},
@@ -91,7 +91,10 @@ TEST(MetricsRow, CountsRequestsAndErrorsByClass) {
        {}},
       {"security handshake", [](HopRecord& hop) { hop.flags |= record_flag::kHandshake; }, 0, 0, {}},
   };
-  for (const Case& one : cases) {
+}
+
+TEST(MetricsRow, CountsRequestsAndErrorsByClass) {
+  for (const Case& one : cases()) {
     HopRecord hop = hop_of(1, kSecondNs);
     one.change(hop);
     MetricsValues values;
