@@ -20,6 +20,7 @@ struct Asked {
   std::string_view id;  ///< the last part of the path, where that is one
   Format format = Format::kJson;
   exporting::TextStyle style;
+  std::string_view accept;  ///< the header
 };
 
 HttpResponse answer_traces(const Asked& asked);
@@ -31,8 +32,7 @@ HttpResponse answer_status(const Asked& asked);
 HttpResponse answer_health(const Asked& asked);
 HttpResponse answer_metrics(const Asked& asked);
 
-/// Prometheus text exposition format 0.0.4.
-std::string metrics_text(const std::vector<Metric>& metrics);
+void write_metrics(const std::vector<Metric>& metrics, exporting::MetricsWriter& out);
 std::vector<Metric> store_metrics(const exporting::StoreCounters& counters);
 
 extern const std::string_view kOpenApi;  ///< docs/openapi.yaml

@@ -66,6 +66,10 @@ base::Outcome<ProbeConfig> configure(const ProbeOptions& options) {
     config.sender.tls->ca_file = options.ca;
   }
   if (!options.spool.empty()) config.spool_folder = options.spool;
+  if (!options.metrics_listen.empty()) {
+    if (const auto set = set_http_listen(options.metrics_listen, config.metrics_http.emplace()); !set)
+      return tl::unexpected(base::Failure{"--metrics-listen: " + set.error().what});
+  }
   if (!options.filter.empty()) config.filter = options.filter;
   config.vxlan_ports.insert(config.vxlan_ports.end(), options.vxlan_ports.begin(), options.vxlan_ports.end());
   config.sender.software = "hoptap " HOPTAP_VERSION;
@@ -142,8 +146,9 @@ int report(const Probe& probe, const ProbeConfig& config, bool read_all, bool de
     return kDone;
   }
   fmt::print(
-      "{} hop and {} leg records, {} bytes in {} batches ({:.1f} bytes a hop record), acknowledged by {}\n",
-      counters.hops, counters.legs, counters.payload_bytes, spool.acknowledged_batches,
+      "{} hop and {} leg records, {} rows of metrics, {} bytes in {} batches ({:.1f} bytes a hop record), acknowledged "
+      "by {}\n",
+      counters.hops, counters.legs, counters.metrics_rows, counters.payload_bytes, spool.acknowledged_batches,
       counters.hops == 0 ? 0.0 : static_cast<double>(counters.payload_bytes) / static_cast<double>(counters.hops),
       config.sender.address);
   if (spool.dropped_records + spool.refused_records > 0)
@@ -177,6 +182,8 @@ CLI::App* add_probe(CLI::App& app, ProbeOptions& options) {
   command->add_option("--ca", options.ca, "speak TLS; PEM file of the authority that signed the tracer's certificate");
   command->add_option("--name", options.name, "of this probe (the host's)");
   command->add_option("--spool", options.spool, "folder for batches not yet acknowledged; without it a temporary one");
+  command->add_option("--metrics-listen", options.metrics_listen,
+                      "serve counters by client, server and protocol to Prometheus, at http://ADDRESS:PORT/metrics");
   command->add_option("-f,--filter", options.filter, "only packets that match this tcpdump expression");
   command
       ->add_option("--vxlan-port", options.vxlan_ports, "another UDP port that carries VXLAN (4789 and 8472 always do)")
@@ -209,6 +216,7 @@ int run_probe(const ProbeOptions& options) {
   catch_stop_signals();
   auto probe = Probe::start(*config);
   if (!probe) return fail(kCannotRead, probe.error().what);
+  if (const std::string url = (*probe)->metrics_url(); !url.empty()) fmt::print(stderr, "hoptap: serves {}\n", url);
   Watcher watcher(options);
   const auto read = (*probe)->read([&](const Probe& one) { return watcher.watch(one); });
   if (!read) return fail(kCannotRead, read.error().what);

@@ -1,9 +1,5 @@
 #include "appliance/tracer/config.h"
 
-#include <fmt/format.h>
-
-#include <charconv>
-
 #include "appliance/state_folder.h"
 #include "appliance/yaml/section.h"
 
@@ -82,19 +78,6 @@ TracerConfig default_tracer_config() {
   TracerConfig config;
   config.store.folder = state_folder("tracer");
   return config;
-}
-
-base::Outcome<void> set_http_listen(const std::string& text, HttpServerConfig& http) {
-  const std::size_t colon = text.rfind(':');
-  const std::string_view digits = std::string_view(text).substr(colon == std::string::npos ? text.size() : colon + 1);
-  std::uint16_t port = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-  if (colon == 0 || digits.empty() || error != std::errc{} || end != digits.data() + digits.size())
-    return tl::unexpected(base::Failure{fmt::format("'{}' is not ADDRESS:PORT, such as 127.0.0.1:8717", text)});
-  http.address = text.substr(0, colon);
-  if (http.address.front() == '[' && http.address.back() == ']') http.address = http.address.substr(1, colon - 2);
-  http.port = port;
-  return {};
 }
 
 base::Outcome<TracerConfig> read_tracer_config(const std::string& text, std::string_view file) {

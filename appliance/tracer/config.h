@@ -25,9 +25,6 @@ TracerConfig default_tracer_config();
 /// A failure names `file`, the line and what to write instead.
 [[nodiscard]] base::Outcome<TracerConfig> read_tracer_config(const std::string& text, std::string_view file);
 
-/// "127.0.0.1:8717" as the address and port to serve HTTP on. A failure says what is wrong with it.
-[[nodiscard]] base::Outcome<void> set_http_listen(const std::string& text, HttpServerConfig& http);
-
 /// A commented file with every key at its default.
 std::string_view example_tracer_config();
 

@@ -233,6 +233,34 @@ TEST_F(RouterOverAStore, MetricsAreWellFormed) {
   EXPECT_GT(typed.size(), 10u);
 }
 
+TEST_F(RouterOverAStore, MetricsAreOpenMetricsForWhoAsks) {
+  sources_.traffic = [](exporting::MetricsWriter& out) {
+    out.family("hoptap_requests", exporting::FamilyType::kCounter, "", "Requests.");
+    out.sample("_total", exporting::label_text({{"point", "a"}}), std::uint64_t{7});
+  };
+  const HttpResponse text = get("/metrics");
+  EXPECT_EQ(text.content_type, "text/plain; version=0.0.4; charset=utf-8");
+  EXPECT_NE(text.body.find("# TYPE hoptap_requests_total counter\nhoptap_requests_total{point=\"a\"} 7\n"),
+            std::string::npos);
+  EXPECT_EQ(text.body.find("# EOF"), std::string::npos);
+  const HttpResponse open = get("/metrics", "application/openmetrics-text;version=1.0.0,text/plain;q=0.5");
+  EXPECT_EQ(open.content_type, "application/openmetrics-text; version=1.0.0; charset=utf-8");
+  EXPECT_NE(open.body.find("# TYPE hoptap_requests counter\nhoptap_requests_total{point=\"a\"} 7\n"),
+            std::string::npos);
+  EXPECT_EQ(open.body.substr(open.body.size() - 7), "\n# EOF\n");
+}
+
+TEST(RouterWithoutAStore, ServesMetricsAndHealthAlone) {
+  const Router router({.metrics = [] {
+    return std::vector<Metric>{{"hoptap_a_bytes", "A.", Metric::Type::kGauge, 3, {}}};
+  }});
+  EXPECT_EQ(router.handle({"GET", "/metrics", ""}).body,
+            "# HELP hoptap_a_bytes A.\n# TYPE hoptap_a_bytes gauge\nhoptap_a_bytes 3\n");
+  EXPECT_EQ(router.handle({"GET", "/healthz", ""}).status, 200u);
+  for (const char* path : {"/api/v1/traces", "/api/v1/traces/0123456789abcdef", "/api/v1/status", "/openapi.yaml", "/"})
+    EXPECT_EQ(router.handle({"GET", path, ""}).status, 404u) << path;
+}
+
 TEST(RouterQuick, KnowsWhatAsksTheDatabase) {
   EXPECT_TRUE(Router::is_quick({"GET", "/healthz", ""}));
   EXPECT_TRUE(Router::is_quick({"GET", "/metrics?x=1", ""}));
