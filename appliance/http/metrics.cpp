@@ -61,6 +61,8 @@ std::vector<Metric> store_metrics(const exporting::StoreCounters& counters) {
   add("hoptap_store_open_traces", "Traces held that may still change.", kGauge, counters.open_traces);
   add("hoptap_store_traces_written_total", "Traces written, revisions included.", kCounter, counters.traces_written);
   add("hoptap_store_traces_expired_total", "Traces deleted for age or size.", kCounter, counters.traces_expired);
+  add("hoptap_store_metrics_overflow_total", "Rows of metrics whose minute was full and that a wider row took.",
+      kCounter, counters.metrics_overflow);
   add("hoptap_store_names_refused_total", "Names that the full dictionary did not take.", kCounter,
       counters.names_refused);
   add("hoptap_store_write_failures_total", "Writes that failed, as on a full disk.", kCounter, counters.write_failures);

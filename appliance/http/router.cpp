@@ -26,8 +26,8 @@ struct Route {
 HttpResponse answer_openapi(const Asked&) { return {200, "application/yaml", std::string(kOpenApi), {}}; }
 
 /// Every path there is.
-const std::array<Route, 9>& routes() {
-  static const std::array<Route, 9> kRoutes{
+const std::array<Route, 10>& routes() {
+  static const std::array<Route, 10> kRoutes{
       {{"/api/v1/traces",
         answer_traces,
         {"from", "to", "point", "path", "protocol", "endpoint", "resource", "status", "min_duration", "slow_segment",
@@ -36,6 +36,9 @@ const std::array<Route, 9>& routes() {
        {"/api/v1/segments", answer_segments, {"from", "to", "segment", "point", "kind", "step", "limit"}},
        {"/api/v1/verdicts", answer_verdicts, {"from", "to", "scope", "limit"}},
        {"/api/v1/points", answer_points, {}},
+       {"/api/v1/metrics",
+        answer_metrics_rows,
+        {"from", "to", "point", "client", "server", "port", "protocol", "by", "step", "limit"}},
        {"/api/v1/status", answer_status, {}, false, false},
        {"/metrics", answer_metrics, {}, true, false, true},
        {"/healthz", answer_health, {}, true, true, true},

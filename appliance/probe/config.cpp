@@ -37,7 +37,7 @@ void read_metrics(const YAML::Node& node, ProbeConfig& config) {
   constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
   const Section section(node, "metrics", {"interval_s", "rows_max", "totals_max", "listen"});
   config.metrics.length_ns =
-      section.integer("interval_s", config.metrics.length_ns / kNsPerSecond, {0, 3600}) * kNsPerSecond;
+      section.integer("interval_s", config.metrics.length_ns / kNsPerSecond, {0, 60}) * kNsPerSecond;
   config.metrics.rows_max = section.integer("rows_max", config.metrics.rows_max, {1, 1e6});
   config.totals_max = section.integer("totals_max", config.totals_max, {1, 1e6});
   if (!section.has("listen")) return;

@@ -61,14 +61,21 @@ void read_window(const YAML::Node& node, EngineConfig& engine) {
   engine.patience_ns = section.integer("patience_s", engine.patience_ns / kNsPerSecond, {1, 86400}) * kNsPerSecond;
 }
 
+void read_metrics(const YAML::Node& node, TracerConfig& config) {
+  const Section section(node, "metrics", {"rows_max", "totals_max"});
+  config.store.metrics_rows_max = section.integer("rows_max", config.store.metrics_rows_max, {1, 1e6});
+  config.totals_max = section.integer("totals_max", config.totals_max, {1, 1e6});
+}
+
 TracerConfig read(const YAML::Node& root) {
-  const Section top(root, "the tracer's configuration", {"data", "collect", "http", "keep", "window"});
+  const Section top(root, "the tracer's configuration", {"data", "collect", "http", "keep", "window", "metrics"});
   TracerConfig config = default_tracer_config();
   config.store.folder = top.text("data", config.store.folder);
   read_collect(top.find("collect"), config.collector);
   read_http(top.find("http"), config.http);
   read_keep(top.find("keep"), config.store.retention);
   read_window(top.find("window"), config.engine);
+  read_metrics(top.find("metrics"), config);
   return config;
 }
 
@@ -115,6 +122,10 @@ window:                           # of what is joined and judged together, by th
   records_max: 1000000            # in memory, about 0.4 kB each; over it the oldest are finished early
   verdict_s: 60                   # a verdict for each stretch of so many seconds
   patience_s: 30                  # a point silent for so long holds nothing up
+
+metrics:                          # counters by client, server and protocol, see docs/autometrics.md
+  rows_max: 2000                  # clients of a point in a stored minute; further ones are added up
+  totals_max: 5000                # clients at /metrics, since the tracer was started
 )";
 }
 

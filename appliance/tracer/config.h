@@ -6,6 +6,7 @@
 
 #include "appliance/http/server.h"
 #include "appliance/tracer/engine.h"
+#include "appliance/tracer/traffic.h"
 #include "base/result.h"
 #include "export/store/store.h"
 #include "export/transport/collector_server.h"
@@ -17,6 +18,7 @@ struct TracerConfig {
   exporting::CollectorConfig collector;
   HttpServerConfig http;
   EngineConfig engine;
+  std::size_t totals_max = TrafficTotals::kRowsMaxDefault;  ///< rows of sums for /metrics
 };
 
 /// With the folder that suits the user: /var/lib/hoptap/tracer for root, else one in the home folder.

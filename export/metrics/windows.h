@@ -14,7 +14,7 @@ namespace hoptap::exporting {
 
 struct MetricsConfig {
   std::uint64_t length_ns = 1'000'000'000;  ///< of a window; windows begin at multiples of it
-  std::uint64_t grace_ns = 1'000'000'000;   ///< that a window stays open after its end, for what is reported late
+  std::uint64_t grace_ns = 2'000'000'000;   ///< that a window stays open after its end, for what is reported late
   std::size_t rows_max = 2000;              ///< of clients, for each point in a window; see RowSet
 };
 

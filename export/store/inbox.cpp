@@ -27,7 +27,7 @@ std::pair<std::uint64_t, std::uint64_t> probe_of(SqliteConnection& inbox, const 
   return {inbox.last_id(), 0};
 }
 
-void append_one(SqliteConnection& inbox, const InboxBatch& batch, Appended& sums) {
+void append_one(SqliteConnection& inbox, const InboxBatch& batch, Appended& sums, MetricsMinutes& metrics) {
   const auto [probe, last] = probe_of(inbox, batch);
   if (inbox.failed()) return;
   if (batch.sequence <= last) return sums.duplicates.push_back(batch.instance);
@@ -50,6 +50,7 @@ void append_one(SqliteConnection& inbox, const InboxBatch& batch, Appended& sums
       .number(gap)
       .number(probe)
       .run();
+  metrics.add(batch);
   ++sums.batches;
   sums.records += batch.records;
   sums.bytes += batch.payload.size();
@@ -71,12 +72,15 @@ base::Outcome<std::uint64_t> Store::last_sequence(const std::string& instance) {
 
 base::Outcome<void> Store::append(std::span<const InboxBatch> batches) {
   Appended sums;
+  MetricsMinutes metrics;
   base::Outcome<void> done;
   {
     const std::lock_guard turn(parts_->writing);
     done = parts_->inbox->transaction("store a batch", [&] {
-      for (const InboxBatch& batch : batches) append_one(*parts_->inbox, batch, sums);
+      for (const InboxBatch& batch : batches) append_one(*parts_->inbox, batch, sums, metrics);
+      metrics.store(*parts_->inbox, *parts_->inbox_names, parts_->config.metrics_rows_max);
     });
+    if (!done) parts_->inbox_names->forget();
   }
   if (!done) {
     parts_->note_failure();
@@ -88,6 +92,7 @@ base::Outcome<void> Store::append(std::span<const InboxBatch> batches) {
     counters.inbox_records += sums.records;
     counters.inbox_bytes += sums.bytes;
     counters.sequence_gaps += sums.gaps;
+    counters.metrics_overflow += metrics.refused();
     counters.batch_duplicates += sums.duplicates.size();
     for (const std::string& instance : sums.duplicates) ++parts_->duplicates[instance];
   });

@@ -31,6 +31,8 @@ TEST(TracerConfig, TheExampleHoldsTheDefaults) {
   EXPECT_EQ(read->engine.window.kept_ticks, defaults.engine.window.kept_ticks);
   EXPECT_EQ(read->engine.window.records_max, defaults.engine.window.records_max);
   EXPECT_EQ(read->engine.bucket_ns, defaults.engine.bucket_ns);
+  EXPECT_EQ(read->store.metrics_rows_max, defaults.store.metrics_rows_max);
+  EXPECT_EQ(read->totals_max, defaults.totals_max);
 }
 
 TEST(TracerConfig, TakesEveryKey) {
@@ -43,6 +45,7 @@ collect:
 http: {listen: "[::1]:80", tls: {certificate: b.pem, key: b.key}}
 keep: {age_days: 0.5, size_mib: 100}
 window: {rest_s: 2, kept_s: 90, records_max: 5000, verdict_s: 10, patience_s: 7}
+metrics: {rows_max: 11, totals_max: 12}
 )",
                                        "t.yaml");
   ASSERT_TRUE(read) << read.error().what;
@@ -60,6 +63,8 @@ window: {rest_s: 2, kept_s: 90, records_max: 5000, verdict_s: 10, patience_s: 7}
   EXPECT_EQ(read->engine.window.records_max, 5000u);
   EXPECT_EQ(read->engine.bucket_ns, 10'000'000'000u);
   EXPECT_EQ(read->engine.patience_ns, 7'000'000'000u);
+  EXPECT_EQ(read->store.metrics_rows_max, 11u);
+  EXPECT_EQ(read->totals_max, 12u);
 }
 
 TEST(TracerConfig, ComplaintsNameTheLineAndTheFix) {
