@@ -128,7 +128,6 @@ int run(int count, char** arguments) {
 
   MetricsOptions metrics;
   const CLI::App* metrics_command = add_metrics(app, metrics);
-
   try {
     app.parse(count, arguments);
   } catch (const CLI::ParseError& error) {
