@@ -129,7 +129,7 @@ metrics:                        # counters by client, server and protocol (docs/
   interval_s: 1                 # of packet time; 0: none
   rows_max: 2000                # clients of a point in an interval; further ones are added up
   # listen: 127.0.0.1:9464      # serve their sums to Prometheus, at /metrics
-  totals_max: 2000              # clients there, since the start
+  totals_max: 1000              # clients there, since the start
 
 # filter: tcp port 80           # a tcpdump expression
 # vxlan_ports: [8473]           # beside 4789 and 8472

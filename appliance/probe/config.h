@@ -29,7 +29,7 @@ struct ProbeConfig {
   std::size_t batch_records_max = 1000;
   std::vector<ReplayInput> replay;
   exporting::MetricsConfig metrics;              ///< length_ns 0: none
-  std::size_t totals_max = 2000;                 ///< rows of sums for /metrics
+  std::size_t totals_max = 1000;                 ///< rows of sums for /metrics
   std::optional<HttpServerConfig> metrics_http;  ///< where /metrics is served
   std::string filter;
   std::vector<std::uint16_t> vxlan_ports;

@@ -125,7 +125,7 @@ window:                           # of what is joined and judged together, by th
 
 metrics:                          # counters by client, server and protocol, see docs/autometrics.md
   rows_max: 2000                  # clients of a point in a stored minute; further ones are added up
-  totals_max: 5000                # clients at /metrics, since the tracer was started
+  totals_max: 2000                # clients at /metrics, since the tracer was started
 )";
 }
 

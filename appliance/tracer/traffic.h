@@ -16,7 +16,7 @@ namespace hoptap::appliance {
 class TrafficTotals {
  public:
   static constexpr std::size_t kPointsMax = 4096;  ///< further ones share a name
-  static constexpr std::size_t kRowsMaxDefault = 5000;
+  static constexpr std::size_t kRowsMaxDefault = 2000;
 
   explicit TrafficTotals(std::size_t rows_max) : totals_(rows_max) {}
 

@@ -80,7 +80,7 @@ TEST(MetricsWindows, EachPointHasItsOwnTime) {
   to.windows.add(hop_of(1, kBegin + 100 * kSecondNs));
   to.windows.add(hop_of(1, kBegin + 200 * kSecondNs));
   EXPECT_EQ(to.starts(), (std::vector<std::uint64_t>{100}));
-  to.windows.advance(7, kBegin + 2 * kSecondNs);
+  to.windows.advance(7, kBegin + 3 * kSecondNs);
   EXPECT_EQ(to.starts(), (std::vector<std::uint64_t>{100, 0}));
   to.windows.finish(0);
   EXPECT_EQ(to.starts(), (std::vector<std::uint64_t>{100, 0, 200}));
