@@ -103,11 +103,12 @@ class Groups {
 }  // namespace
 
 HttpResponse answer_metrics_rows(const Asked& asked) {
-  const exporting::MetricsFilter filter = read_filter(asked.query);
+  exporting::MetricsFilter filter = read_filter(asked.query);
   const MetricsBy by = read_by(asked.query);
   const std::optional<std::uint64_t> step_ns = read_step(asked);
   const std::uint64_t limit = asked.query.number("limit", 1, kRowsMax).value_or(Router::kLimitMax);
   if (asked.query.complaint()) return {};
+  filter.seconds = step_ns && *step_ns > 0 && *step_ns < exporting::Store::kMetricsNs;
   Groups groups(by, step_ns);
   bool more = false;
   const auto read = asked.sources.store->metrics(filter, [&](StoredMetrics&& row) {

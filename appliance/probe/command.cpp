@@ -137,9 +137,8 @@ int report(const Probe& probe, const ProbeConfig& config, bool read_all, bool de
     const std::string rest = probe.keeps_spool()
                                  ? fmt::format("are in the spool {}; the same command goes on", probe.spool_folder())
                                  : std::string("are gone; with --spool FOLDER they would have been kept");
-    return fail(kCannotWrite,
-                fmt::format("ended before all was delivered: {} batches with {} records {}", spool.waiting_batches,
-                            spool.waiting_records, rest));
+    return fail(kCannotWrite, fmt::format("ended before all was delivered: {} batches with {} records {}",
+                                          spool.waiting_batches, spool.waiting_records, rest));
   }
   if (records == 0 && counters.passed_over > 0) {
     fmt::print("{}: all {} records of these captures have been delivered; another --spool sends them anew\n",
@@ -153,11 +152,11 @@ int report(const Probe& probe, const ProbeConfig& config, bool read_all, bool de
       counters.hops == 0 ? 0.0 : static_cast<double>(counters.payload_bytes) / static_cast<double>(counters.hops),
       config.sender.address);
   if (spool.dropped_batches + spool.refused_batches > 0)
-    return fail(kCannotWrite,
-                fmt::format("{} records in {} batches were dropped for want of room in the spool, {} in {} refused by "
-                            "the tracer",
-                            spool.dropped_records, spool.dropped_batches, spool.refused_records,
-                            spool.refused_batches));
+    return fail(
+        kCannotWrite,
+        fmt::format("{} records in {} batches were dropped for want of room in the spool, {} in {} refused by "
+                    "the tracer",
+                    spool.dropped_records, spool.dropped_batches, spool.refused_records, spool.refused_batches));
   return records + counters.passed_over > 0 ? kDone : fail(kNothingFound, "no request in these captures");
 }
 

@@ -62,8 +62,10 @@ void read_window(const YAML::Node& node, EngineConfig& engine) {
 }
 
 void read_metrics(const YAML::Node& node, TracerConfig& config) {
-  const Section section(node, "metrics", {"rows_max", "totals_max"});
+  const Section section(node, "metrics", {"rows_max", "seconds_kept_s", "totals_max"});
   config.store.metrics_rows_max = section.integer("rows_max", config.store.metrics_rows_max, {1, 1e6});
+  config.store.metrics_seconds_kept_s =
+      section.integer("seconds_kept_s", config.store.metrics_seconds_kept_s, {0, 1e9});
   config.totals_max = section.integer("totals_max", config.totals_max, {1, 1e6});
 }
 
@@ -124,7 +126,8 @@ window:                           # of what is joined and judged together, by th
   patience_s: 30                  # a point silent for so long holds nothing up
 
 metrics:                          # counters by client, server and protocol, see docs/autometrics.md
-  rows_max: 2000                  # clients of a point in a stored minute; further ones are added up
+  rows_max: 2000                  # clients of a point in a second or minute; further ones are added up
+  seconds_kept_s: 900             # seconds, beside the minutes, which are kept like traces; 0: none
   totals_max: 2000                # clients at /metrics, since the tracer was started
 )";
 }

@@ -8,6 +8,7 @@ namespace {
 struct Appended {
   std::uint64_t batches = 0, records = 0, bytes = 0, gaps = 0;
   std::vector<std::string> duplicates;  ///< instances
+  std::vector<const InboxBatch*> stored;
 };
 
 /// The probe's row, made if it is not there. @return its id and last sequence
@@ -27,7 +28,7 @@ std::pair<std::uint64_t, std::uint64_t> probe_of(SqliteConnection& inbox, const 
   return {inbox.last_id(), 0};
 }
 
-void append_one(SqliteConnection& inbox, const InboxBatch& batch, Appended& sums, MetricsMinutes& metrics) {
+void append_one(SqliteConnection& inbox, const InboxBatch& batch, Appended& sums) {
   const auto [probe, last] = probe_of(inbox, batch);
   if (inbox.failed()) return;
   if (batch.sequence <= last) return sums.duplicates.push_back(batch.instance);
@@ -50,7 +51,7 @@ void append_one(SqliteConnection& inbox, const InboxBatch& batch, Appended& sums
       .number(gap)
       .number(probe)
       .run();
-  metrics.add(batch);
+  sums.stored.push_back(&batch);
   ++sums.batches;
   sums.records += batch.records;
   sums.bytes += batch.payload.size();
@@ -72,12 +73,13 @@ base::Outcome<std::uint64_t> Store::last_sequence(const std::string& instance) {
 
 base::Outcome<void> Store::append(std::span<const InboxBatch> batches) {
   Appended sums;
-  MetricsMinutes metrics;
+  MetricsAdder metrics;
   base::Outcome<void> done;
   {
     const std::lock_guard turn(parts_->writing);
     done = parts_->inbox->transaction("store a batch", [&] {
-      for (const InboxBatch& batch : batches) append_one(*parts_->inbox, batch, sums, metrics);
+      for (const InboxBatch& batch : batches) append_one(*parts_->inbox, batch, sums);
+      for (const InboxBatch* batch : sums.stored) metrics.add(*batch, parts_->config.metrics_seconds_kept_s > 0);
       metrics.store(*parts_->inbox, *parts_->inbox_names, parts_->config.metrics_rows_max);
     });
     if (!done) parts_->inbox_names->forget();

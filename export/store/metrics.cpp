@@ -1,4 +1,5 @@
-// The store's metrics: rows of batches are added to those of their minute in the transaction that stores the batch.
+// The store's metrics: rows of batches are kept for a short time as they are, and added to those of their minute, in
+// the transaction that stores the batch.
 #include <array>
 
 #include "export/metrics/row_codec.h"
@@ -9,7 +10,7 @@ namespace {
 
 /// A key as it lies in the table.
 struct StoredKey {
-  std::uint64_t start_ns;
+  const MetricsAdder::Window& window;
   std::uint64_t point;     ///< name
   std::uint64_t protocol;  ///< name
   std::string client;
@@ -17,7 +18,10 @@ struct StoredKey {
   const MetricsKey& key;
 
   void bind(Statement& statement) const {
-    statement.number(start_ns).number(Store::kMetricsNs).number(point).number(static_cast<std::uint64_t>(key.scope));
+    statement.number(window.length_ns)
+        .number(window.start_ns)
+        .number(point)
+        .number(static_cast<std::uint64_t>(key.scope));
     statement.text(server).number(key.server.port).number(protocol).number(key.transport).text(client);
     statement.number(key.tags);
   }
@@ -45,33 +49,36 @@ bool matches(const MetricsFilter& filter, const Statement& find) {
 
 }  // namespace
 
-void MetricsMinutes::add(const InboxBatch& batch) {
+void MetricsAdder::add(const InboxBatch& batch, bool seconds) {
   for (const MetricsRow& row : batch.metrics) {
-    const std::uint64_t time_ns = sortable(row.start_ns);
+    const std::uint64_t start_ns = sortable(row.start_ns);
+    const std::string& point = batch.points.at(row.key.point);
     MetricsKey key = row.key;
     key.point = 0;
-    minutes_[{time_ns - time_ns % Store::kMetricsNs, batch.points.at(row.key.point)}][key].add(row.values);
+    windows_[{Store::kMetricsNs, start_ns - start_ns % Store::kMetricsNs, point}][key].add(row.values);
+    if (seconds && row.length_ns < Store::kMetricsNs) windows_[{row.length_ns, start_ns, point}][key].add(row.values);
   }
 }
 
-void MetricsMinutes::store(SqliteConnection& inbox, Dictionary& names, std::size_t rows_max) {
-  for (const auto& [minute, rows] : minutes_) {
-    Held held{minute.first, names.name(minute.second), {rows_max, rows_max / 4 + 1, 1}};
+void MetricsAdder::store(SqliteConnection& inbox, Dictionary& names, std::size_t rows_max) {
+  for (const auto& [window, rows] : windows_) {
+    const std::uint64_t point = names.name(window.point);
+    Room room{rows_max, rows_max / 4 + 1, 1};
     Statement count = inbox.prepare(
-        "SELECT scope, count(*) FROM metrics WHERE start_ns = ? AND length_ns = ? AND point = ? GROUP BY scope");
-    count.number(held.start_ns).number(Store::kMetricsNs).number(held.point);
+        "SELECT scope, count(*) FROM metrics WHERE length_ns = ? AND start_ns = ? AND point = ? GROUP BY scope");
+    count.number(window.length_ns).number(window.start_ns).number(point);
     while (count.step()) {
-      std::size_t& room = held.room[std::min<std::size_t>(count.number_at(0), 2)];
-      room -= std::min<std::size_t>(room, count.number_at(1));
+      std::size_t& left = room[std::min<std::size_t>(count.number_at(0), 2)];
+      left -= std::min<std::size_t>(left, count.number_at(1));
     }
-    for (const auto& [key, values] : rows) put(inbox, names, held, key, values);
+    for (const auto& [key, values] : rows) put(inbox, names, {window, point, room}, key, values);
   }
 }
 
-void MetricsMinutes::put(SqliteConnection& inbox, Dictionary& names, Held& held, const MetricsKey& key,
-                         const MetricsValues& values) {
-  const StoredKey stored{held.start_ns,
-                         held.point,
+void MetricsAdder::put(SqliteConnection& inbox, Dictionary& names, const Place& place, const MetricsKey& key,
+                       const MetricsValues& values) {
+  const StoredKey stored{place.window,
+                         place.point,
                          names.name(key.protocol),
                          key.scope == RowScope::kClient ? key.client.text() : "",
                          key.scope == RowScope::kPoint ? "" : key.server.address.text(),
@@ -80,23 +87,23 @@ void MetricsMinutes::put(SqliteConnection& inbox, Dictionary& names, Held& held,
   bool known = false;
   {
     Statement find = inbox.prepare(
-        "SELECT data FROM metrics WHERE start_ns = ? AND length_ns = ? AND point = ? AND scope = ? AND server = ? AND "
+        "SELECT data FROM metrics WHERE length_ns = ? AND start_ns = ? AND point = ? AND scope = ? AND server = ? AND "
         "server_port = ? AND protocol = ? AND transport = ? AND client = ? AND tags = ?");
     stored.bind(find);
     if ((known = find.step()))
       if (auto data = decode_metrics(base::as_bytes(find.text_at(0)))) sum = std::move(*data);
   }
-  std::size_t& room = held.room[static_cast<std::size_t>(key.scope)];
+  std::size_t& room = place.room[static_cast<std::size_t>(key.scope)];
   if (!known && room == 0 && key.scope != RowScope::kPoint) {
     ++refused_;
-    return put(inbox, names, held, key.wider(), values);
+    return put(inbox, names, place, key.wider(), values);
   }
   if (!known && room > 0) --room;
   sum.add(values);
   std::vector<std::uint8_t> data;
   encode(sum, data);
   Statement replace = inbox.prepare(
-      "INSERT OR REPLACE INTO metrics(start_ns, length_ns, point, scope, server, server_port, protocol, transport, "
+      "INSERT OR REPLACE INTO metrics(length_ns, start_ns, point, scope, server, server_port, protocol, transport, "
       "client, tags, data) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   stored.bind(replace);
   replace.bytes(base::as_text(data)).run();
@@ -109,9 +116,10 @@ base::Outcome<void> Store::metrics(const MetricsFilter& filter, const std::funct
     Statement find = read->prepare(
         "SELECT m.start_ns, m.length_ns, ifnull(n.text, ''), m.scope, m.server, m.server_port, ifnull(p.text, ''), "
         "m.transport, m.client, m.tags, m.data FROM metrics m LEFT JOIN name n ON n.id = m.point "
-        "LEFT JOIN name p ON p.id = m.protocol WHERE m.start_ns >= ? AND m.start_ns < ? "
-        "ORDER BY m.start_ns DESC, m.length_ns DESC, m.point DESC, m.scope DESC, m.server DESC, m.server_port DESC, "
+        "LEFT JOIN name p ON p.id = m.protocol WHERE m.length_ns >= ? AND m.length_ns <= ? AND m.start_ns >= ? AND "
+        "m.start_ns < ? ORDER BY m.start_ns DESC, m.point DESC, m.scope DESC, m.server DESC, m.server_port DESC, "
         "m.protocol DESC, m.transport DESC, m.client DESC, m.tags DESC");
+    find.number(filter.seconds ? 0 : kMetricsNs).number(filter.seconds ? kMetricsNs - 1 : kMetricsNs);
     find.number(sortable(filter.from_ns.value_or(0))).number(sortable(filter.to_ns.value_or(UINT64_MAX)));
     bool more = true;
     while (more && find.step()) {

@@ -80,24 +80,34 @@ class Dictionary {
   std::uint64_t refused_ = 0;
 };
 
-/// The metrics of the batches of one append(), added up by minute and point before they meet those in the table.
-class MetricsMinutes {
+/// The metrics of the batches of one append(), added up by window and point before they meet those in the table.
+class MetricsAdder {
  public:
-  void add(const InboxBatch& batch);
-  /// Within a transaction. @param rows_max  of clients, for each point in a minute
+  struct Window {
+    std::uint64_t length_ns;
+    std::uint64_t start_ns;
+    std::string point;
+
+    auto operator<=>(const Window&) const = default;
+  };
+
+  /// @param seconds  keeps the rows themselves too, beside their minutes
+  void add(const InboxBatch& batch, bool seconds);
+  /// Within a transaction. @param rows_max  of clients, for each point in a window
   void store(SqliteConnection& inbox, Dictionary& names, std::size_t rows_max);
   std::uint64_t refused() const { return refused_; }  ///< rows that went to a wider one
 
  private:
-  /// A point's minute in the table.
-  struct Held {
-    std::uint64_t start_ns;
-    std::uint64_t point;              ///< name
-    std::array<std::size_t, 3> room;  ///< rows that may be added, by scope
+  using Room = std::array<std::size_t, 3>;  ///< rows that may be added, by scope
+  struct Place {
+    const Window& window;
+    std::uint64_t point;  ///< name
+    Room& room;
   };
-  void put(SqliteConnection& inbox, Dictionary& names, Held& held, const MetricsKey& key, const MetricsValues& values);
+  void put(SqliteConnection& inbox, Dictionary& names, const Place& place, const MetricsKey& key,
+           const MetricsValues& values);
 
-  std::map<std::pair<std::uint64_t, std::string>, std::map<MetricsKey, MetricsValues>> minutes_;
+  std::map<Window, std::map<MetricsKey, MetricsValues>> windows_;
   std::uint64_t refused_ = 0;
 };
 

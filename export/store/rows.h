@@ -189,7 +189,7 @@ struct SpanFilter {
   std::size_t rows_max = 1000;
 };
 
-/// A row of metrics of a minute.
+/// A row of metrics, of a minute or as a probe sent it.
 struct StoredMetrics {
   std::string point;
   MetricsRow row;  ///< its key's point means nothing
@@ -197,7 +197,8 @@ struct StoredMetrics {
 
 /// All that is given must hold.
 struct MetricsFilter {
-  std::optional<std::uint64_t> from_ns;  ///< start of the minute
+  bool seconds = false;                  ///< those shorter than a minute, in place of minutes
+  std::optional<std::uint64_t> from_ns;  ///< start of the row
   std::optional<std::uint64_t> to_ns;    ///< before
   std::string point;
   std::string client;  ///< address
@@ -218,7 +219,7 @@ struct StoreCounters {
   std::uint64_t open_traces = 0;  ///< of them, not final
   std::uint64_t traces_written = 0;
   std::uint64_t traces_expired = 0;
-  std::uint64_t metrics_overflow = 0;  ///< rows of metrics that went to a wider one: their minute was full
+  std::uint64_t metrics_overflow = 0;  ///< rows of metrics that went to a wider one: their window was full
   std::uint64_t names_refused = 0;     ///< not in the dictionary, which is full
   std::uint64_t write_failures = 0;
   std::uint64_t file_bytes = 0;  ///< now, free pages within included, the log beside it not

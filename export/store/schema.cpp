@@ -79,10 +79,10 @@ CREATE INDEX leg_last ON leg(last_ns);
 // What came with schema 2.
 constexpr const char* kMetrics = R"(
 CREATE TABLE metrics(
-  start_ns INTEGER NOT NULL, length_ns INTEGER NOT NULL, point INTEGER NOT NULL, scope INTEGER NOT NULL,
+  length_ns INTEGER NOT NULL, start_ns INTEGER NOT NULL, point INTEGER NOT NULL, scope INTEGER NOT NULL,
   server TEXT NOT NULL, server_port INTEGER NOT NULL, protocol INTEGER NOT NULL, transport INTEGER NOT NULL,
   client TEXT NOT NULL, tags INTEGER NOT NULL, data BLOB NOT NULL,
-  PRIMARY KEY(start_ns, length_ns, point, scope, server, server_port, protocol, transport, client, tags)) WITHOUT ROWID;
+  PRIMARY KEY(length_ns, start_ns, point, scope, server, server_port, protocol, transport, client, tags)) WITHOUT ROWID;
 )";
 
 }  // namespace

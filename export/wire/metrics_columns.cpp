@@ -126,6 +126,7 @@ void MetricsReaderColumns::read_row(TextReader& texts, const std::vector<base::I
   visit_sums(columns_.to_client, row.values.sums.ways[1]);
   take_times(row.values.sums);
   take_sketch(row.values.latency);
+  if (row.key.scope == RowScope::kPoint) row.key = row.key.wider();  // it has nothing but its point
 }
 
 void MetricsReaderColumns::take_key(const std::vector<base::IpAddress>& addresses, std::size_t points,

@@ -45,7 +45,7 @@ collect:
 http: {listen: "[::1]:80", tls: {certificate: b.pem, key: b.key}}
 keep: {age_days: 0.5, size_mib: 100}
 window: {rest_s: 2, kept_s: 90, records_max: 5000, verdict_s: 10, patience_s: 7}
-metrics: {rows_max: 11, totals_max: 12}
+metrics: {rows_max: 11, seconds_kept_s: 13, totals_max: 12}
 )",
                                        "t.yaml");
   ASSERT_TRUE(read) << read.error().what;
@@ -65,6 +65,7 @@ metrics: {rows_max: 11, totals_max: 12}
   EXPECT_EQ(read->engine.patience_ns, 7'000'000'000u);
   EXPECT_EQ(read->store.metrics_rows_max, 11u);
   EXPECT_EQ(read->totals_max, 12u);
+  EXPECT_EQ(read->store.metrics_seconds_kept_s, 13u);
 }
 
 TEST(TracerConfig, ComplaintsNameTheLineAndTheFix) {

@@ -19,7 +19,10 @@ using testing::TestFolder;
 constexpr std::uint64_t kMinute = 28'333'333ull * 60 * kSecondNs;
 
 std::unique_ptr<Store> open_store(const TestFolder& folder, std::size_t rows_max = 2000) {
-  auto store = Store::open({.folder = folder.path(), .retention = {.age_s = 600}, .metrics_rows_max = rows_max});
+  auto store = Store::open({.folder = folder.path(),
+                            .retention = {.age_s = 600},
+                            .metrics_rows_max = rows_max,
+                            .metrics_seconds_kept_s = 100});
   EXPECT_TRUE(store) << (store ? "" : store.error().what);
   return store ? std::move(*store) : nullptr;
 }
@@ -78,6 +81,11 @@ TEST(StoredMetrics, AddUpByMinuteOverBatchesAndReopenings) {
   EXPECT_EQ(rows.front().row.key.server.text(), "10.255.255.1:80");
   EXPECT_EQ(rows.front().row.key.protocol, "http");
   EXPECT_EQ(store->counters().inbox_batches, 12u);
+  const auto seconds = all(*store, {.seconds = true});
+  EXPECT_EQ(seconds.size(), 12u * 5);
+  EXPECT_EQ(sum(seconds), expected);
+  EXPECT_EQ(seconds.front().row.start_ns, kMinute + 11 * 13 * kSecondNs);
+  EXPECT_EQ(seconds.front().row.length_ns, kSecondNs);
 }
 
 TEST(StoredMetrics, AreFoundByWhatIsGiven) {
@@ -135,6 +143,7 @@ TEST(StoredMetrics, AreForgottenByMinute) {
   ASSERT_TRUE(store->append(std::vector{batch(1, rows)}));
   ASSERT_TRUE(store->retain(kMinute + 1200 * kSecondNs));  // keeps 600 s
   EXPECT_EQ(all(*store).size(), 10u);
+  EXPECT_EQ(all(*store, {.seconds = true}).size(), 1u) << "100 s of them are kept";
 }
 
 TEST(StoredMetrics, ComeToAFileOfTheFirstSchema) {

@@ -25,7 +25,7 @@ import forging
 
 COUNTS = ("requests", "responses", "client_errors", "server_errors", "timeouts", "resets")
 OWN_FAMILIES = ("hoptap_probe_", "hoptap_tracer_", "hoptap_http_", "hoptap_store_", "hoptap_metrics_")
-KEEP = "keep: {age_days: 36500}\n"  # the captures are years apart
+KEEP = "keep: {age_days: 36500}\nmetrics: {seconds_kept_s: 1000000000}\n"  # the captures are years apart
 SLOW = KEEP + "collect: {batches_per_second_max: 4}\n"
 PROBE = "batch_records_max: 20\ntracer: {retry_max_s: 0.5}\n"
 
@@ -79,10 +79,11 @@ def sums_of_api(rows):
 
 
 def rows_of(tracer):
-    answer = tracer.get("metrics", limit=10000)
-    if answer["more"]:
+    """Minutes, then seconds."""
+    answers = [tracer.get("metrics", limit=10000), tracer.get("metrics", limit=10000, step="1s")]
+    if any(answer["more"] for answer in answers):
         raise RuntimeError("the API has more rows than it gives")
-    return answer["metrics"]
+    return [answer["metrics"] for answer in answers]
 
 
 def traffic_lines(text):
@@ -119,14 +120,15 @@ def undisturbed(options, folder, captures):
             probe.wait()
         rows = rows_of(tracer)
         lines = traffic_lines(tracer.fetch("/metrics"))
-    expected, sums = sums_of_records(options.hoptap, captures), sums_of_api(rows)
+    expected, sums = sums_of_records(options.hoptap, captures), sums_of_api(rows[0])
     found = [f"{key}: {expected.get(key)} by records, {sums.get(key)} by the API"
              for key in sorted(expected.keys() | sums.keys()) if expected.get(key) != sums.get(key)]
+    found += ["the seconds do not add up to the minutes"] * (sums_of_api(rows[1]) != sums)
     alone = lines_of_a_probe(options.hoptap, folder, captures)
     found += [f"/metrics of {whose} alone has {line}" for whose, more in (("the probe", alone - lines), ("the tracer", lines - alone))
               for line in sorted(more)[:3]]
     total = sum(sums.values(), collections.Counter())
-    print(f"{len(rows)} rows, {len(lines)} lines of /metrics: " + ", ".join(f"{total[name]} {name}" for name in COUNTS))
+    print(f"{len(rows[0])} minutes, {len(rows[1])} seconds, {len(lines)} lines of /metrics: " + ", ".join(f"{total[name]} {name}" for name in COUNTS))
     return rows, found + ["there are no errors to count"] * (total["timeouts"] + total["server_errors"] + total["client_errors"] == 0)
 
 
@@ -147,10 +149,10 @@ def killed(options, folder, captures, expected, dice):
         rows = rows_of(tracer)
     print(f"killed under load: {dict(kills)}")
     key = lambda row: json.dumps(row, sort_keys=True)
-    there, wanted = set(map(key, rows)), set(map(key, expected))
+    there, wanted = set(map(key, sum(rows, []))), set(map(key, sum(expected, [])))
     found = [f"not expected: {row[:300]}" for row in sorted(there - wanted)[:3]]
     found += [f"missing: {row[:300]}" for row in sorted(wanted - there)[:3]]
-    found += ["a row is there twice"] * (len(there) != len(rows))
+    found += ["a row is there twice"] * (len(there) != sum(map(len, rows)))
     return found + ["too few were killed"] * (kills["tracer"] < 1 or kills["probe"] < 1)
 
 
