@@ -72,7 +72,7 @@ TEST_F(IngestTest, AddsUpMetricsOnce) {
   const std::string payload = exporting::encode_batch(batch);
   for (int restart = 0; restart < 2; ++restart) {
     ASSERT_TRUE(ingest_->welcome(hello));
-    for (std::uint64_t sequence : {1, 2, 2, 1})
+    for (const std::uint64_t sequence : {1u, 2u, 2u, 1u})
       EXPECT_EQ(store(*ingest_, hello, {sequence, 0, "identity", payload}).outcome, StoreOutcome::kStored);
   }
   exporting::MetricsWriter out(exporting::MetricsFormat::kText);
