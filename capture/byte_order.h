@@ -29,6 +29,7 @@ class ByteOrder {
     const auto value = load<std::uint64_t>(bytes, at);
     return swapped_ ? __builtin_bswap64(value) : value;
   }
+  bool is_native() const { return !swapped_; }
 
  private:
   template <std::unsigned_integral Integer>

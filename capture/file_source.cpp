@@ -23,7 +23,7 @@ class FileSource final : public Source {
   std::size_t poll(std::span<Packet> batch) override {
     input_->release();
     const std::span<Packet> wanted = batch.first(std::min(batch.size(), kBatchPackets));
-    std::size_t filled = 0;
+    std::size_t filled = take_run(wanted);
     while (filled < wanted.size() && !has_ended_) {
       const RecordStep step = format_.next(input_->window(), wanted[filled]);
       switch (step.kind) {
@@ -76,6 +76,17 @@ class FileSource final : public Source {
   }
 
  private:
+  /// What can be read without looking twice.
+  std::size_t take_run(std::span<Packet> wanted) {
+    if constexpr (requires { format_.take_run(input_->window(), wanted); }) {
+      const auto run = format_.take_run(input_->window(), wanted);
+      bytes_ += run.bytes - run.packets * format_.header_bytes();
+      input_->consume(run.bytes);
+      return run.packets;
+    }
+    return 0;
+  }
+
   std::size_t give(std::size_t filled) {
     packets_ += filled;
     return filled;

@@ -38,6 +38,13 @@ std::optional<Found> find_variant(base::Bytes first) {
   return std::nullopt;
 }
 
+/// Reading the lengths brought the packet's first bytes into the cache; the decoder soon wants the next
+/// line too. 13 of 138 ns/packet on a 760 MB file of 800-byte packets, 3 of 78 ns on one of 160-byte packets.
+void prefetch_headers(const std::uint8_t* packet) {
+  constexpr std::size_t kCacheLineBytes = 64;
+  __builtin_prefetch(packet + kCacheLineBytes);
+}
+
 }  // namespace
 
 bool PcapFormat::recognises(base::Bytes first) { return find_variant(first).has_value(); }
@@ -65,6 +72,31 @@ base::Outcome<PcapFormat> PcapFormat::open(base::Bytes first) {
   return format;
 }
 
+PcapFormat::Run PcapFormat::take_run(base::Bytes window, std::span<Packet> batch) const {
+  Run run;
+  if (!order_.is_native() || lengths_may_be_swapped_) return run;
+  const std::uint8_t* at = window.data();
+  std::size_t left = window.size();
+  for (Packet& packet : batch) {
+    if (left < header_bytes_) break;
+    std::uint32_t words[4];  // seconds, fraction, captured, on the wire
+    std::memcpy(words, at, sizeof words);
+    const std::uint32_t captured_bytes = words[2];
+    if (captured_bytes > kRecordBytesMax || left - header_bytes_ < captured_bytes) break;
+    const std::uint8_t* bytes = at + header_bytes_;
+    prefetch_headers(bytes);
+    packet.bytes = {bytes, captured_bytes};
+    packet.time_ns = words[0] * kNsPerSecond + std::uint64_t{words[1]} * ns_per_fraction_;
+    packet.wire_bytes = std::max(words[3], captured_bytes);
+    packet.interface_id = 0;
+    at = bytes + captured_bytes;
+    left -= header_bytes_ + captured_bytes;
+    ++run.packets;
+  }
+  run.bytes = window.size() - left;
+  return run;
+}
+
 RecordStep PcapFormat::next(base::Bytes window, Packet& packet) {
   using Kind = RecordStep::Kind;
   if (window.size() < header_bytes_) return {Kind::kNeedMore, header_bytes_};
@@ -78,10 +110,7 @@ RecordStep PcapFormat::next(base::Bytes window, Packet& packet) {
   }
   const std::size_t record_bytes = header_bytes_ + captured_bytes;
   if (window.size() < record_bytes) return {Kind::kNeedMore, record_bytes};
-  // Reading the lengths brought the packet's first bytes into the cache; the decoder soon wants the next
-  // line too. 13 of 138 ns/packet on a 760 MB file of 800-byte packets, 3 of 78 ns on one of 160-byte packets.
-  constexpr std::size_t kCacheLineBytes = 64;
-  __builtin_prefetch(window.data() + header_bytes_ + kCacheLineBytes);
+  prefetch_headers(window.data() + header_bytes_);
   // Two 32-bit values cannot overflow this.
   packet = {.bytes = window.subspan(header_bytes_, captured_bytes),
             .time_ns = order_.u32(window, 0) * kNsPerSecond + std::uint64_t{order_.u32(window, 4)} * ns_per_fraction_,

@@ -17,6 +17,15 @@ class PcapFormat {
   /// Reads the file header; needs kFileHeaderBytes and recognises(first).
   [[nodiscard]] static base::Outcome<PcapFormat> open(base::Bytes first);
 
+  /// Whole records of the usual kind at the front of the window: fills the batch from the front, stops at whatever next()
+  /// has to look at.
+  struct Run {
+    std::size_t packets = 0;
+    std::size_t bytes = 0;  ///< to move on by
+  };
+  Run take_run(base::Bytes window, std::span<Packet> batch) const;
+  std::size_t header_bytes() const { return header_bytes_; }
+
   RecordStep next(base::Bytes window, Packet& packet);
   const FormatState& state() const { return state_; }
 

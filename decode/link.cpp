@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "decode/ppp.h"
+
 namespace hoptap::decode {
 namespace {
 
@@ -13,17 +15,25 @@ using base::Result;
 namespace link_type {
 constexpr capture::LinkType kNull = 0, kEthernet = 1, kRaw = 101, kLoop = 108, kCooked = 113;
 constexpr capture::LinkType kIpv4 = 228, kIpv6 = 229, kCooked2 = 276;
+constexpr capture::LinkType kPpp = 9, kPppHdlc = 50, kPppoe = 51, kCiscoHdlc = 104;
 }  // namespace link_type
 
 constexpr std::size_t kMacBytes = 6;
 
 tl::unexpected<Error> short_of(const Slice& slice, std::size_t need) { return tl::unexpected(slice.missing(need)); }
 
-/// An 802.3 frame's LLC header: an Ethernet type only if SNAP with a zero organisation follows (RFC 1042).
+/// An 802.3 frame's LLC header: an Ethernet type only if SNAP with no organisation follows (RFC 1042), or that of IEEE
+/// 802.1H tunnels, or IP itself (RFC 948).
 NetworkPacket read_llc(const Slice& slice) {
-  constexpr std::size_t kSnapBytes = 8;
+  constexpr std::size_t kSnapBytes = 8, kLlcBytes = 3;
   constexpr std::uint32_t kSnapUnnumbered = 0xaaaa0300;  // and the first byte of the organisation
-  if (!slice.has(kSnapBytes) || be32(slice.bytes, 0) != kSnapUnnumbered || be16(slice.bytes, 4) != 0) {
+  constexpr std::uint16_t kBridgeTunnel = 0x00f8;        // the other two
+  constexpr std::uint16_t kIpToIp = 0x0606;
+  if (slice.has(kLlcBytes) && be16(slice.bytes, 0) == kIpToIp && slice.bytes[2] == 3) {
+    return {.ether_type = ether_type::kIpv4, .slice = slice.behind(kLlcBytes)};
+  }
+  const bool is_snap = slice.has(kSnapBytes) && be32(slice.bytes, 0) == kSnapUnnumbered;
+  if (!is_snap || (be16(slice.bytes, 4) != 0 && be16(slice.bytes, 4) != kBridgeTunnel)) {
     return {.ether_type = 0, .slice = slice};
   }
   return {.ether_type = be16(slice.bytes, 6), .slice = slice.behind(kSnapBytes)};
@@ -73,6 +83,15 @@ Result<NetworkPacket> read_loopback(const Slice& packet) {
   }
 }
 
+/// An address, a control byte, an Ethernet type (RFC 1547 section 4.3.1).
+Result<NetworkPacket> read_cisco_hdlc(const Slice& packet, Link& link) {
+  constexpr std::size_t kHeaderBytes = 4;
+  if (!packet.has(kHeaderBytes)) return short_of(packet, kHeaderBytes);
+  const std::uint16_t type = be16(packet.bytes, 2);
+  if (type < kEtherTypeMin) return NetworkPacket{.ether_type = 0, .slice = packet};
+  return read_tagged(type, packet.behind(kHeaderBytes), link);
+}
+
 Result<NetworkPacket> read_raw(const Slice& packet) {
   if (!packet.has(1)) return short_of(packet, 1);
   switch (packet.bytes[0] >> 4) {
@@ -82,18 +101,29 @@ Result<NetworkPacket> read_raw(const Slice& packet) {
   }
 }
 
+/// Bytes of the tag that a type announces, the type behind it included; 0: no tag.
+std::size_t tag_bytes_of(std::uint16_t type) {
+  switch (type) {
+    case ether_type::kVlan:
+    case ether_type::kServiceVlan:
+    case ether_type::kVlanOld: return 4;
+    case ether_type::kVirtualNetworkTag: return 6;
+    case ether_type::kPortExtensionTag: return 8;
+    default: return 0;
+  }
+}
+
 }  // namespace
 
 Result<NetworkPacket> read_tagged(std::uint16_t type, Slice slice, Link& link) {
-  constexpr std::size_t kTagBytes = 4;
   constexpr int kTagsMax = 8;
-  for (int tags = 0; type == ether_type::kVlan || type == ether_type::kServiceVlan || type == ether_type::kVlanOld;
-       ++tags) {
+  for (int tags = 0; const std::size_t tag_bytes = tag_bytes_of(type); ++tags) {
     if (tags == kTagsMax) return tl::unexpected(Error::kUnsupported);
-    if (!slice.has(kTagBytes)) return short_of(slice, kTagBytes);
-    if (link.vlan_count < Link::kVlansMax) link.vlans[link.vlan_count++] = be16(slice.bytes, 0) & 0x0fff;
-    type = be16(slice.bytes, 2);
-    slice = slice.behind(kTagBytes);
+    if (!slice.has(tag_bytes)) return short_of(slice, tag_bytes);
+    const bool is_vlan = type != ether_type::kVirtualNetworkTag && type != ether_type::kPortExtensionTag;
+    if (is_vlan && link.vlan_count < Link::kVlansMax) link.vlans[link.vlan_count++] = be16(slice.bytes, 0) & 0x0fff;
+    type = be16(slice.bytes, tag_bytes - 2);
+    slice = slice.behind(tag_bytes);
   }
   if (type >= kEtherTypeMin) return NetworkPacket{.ether_type = type, .slice = slice};
   return read_llc(slice.first(std::min<std::size_t>(type, slice.wire_bytes)));  // drops padding
@@ -107,6 +137,10 @@ Result<NetworkPacket> read_link(capture::LinkType type, const Slice& packet, Lin
     case link_type::kNull:
     case link_type::kLoop: return read_loopback(packet);
     case link_type::kRaw: return read_raw(packet);
+    case link_type::kPpp:
+    case link_type::kPppHdlc: return read_ppp(packet);
+    case link_type::kPppoe: return NetworkPacket{.ether_type = ether_type::kPppoe, .slice = packet};
+    case link_type::kCiscoHdlc: return read_cisco_hdlc(packet, link);
     case link_type::kIpv4: return NetworkPacket{.ether_type = ether_type::kIpv4, .slice = packet};
     case link_type::kIpv6: return NetworkPacket{.ether_type = ether_type::kIpv6, .slice = packet};
     default: return tl::unexpected(Error::kUnsupported);

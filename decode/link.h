@@ -1,4 +1,4 @@
-// Link layers down to the network layer: Ethernet with VLAN tags, Linux cooked, BSD loopback, raw IP.
+// Link layers down to the network layer: Ethernet with VLAN tags, Linux cooked, BSD loopback, PPP, Cisco HDLC, raw IP.
 // Private to decode/.
 #pragma once
 
@@ -24,6 +24,8 @@ inline constexpr std::uint16_t kBridged = 0x6558;  ///< in GRE: an Ethernet fram
 inline constexpr std::uint16_t kErspan2 = 0x88be, kErspan3 = 0x22eb;
 inline constexpr std::uint16_t kMpls = 0x8847, kMplsMulticast = 0x8848, kPppoe = 0x8864;
 inline constexpr std::uint16_t kProviderBackbone = 0x88e7, kMacsec = 0x88e5, kServiceHeader = 0x894f;
+inline constexpr std::uint16_t kVirtualNetworkTag = 0x8926, kPortExtensionTag = 0x893f;  ///< VN-Tag, IEEE 802.1BR E-TAG
+inline constexpr std::uint16_t kRedirect = 0x883e;                                       ///< in GRE: WCCP
 }  // namespace ether_type
 
 /// Reads the link layer of a packet captured with `link_type` and notes its addresses and VLANs.

@@ -27,6 +27,10 @@ void read_option(base::Bytes option, Tcp& tcp) {
       break;
     case kSack:
       if (option.size() % kSackBlockBytes != 2) break;
+      if (tcp.sack_blocks == 0 && option.size() > kSackBlockBytes) {
+        tcp.sack_left = be32(option, 2);
+        tcp.sack_right = be32(option, 6);
+      }
       tcp.sack_blocks = static_cast<std::uint8_t>(tcp.sack_blocks + option.size() / kSackBlockBytes);
       break;
     case kTimestamps:

@@ -29,6 +29,7 @@ class TcpView {
   std::uint32_t acknowledgment() const { return be32(segment_.bytes, 8); }
   std::uint8_t flags() const { return segment_.bytes[13]; }
   std::uint16_t window() const { return be16(segment_.bytes, 14); }
+  std::uint16_t checksum() const { return be16(segment_.bytes, 16); }
   base::Bytes options() const { return segment_.first(header_bytes_).bytes.subspan(kHeaderBytesMin); }
   Slice payload() const { return segment_.after(header_bytes_); }
 

@@ -23,6 +23,7 @@ class UdpView {
 
   std::uint16_t source_port() const { return be16(datagram_.bytes, 0); }
   std::uint16_t target_port() const { return be16(datagram_.bytes, 2); }
+  std::uint16_t checksum() const { return be16(datagram_.bytes, 6); }
   Slice payload() const { return datagram_.behind(kHeaderBytes); }
 
  private:

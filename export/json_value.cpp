@@ -118,12 +118,16 @@ json::array closing_names(std::uint8_t closing) {
   return names;
 }
 
+bool has_id(base::TunnelType type) {
+  using base::TunnelType;
+  return type != TunnelType::kIpInIp && type != TunnelType::kErspan1 && type != TunnelType::kTeredo;
+}
+
 json::array tunnels(const base::TunnelStack& stack) {
   json::array names;
   for (const base::Tunnel& layer : stack.used()) {
     const std::string name = linker::tunnel_name(layer.type);
-    names.emplace_back(layer.id == 0 && layer.type == base::TunnelType::kIpInIp ? name
-                                                                                : fmt::format("{}:{}", name, layer.id));
+    names.emplace_back(has_id(layer.type) ? fmt::format("{}:{}", name, layer.id) : name);
   }
   return names;
 }

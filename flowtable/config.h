@@ -4,18 +4,28 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "flowtable/flow_key.h"
+
 namespace hoptap::flowtable {
 
-/// Every limit of the flow stage. A leg with one exchange takes about 2 KiB, so the defaults stay below 1 GiB.
+/// Every limit of the flow stage. The memory it takes is docs/performance.md's: an idle flow 168 bytes (IPv6: 200), a
+/// busy one about 2 KiB more, with messages in flight another 2 KiB.
 struct FlowTableConfig {
-  std::size_t flows_max = 200'000;                   ///< live legs; over it the longest idle one is closed
+  std::size_t flows_max = 500'000;                   ///< live legs; over it one is closed: one that is no more than
+                                                     ///< its first packets, else the longest idle one
+  std::size_t ledgers_max = 100'000;                 ///< busy legs; over it idle ones are closed, else new ones
+                                                     ///< are counted and no more
   std::size_t held_bytes_flow_max = 1u << 20;        ///< out-of-order and unparsed bytes kept per leg
-  std::size_t held_bytes_max = 128u << 20;           ///< and over all legs
+  std::size_t held_bytes_max = 64u << 20;            ///< and over all legs
   std::size_t head_bytes_max = 64u << 10;            ///< longest message head that is waited for
   std::size_t exchanges_flow_max = 1024;             ///< exchanges in flight per leg
   std::uint64_t gap_grace_ns = 2'000'000;            ///< an acknowledged hole may still be filled so long
   std::uint64_t settle_ns = 1'000'000'000;           ///< idle time after which finished exchanges are given out
+  std::uint64_t quiet_ns = 60'000'000'000;           ///< idle time after which a leg keeps the least it can
   std::uint64_t idle_timeout_ns = 300'000'000'000;   ///< idle time after which a leg is closed
+  std::uint64_t udp_timeout_ns = 30'000'000'000;     ///< the same of UDP
+  std::uint64_t opening_timeout_ns = 60'000'000'000; ///< the same of a leg that is no more than its first packets
+  KeyConfig key;                                     ///< what of the encapsulation tells flows apart
   bool l7 = true;                                    ///< messages and exchanges; without, legs and metrics only
   std::uint64_t metrics_interval_ns = 0;             ///< packet time between two reports of a flow's metrics; 0: none
   std::uint64_t duplicate_ns = 200'000'000;          ///< the same packet within this is one packet captured twice
@@ -28,6 +38,8 @@ struct FlowCounters {
   std::uint64_t udp_packets = 0;
   std::uint64_t legs = 0;
   std::uint64_t legs_evicted = 0;        ///< by flows_max
+  std::uint64_t legs_evicted_opening = 0;  ///< of these, legs that were no more than their first packets
+  std::uint64_t ledgers_refused = 0;     ///< legs without metrics and messages, by ledgers_max
   std::uint64_t duplicates = 0;          ///< packets captured twice, removed
   std::uint64_t virtual_points = 0;      ///< legs split off because one feed shows both sides of a router
   std::uint64_t held_refused_bytes = 0;  ///< by held_bytes_*; treated as not captured

@@ -20,17 +20,22 @@ class DuplicateFilter {
 
   /// @param signature  hash of what stays equal along the path (addresses, sequence, IP-ID, payload)
   /// @param wire       hash of what routers and switches change; not 0
-  Verdict check(std::uint64_t signature, std::uint64_t wire, std::uint64_t time_ns, std::uint64_t window_ns) {
+  Verdict check(std::uint64_t signature, std::uint32_t wire, std::uint64_t time_ns, std::uint64_t window_ns) {
     Slot& slot = slots_[signature % kSlots];
-    if (slot.signature != signature || time_ns - slot.time_ns > window_ns) slot = {signature, time_ns, {}};
-    for (std::uint64_t& seen : slot.wires) {
+    if (slot.signature != signature || time_ns - slot.time_ns > window_ns) [[likely]] {
+      slot = {signature, time_ns, {wire}};
+      return Verdict::kNew;
+    }
+    for (std::uint32_t& seen : slot.wires) {
       if (seen == wire) return Verdict::kDuplicate;
       if (seen != 0) continue;
       seen = wire;
-      return &seen == &slot.wires.front() ? Verdict::kNew : Verdict::kElsewhere;
+      return Verdict::kElsewhere;
     }
     return Verdict::kElsewhere;
   }
+
+  void prefetch(std::uint64_t signature) const { __builtin_prefetch(&slots_[signature % kSlots], 1); }
 
   static constexpr std::size_t kWiresMax = 8;  ///< one feed that shows one packet on more is a loop
 
@@ -38,7 +43,7 @@ class DuplicateFilter {
   static constexpr std::size_t kSlots = 8192;
   struct Slot {
     std::uint64_t signature = 0, time_ns = 0;
-    std::array<std::uint64_t, kWiresMax> wires{};  ///< 0: free
+    std::array<std::uint32_t, kWiresMax> wires{};  ///< 0: free
   };
   std::vector<Slot> slots_ = std::vector<Slot>(kSlots);
 };

@@ -2,19 +2,17 @@
 #pragma once
 
 #include <array>
+#include <boost/intrusive/list.hpp>
 #include <cstdint>
 
-#include "decode/l7/parser.h"
+#include "flowtable/flow.h"
 #include "flowtable/record.h"
 #include "flowtable/stamp.h"
 
 namespace hoptap::flowtable {
 
-using decode::l7::Direction;
-using decode::l7::index_of;
-using decode::l7::opposite;
-
-struct Exchange {
+/// In an ObjectPool, so that its texts keep their memory.
+struct Exchange : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> {
   HopRecord record;
   std::uint8_t hint = 0;            ///< decode::l7::Message::hint of the request
   std::uint8_t closing_before = 0;  ///< closing bits of the leg when it began
@@ -28,6 +26,19 @@ struct Exchange {
   bool reversed = false;           ///< asked by the leg's server: peers with equal roles (UDP)
   std::uint32_t response_ack = 0;  ///< acknowledgment number of the response's first segment
   std::array<DirectionHealth, 2> health_before{};
+
+  /// As newly made, but for what every exchange sets: application fields and identity.
+  void renew() {
+    record.flags = 0;
+    record.request = record.response = {};
+    record.to_server_reset = record.to_client_reset = {};
+    record.status = 0;
+    record.has_status = false;
+    hint = closing_before = 0;
+    request_done = response_done = given_out = after_lost_request = request_has_ack = reversed = false;
+    pairable = true;
+    request_ack = response_ack = 0;
+  }
 
   MessageRecord& message(Direction d) { return asks(d) ? record.request : record.response; }
   bool& done(Direction d) { return asks(d) ? request_done : response_done; }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/hash.h"
+#include "flowtable/leg_record.h"
 
 namespace hoptap::flowtable {
 namespace {
@@ -37,27 +38,36 @@ std::uint64_t canonical_hash(const Message& message) {
                            base::hash_bytes(message.endpoint));
 }
 
-std::string text_of(base::Bytes bytes) { return std::string(base::as_text(bytes)); }
-
 void fill_application(HopRecord& record, const Parser& parser, const Message& message) {
   record.protocol = parser.name;
-  record.method = text_of(message.method);
-  record.resource = text_of(message.resource);
-  record.endpoint = text_of(message.endpoint);
+  record.method.assign(base::as_text(message.method));
+  record.resource.assign(base::as_text(message.resource));
+  record.endpoint.assign(base::as_text(message.endpoint));
   record.key = message.key;
   record.canonical_hash = canonical_hash(message);
 }
 
+void add_id(HopRecord& record, const decode::l7::IdField& field, bool in_response, std::vector<HeaderId>& spare) {
+  HeaderId id;
+  if (!spare.empty()) {
+    id = std::move(spare.back());
+    spare.pop_back();
+  }
+  id.kind = field.kind;
+  id.in_response = in_response;
+  id.value.assign(base::as_text(field.value));
+  record.ids.push_back(std::move(id));
+}
+
 /// What a message of either direction adds to the record.
-void note_message(HopRecord& record, const Message& message, bool is_response) {
+void note_message(HopRecord& record, const Message& message, bool is_response, std::vector<HeaderId>& spare_ids) {
   if (message.encrypted) record.flags |= record_flag::kEncrypted;
   if (message.upgrades) record.flags |= record_flag::kUpgraded;
   if (message.has_status) {
     record.status = message.status;
     record.has_status = true;
   }
-  for (std::size_t i = 0; i < message.id_count; ++i)
-    record.ids.push_back({message.ids[i].kind, is_response, text_of(message.ids[i].value)});
+  for (std::size_t i = 0; i < message.id_count; ++i) add_id(record, message.ids[i], is_response, spare_ids);
 }
 
 /// Health of one direction while the exchange lasted.
@@ -79,7 +89,7 @@ Exchange* ExchangeQueue::begin(const Parser& parser, const Message& message, con
   const bool is_response = message.kind == Kind::kResponse;
   Exchange* exchange = is_response ? begin_response(parser, message, start) : begin_request(parser, message, start);
   if (exchange == nullptr) return nullptr;
-  note_message(exchange->record, message, is_response);
+  note_message(exchange->record, message, is_response, context_.spare_ids);
   if (parser.pairing == Pairing::kTurn && exchange != &exchanges_.back()) return exchange;  // late: turns have gone on
   last_turn_ = start.direction;
   has_turn_ = true;
@@ -180,7 +190,7 @@ bool ExchangeQueue::is_late(const MessageStart& response) const {
 /// The turn before the last one, when the late response answers it or goes on with its answer.
 Exchange* ExchangeQueue::find_late_turn(const MessageStart& response) {
   if (exchanges_.size() < 2) return nullptr;
-  Exchange& turn = exchanges_[exchanges_.size() - 2];
+  Exchange& turn = *std::prev(exchanges_.end(), 2);
   if (turn.given_out) return nullptr;
   if (turn.answered()) return turn.record.response.end_sequence == response.sequence ? &turn : nullptr;
   const bool received = sequence_distance(response.stamp.ack, turn.record.request.sequence) > 0;
@@ -305,14 +315,16 @@ Exchange* ExchangeQueue::add(const Parser& parser, const Message& message) {
     }
     if (!oldest.answered() && oldest.pairable && parser.pairing == Pairing::kOrder) doubt_all();
     if (!oldest.given_out) give_out(oldest);
-    exchanges_.pop_front();
+    forget(oldest);
   }
   in_order_ = parser.pairing != Pairing::kKey;
   turns_ = parser.pairing == Pairing::kTurn;
-  Exchange& exchange = exchanges_.emplace_back();
+  Exchange& exchange = context_.exchanges.take();
+  exchange.renew();
+  exchanges_.push_back(exchange);
   exchange.hint = message.hint;
-  exchange.health_before = leg_.health;
-  exchange.closing_before = leg_.record.closing;
+  exchange.health_before = {ledger_.health(Direction::kToServer), ledger_.health(Direction::kToClient)};
+  exchange.closing_before = flow_.closing;
   fill_application(exchange.record, parser, message);
   return &exchange;
 }
@@ -367,34 +379,34 @@ void ExchangeQueue::acknowledged(Direction direction, std::uint32_t ack, std::ui
 void ExchangeQueue::give_out(Exchange& exchange) {
   exchange.given_out = true;
   HopRecord& record = exchange.record;
-  LegRecord& leg = leg_.record;
-  ++leg.exchanges;
-  record.point = leg.point;
-  record.leg_id = leg.leg_id;
+  ++given_out_;
+  identify(record, flow_, context_);
   record.record_id = context_.next_record_id++;
-  record.transport = leg.transport;
-  record.client = leg.client;
-  record.server = leg.server;
-  record.vantage = leg.vantage;
   if (exchange.reversed) {
     std::swap(record.client, record.server);
     std::swap(record.vantage.link.source, record.vantage.link.target);
   }
-  record.client_isn = leg.client_isn;
-  record.server_isn = leg.server_isn;
-  record.closing = static_cast<std::uint8_t>(leg.closing & ~exchange.closing_before);
+  record.closing = static_cast<std::uint8_t>(flow_.closing & ~exchange.closing_before);
   const bool client_reset = (record.closing & closing::kClientReset) != 0;
   const bool server_reset = (record.closing & closing::kServerReset) != 0;
-  if (client_reset) (exchange.reversed ? record.to_client_reset : record.to_server_reset) = leg_.resets[0];
-  if (server_reset) (exchange.reversed ? record.to_server_reset : record.to_client_reset) = leg_.resets[1];
-  record.flags |= leg.flags;
+  if (client_reset) (exchange.reversed ? record.to_client_reset : record.to_server_reset) = ledger_.resets[0];
+  if (server_reset) (exchange.reversed ? record.to_server_reset : record.to_client_reset) = ledger_.resets[1];
+  record.flags |= flow_.flags;
   if (!record.response.seen() && !exchange.response_done) record.flags |= record_flag::kResponseMissing;
   if ((record.request.seen() && !exchange.request_done) || (record.response.seen() && !exchange.response_done))
     record.flags |= record_flag::kIncomplete;
-  fill_health(record.request, exchange.health_before[0], leg_.health[0]);
-  fill_health(record.response, exchange.health_before[1], leg_.health[1]);
+  fill_health(record.request, exchange.health_before[0], ledger_.health(Direction::kToServer));
+  fill_health(record.response, exchange.health_before[1], ledger_.health(Direction::kToClient));
   ++context_.counters.exchanges;
   context_.sink.hop(record);
+}
+
+void ExchangeQueue::forget(Exchange& exchange) {
+  std::vector<HeaderId>& ids = exchange.record.ids;
+  std::move(ids.begin(), ids.end(), std::back_inserter(context_.spare_ids));
+  ids.clear();
+  exchanges_.erase(exchanges_.iterator_to(exchange));
+  context_.exchanges.give_back(exchange);
 }
 
 /// Nothing more is expected of it: both messages have passed and the response has been acknowledged.
@@ -402,28 +414,29 @@ bool ExchangeQueue::finished(const Exchange& exchange) const {
   constexpr std::size_t kAwaitingAckMax = 64;
   if (!exchange.request_done) return false;
   if (!exchange.answered()) return exchange.response_done || !exchange.pairable;
-  const bool acked = leg_.record.transport != kTcp || exchange.record.response.ack_ns != 0;
+  const bool acked = flow_.key.protocol() != kTcp || exchange.record.response.ack_ns != 0;
   return exchange.response_done && (acked || exchanges_.size() > kAwaitingAckMax);
 }
 
 void ExchangeQueue::take_finished(bool settled) {
   // The newest waits for late copies; in a protocol of turns it may go on whenever it likes.
   const std::size_t waiting = settled && !turns_ ? 0 : 1;
-  for (std::size_t i = 0; i + waiting < exchanges_.size(); ++i) {
-    Exchange& exchange = exchanges_[i];
+  std::size_t left = exchanges_.size();
+  for (auto at = exchanges_.begin(); left > waiting; ++at, --left) {
+    Exchange& exchange = *at;
     if (finished(exchange) || (settled && exchange.request_done && exchange.response_done)) {
       if (!exchange.given_out) give_out(exchange);
     } else if (in_order_) {
       break;
     }
   }
-  while (!exchanges_.empty() && exchanges_.front().given_out) exchanges_.pop_front();
+  while (!exchanges_.empty() && exchanges_.front().given_out) forget(exchanges_.front());
 }
 
 void ExchangeQueue::close() {
   for (Exchange& exchange : exchanges_)
     if (!exchange.given_out) give_out(exchange);
-  exchanges_.clear();
+  while (!exchanges_.empty()) forget(exchanges_.front());
 }
 
 }  // namespace hoptap::flowtable

@@ -1,11 +1,11 @@
 // Pairs the requests and responses of one leg and gives them out as hop records.
 #pragma once
 
-#include <deque>
+#include <boost/intrusive/list.hpp>
 
 #include "decode/l7/parser.h"
 #include "flowtable/exchange.h"
-#include "flowtable/leg.h"
+#include "flowtable/table_context.h"
 
 namespace hoptap::flowtable {
 
@@ -23,7 +23,8 @@ struct MessageStart {
 /// or close() gives it out, which happens to no exchange that has an open message.
 class ExchangeQueue {
  public:
-  ExchangeQueue(Leg& leg, TableContext& context) : leg_(leg), context_(context) {}
+  ExchangeQueue(const Flow& flow, const Ledger& ledger, TableContext& context)
+      : flow_(flow), ledger_(ledger), context_(context) {}
 
   /// A message begins. @return the exchange it belongs to; null for interim responses, copies, and
   /// over the limit.
@@ -54,7 +55,8 @@ class ExchangeQueue {
   /// The leg has ended: gives out everything.
   void close();
 
-  bool empty() const { return exchanges_.empty(); }
+  /// Exchanges given out so far.
+  std::uint32_t given_out() const { return given_out_; }
 
  private:
   using Message = decode::l7::Message;
@@ -76,9 +78,13 @@ class ExchangeQueue {
   void give_out(Exchange& exchange);
   bool finished(const Exchange& exchange) const;
 
-  Leg& leg_;
+  void forget(Exchange& exchange);
+
+  const Flow& flow_;
+  const Ledger& ledger_;
   TableContext& context_;
-  std::deque<Exchange> exchanges_;
+  boost::intrusive::list<Exchange> exchanges_;
+  std::uint32_t given_out_ = 0;
   Direction last_turn_ = Direction::kToServer;
   bool has_turn_ = false;
   bool turns_ = false;    ///< messages end only when the other side speaks

@@ -1,208 +1,332 @@
 #include "flowtable/flow_table.h"
 
 #include <algorithm>
-#include <array>
 
 #include "base/hash.h"
+#include "flowtable/flow_update.h"
+#include "flowtable/half_stream.h"
+#include "flowtable/plain_packet.h"
+#include "flowtable/session.h"
 
 namespace hoptap::flowtable {
 
 using decode::Decoded;
 using decode::Outcome;
+namespace tcp_flag = decode::tcp_flag;
 
 namespace {
 
-std::uint64_t hash_of(const base::MacAddress& mac) { return base::load_be(mac.bytes); }
+constexpr std::uint32_t kLeapBytes = 64u << 20;  // farther than any window in use: another connection
 
-/// What routers, switches and tunnel ends change of a packet. Never 0.
-std::uint64_t wire_hash(const Decoded& packet) {
-  std::uint64_t hash = base::hash_values(packet.ttl, hash_of(packet.link.source), hash_of(packet.link.target),
-                                         packet.link.vlans[0], packet.link.vlans[1], packet.link.interface_index);
-  for (const decode::Tunnel& tunnel : packet.tunnels.used()) hash = base::hash_values(hash, tunnel.id);
-  return hash | 1;
+/// Without a handshake the server is the side with the port that services use.
+bool looks_like_server(std::uint16_t port, std::uint16_t other_port) {
+  constexpr std::uint16_t kSystemPorts = 1024;    // RFC 6335 section 6
+  constexpr std::uint16_t kDynamicPorts = 32768;  // where Linux and most others take client ports from
+  if ((port < kSystemPorts) != (other_port < kSystemPorts)) return port < kSystemPorts;
+  if ((port < kDynamicPorts) != (other_port < kDynamicPorts)) return port < kDynamicPorts;
+  return false;
 }
 
-/// What stays the same along the path.
-std::uint64_t signature_of(const Decoded& packet, std::uint64_t key_hash, std::size_t sender) {
-  constexpr std::size_t kPayloadBytes = 64;
-  const decode::Tcp& tcp = packet.tcp;
-  const std::uint64_t payload =
-      base::hash_bytes(packet.payload.first(std::min(packet.payload.size(), kPayloadBytes)), packet.payload_wire_bytes);
-  return base::hash_values(key_hash, sender, packet.ip_id, payload, tcp.sequence, tcp.acknowledgment,
-                           static_cast<std::uint64_t>(tcp.flags) << 16 | tcp.window, base::hash_bytes(tcp.options));
+/// Is the sender of this first packet the server?
+bool sent_by_server(const Decoded& packet) {
+  if (packet.outcome == Outcome::kTcp && packet.tcp.has(tcp_flag::kSyn)) return packet.tcp.has(tcp_flag::kAck);
+  return looks_like_server(packet.source.port, packet.target.port);
+}
+
+std::uint64_t hash_of_endpoint(const base::Endpoint& endpoint) {
+  return base::hash_bytes(endpoint.address.bytes, endpoint.port);
+}
+
+std::uint64_t leg_id_of(const Decoded& first, bool from_server, std::uint8_t twin_number) {
+  const bool tcp = first.outcome == Outcome::kTcp;
+  return base::hash_values(hash_of_endpoint(from_server ? first.target : first.source),
+                           hash_of_endpoint(from_server ? first.source : first.target), first.protocol, twin_number,
+                           tcp ? first.tcp.sequence : 0, tcp ? 0 : first.time_ns);
+}
+
+/// Both MACs, in no order.
+std::uint64_t mac_pair(const base::Link& link) {
+  return base::hash_values(base::load_be(link.source.bytes)) + base::hash_values(base::load_be(link.target.bytes));
 }
 
 }  // namespace
 
-std::size_t FlowTable::KeyHash::operator()(const Key& key) const {
-  std::array<std::uint8_t, 48> packed{};
-  std::uint8_t* at = packed.data();
-  for (const base::Endpoint* endpoint : {&key.low, &key.high}) {
-    at = std::copy(endpoint->address.bytes.begin(), endpoint->address.bytes.end(), at);
-    *at++ = static_cast<std::uint8_t>(endpoint->port >> 8);
-    *at++ = static_cast<std::uint8_t>(endpoint->port);
-  }
-  return base::hash_bytes(packed, base::hash_values(key.tunnels, key.interface_id, key.protocol));
-}
-
 FlowTable::FlowTable(const FlowTableConfig& config, std::uint32_t point_base, RecordSink& sink)
-    : config_(config), context_{config_, counters_, sink}, point_base_(point_base) {}
+    : context_(config, point_base, sink), index_(config.flows_max), lists_(context_.flows) {}
 
-FlowTable::~FlowTable() = default;
-
-FlowTable::Key FlowTable::key_of(const Decoded& packet) {
-  Key key{packet.source, packet.target, 1, packet.interface_id, packet.protocol};
-  if (key.high < key.low) std::swap(key.low, key.high);
-  for (const decode::Tunnel& tunnel : packet.tunnels.used())
-    key.tunnels = key.tunnels << 4 | (static_cast<std::uint32_t>(tunnel.type) + 1);
-  return key;
+FlowTable::~FlowTable() {
+  for (std::size_t stage = 0; stage < kFlowStages; ++stage)
+    for (SlabIndex at = lists_.oldest(static_cast<FlowStage>(stage)); at != kNoIndex; at = context_.flows[at].younger)
+      drop_ledger(context_.flows[at]);
 }
 
-FlowTable::Sighting FlowTable::sighting_of(const Decoded& packet, const Key& key) {
-  Sighting sighting;
-  sighting.sender = packet.source == key.low ? 0 : 1;
-  sighting.wire = wire_hash(packet);
-  sighting.mac_pair = base::hash_values(hash_of(packet.link.source)) + base::hash_values(hash_of(packet.link.target));
-  const bool tcp = packet.outcome == Outcome::kTcp;
-  const bool certain = packet.ip_id != 0 || (tcp && packet.tcp.has_timestamps);
-  if (!certain && packet.payload_wire_bytes == 0 && !(tcp && packet.tcp.has(decode::tcp_flag::kSyn))) {
-    sighting.verdict = DuplicateFilter::Verdict::kNew;  // bare ACKs look alike: nothing to tell them apart by
-    return sighting;
-  }
-  sighting.verdict = duplicates_.check(signature_of(packet, KeyHash{}(key), sighting.sender), sighting.wire,
-                                       packet.time_ns, certain ? config_.duplicate_ns : config_.duplicate_uncertain_ns);
-  return sighting;
+std::size_t FlowTable::flow_bytes() const {
+  return context_.flows.bytes() + context_.ledgers.bytes() + context_.wides.bytes() + context_.vantages.bytes() +
+         index_.bytes();
 }
 
 void FlowTable::add(std::span<const Decoded> batch) {
-  for (const Decoded& packet : batch) {
-    if (packet.outcome != Outcome::kTcp && packet.outcome != Outcome::kUdp) continue;
-    if (packet.time_ns != 0) {
-      add_packet(packet);
-    } else {  // time 0 means "not seen" in records
-      Decoded shifted = packet;
-      shifted.time_ns = 1;
-      add_packet(shifted);
+  while (!batch.empty()) {
+    const std::span<const Decoded> some = batch.first(std::min(batch.size(), kAhead));
+    batch = batch.subspan(some.size());
+    if (live_legs() > kFlowsInCache) {
+      add_fetching(some);
+      continue;
+    }
+    for (const Decoded& packet : some) {
+      PacketKey key;
+      if (prepare(packet, key)) add_packet(packet, key);
     }
   }
 }
 
-void FlowTable::add_packet(const Decoded& packet) {
-  ++(packet.outcome == Outcome::kTcp ? counters_.tcp_packets : counters_.udp_packets);
+/// Works out the keys first, so that the memory of flows is fetched while others are worked on.
+void FlowTable::add_fetching(std::span<const Decoded> packets) {
+  std::array<PacketKey, kAhead> keys;
+  std::array<const Decoded*, kAhead> kept;
+  std::size_t count = 0;
+  for (const Decoded& packet : packets) {
+    if (!prepare(packet, keys[count])) continue;
+    index_.prefetch(static_cast<std::uint32_t>(keys[count].hash));
+    kept[count++] = &packet;
+  }
+  for (std::size_t at = 0; at < count; ++at) {
+    const SlabIndex likely = index_.likely(static_cast<std::uint32_t>(keys[at].hash));
+    if (likely != kNoIndex) context_.flows.prefetch(likely);
+  }
+  for (std::size_t at = 0; at < count; ++at) add_packet(*kept[at], keys[at]);
+}
+
+/// The packet's key. @return does it belong to a flow?
+[[gnu::always_inline]] inline bool FlowTable::prepare(const Decoded& packet, PacketKey& key) {
+  if (packet.outcome == Outcome::kTcp) [[likely]] {
+    ++context_.counters.tcp_packets;
+  } else if (packet.outcome == Outcome::kUdp) {
+    ++context_.counters.udp_packets;
+  } else {
+    return false;
+  }
+  fill_key(packet, context_.config.key, key);
+  return true;
+}
+
+/// Has the feed shown this packet before?
+[[gnu::always_inline]] inline DuplicateFilter::Verdict FlowTable::check_duplicate(const Decoded& packet,
+                                                                                  const PacketKey& key,
+                                                                                  std::uint32_t wire) {
+  const Signature signature = signature_of(packet, key);
+  std::uint64_t window_ns = context_.config.duplicate_ns;
+  if (!signature.certain) [[unlikely]] {
+    if (!signature.tellable) return DuplicateFilter::Verdict::kNew;
+    window_ns = context_.config.duplicate_uncertain_ns;
+  }
+  return duplicates_.check(signature.hash, wire, packet.time_ns, window_ns);
+}
+
+/// The first flow with the packet's key.
+inline SlabIndex FlowTable::find(const Decoded& packet, const PacketKey& wanted) const {
+  return index_.find(static_cast<std::uint32_t>(wanted.hash), [&](SlabIndex index) {
+    const FlowKey& key = context_.flows[index].key;
+    if (!key.is_like(wanted.key)) return false;
+    if (!key.is_wide()) [[likely]]
+      return key.addresses == wanted.key.addresses;
+    return context_.wides[static_cast<SlabIndex>(key.addresses)] == wide_of(packet, wanted.sender);
+  });
+}
+
+[[gnu::always_inline]] inline void FlowTable::add_packet(const Decoded& packet, const PacketKey& key) {
   now_ns_ = std::max(now_ns_, packet.time_ns);
-  expire();
-  const Key key = key_of(packet);
-  const Sighting sighting = sighting_of(packet, key);
-  const bool duplicate = sighting.verdict == DuplicateFilter::Verdict::kDuplicate;
-  counters_.duplicates += duplicate ? 1 : 0;
-  if (duplicate && !index_.contains(key)) return;  // of a leg that has been closed since
-  Entry& entry = entry_for(packet, key, sighting);
-  if (duplicate) {
-    entry.flow->count_duplicate(packet);
-    return;
-  }
-  entry.wire[sighting.sender] = sighting.wire;
-  entry.mac_pair[sighting.sender] = sighting.mac_pair;
-  if (entry.flow->is_reused_by(packet)) {
-    entry.flow->close(CloseType::kReused);
-    entry.flow = std::make_unique<Flow>(packet, point_base_ + packet.interface_id, entry.twin, context_);
-    ++counters_.legs;
-  }
-  entry.flow->add(packet);
-  touch(entry);
+  if (now_ns_ >= next_due_ns_) [[unlikely]] do_due();
+  const SlabIndex index = find(packet, key);
+  if (index == kNoIndex || !context_.flows[index].calm || packet.time_ns == 0) [[unlikely]]
+    return add_unusual(index, packet, check_duplicate(packet, key, wire_of(packet)));
+  Flow& flow = context_.flows[index];
+  const Direction direction = flow.direction_of(key.sender);
+  FlowSide& own = flow.side(direction);
+  Ledger& ledger = context_.ledgers[flow.ledger];
+  LedgerSide& sent = ledger.side(direction);
+  if (!is_plain(packet, own, sent)) [[unlikely]]
+    return add_unusual(index, packet, check_duplicate(packet, key, wire_of(packet)));
+  const DuplicateFilter::Verdict verdict = check_duplicate(packet, key, own.wire);
+  if (verdict != DuplicateFilter::Verdict::kNew) [[unlikely]] return add_unusual(index, packet, verdict);
+  const std::uint64_t last_ns = flow.last_ns;
+  add_plain(packet, direction, flow, own, flow.side(opposite(direction)), ledger, sent, ledger.side(opposite(direction)),
+            context_);
+  if (FlowLists::is_due(last_ns, flow.last_ns)) [[unlikely]] lists_.move(index, FlowStage::kActive);
 }
 
-FlowTable::Entry& FlowTable::entry_for(const Decoded& packet, const Key& key, const Sighting& sighting) {
-  const auto found = index_.find(key);
-  if (found == index_.end()) return create(packet, key, 0);
-  Entry& head = *found->second;
-  if (head.next_twin == nullptr && sighting.verdict != DuplicateFilter::Verdict::kElsewhere) return head;
-  return choose_twin(head, packet, sighting);
+/// Whatever the packet is.
+void FlowTable::add_unusual(SlabIndex index, const Decoded& packet, DuplicateFilter::Verdict verdict) {
+  if (packet.time_ns == 0) {  // means "not seen" in records
+    Decoded shifted = packet;
+    shifted.time_ns = 1;
+    return add_unusual(index, shifted, verdict);
+  }
+  PacketKey key;
+  fill_key(packet, context_.config.key, key);
+  const bool is_duplicate = verdict == DuplicateFilter::Verdict::kDuplicate;
+  const std::uint32_t wire = wire_of(packet);
+  if (index == kNoIndex) {
+    if (is_duplicate) return count_duplicate(nullptr, key);  // of a leg closed since
+    index = create(packet, key, 0);
+  } else {
+    index = choose_twin(index, packet, key, wire, verdict);
+    if (is_duplicate) return count_duplicate(&context_.flows[index], key);
+  }
+  Flow& flow = context_.flows[index];
+  if (packet.outcome == Outcome::kTcp) find_connection(index, packet, key);
+  const Direction direction = flow.direction_of(key.sender);
+  flow.side(direction).wire = wire;
+  Ledger* ledger = ledger_for(index, packet);
+  const std::uint64_t last_ns = flow.last_ns;
+  FlowUpdate update(packet, direction, flow, ledger, context_);
+  update.add_any();
+  const FlowStage stage = flow.stage == FlowStage::kOpening ? stage_after(flow, packet) : FlowStage::kActive;
+  if (stage != flow.stage || FlowLists::is_due(last_ns, flow.last_ns)) lists_.move(index, stage);
+  flow.calm = update.leaves_calm();
 }
 
-/// Several legs of one connection in one feed: the wire tells which one the packet is of.
-FlowTable::Entry& FlowTable::choose_twin(Entry& head, const Decoded& packet, const Sighting& sighting) {
-  Entry* last = &head;
-  Entry* unseen = nullptr;  // knows nothing of this direction yet; the one whose MACs fit, else the last:
-  bool fits = false;        // copies come nearest-to-the-sender first, so directions pair in reverse
-  for (Entry* entry = &head; entry != nullptr; entry = entry->next_twin) {
-    last = entry;
-    if (entry->wire[sighting.sender] == sighting.wire) return *entry;
-    if (entry->wire[sighting.sender] != 0 || fits) continue;
-    unseen = entry;
-    fits = entry->mac_pair[1 - sighting.sender] == sighting.mac_pair;
+/// Is this packet of the connection that the flow is, and which way does that go?
+void FlowTable::find_connection(SlabIndex index, const Decoded& packet, const PacketKey& key) {
+  Flow& flow = context_.flows[index];
+  if (is_reused_by(flow, packet, flow.direction_of(key.sender))) {
+    close(flow, CloseType::kReused);
+    begin(index, packet, key, flow.twin_number);
   }
-  if (unseen != nullptr) return *unseen;
-  const bool full = last->twin + 1 >= DuplicateFilter::kWiresMax || live_ >= config_.flows_max;
-  if (sighting.verdict != DuplicateFilter::Verdict::kElsewhere || full) return head;
-  ++counters_.virtual_points;
-  Entry& twin = create(packet, head.key, last->twin + 1);
-  last->next_twin = &twin;
+  if (!flow.direction_known && !packet.payload.empty()) find_direction(flow, packet, key.sender);
+}
+
+void FlowTable::count_duplicate(Flow* flow, const PacketKey& key) {
+  ++context_.counters.duplicates;
+  if (flow == nullptr) return;
+  if (flow->ledger == kNoIndex) open_ledger(*flow);
+  if (flow->ledger == kNoIndex) return;
+  LedgerSide& state = context_.ledgers[flow->ledger].side(flow->direction_of(key.sender));
+  ++state.duplicates_removed;
+  ++state.metrics.duplicates_removed;
+}
+
+/// Would this packet begin another connection on the same ports?
+bool FlowTable::is_reused_by(const Flow& flow, const Decoded& packet, Direction direction) const {
+  const FlowSide& side = flow.side(direction);
+  const decode::Tcp& tcp = packet.tcp;
+  if (tcp.has(tcp_flag::kSyn)) {
+    const std::uint64_t payload = flow.sides[0].payload_bytes + flow.sides[1].payload_bytes;
+    if (!side.started) return !tcp.has(tcp_flag::kAck) && (direction == Direction::kToClient || payload > 0);
+    if (direction == Direction::kToClient && !tcp.has(tcp_flag::kAck)) return true;  // the roles have changed
+    if (side.isn_known) return tcp.sequence != side.isn();
+    return payload > 0 && tcp.sequence + 1 != side.next;
+  }
+  if (!side.started || packet.payload_wire_bytes == 0) return false;
+  const std::int32_t leap = sequence_distance(tcp.sequence, side.next);
+  return leap > static_cast<std::int32_t>(kLeapBytes) || leap < -static_cast<std::int32_t>(kLeapBytes);
+}
+
+/// The guess by ports is settled by the first bytes, if a protocol knows them.
+void FlowTable::find_direction(Flow& flow, const Decoded& packet, std::uint32_t sender) {
+  flow.direction_known = true;
+  const auto spoken = Session::spoken_direction(packet.payload, packet.source.port, packet.target.port);
+  if (spoken && *spoken != flow.direction_of(sender)) turn_around(flow);
+}
+
+/// What was taken for the client is the server. Only before any data.
+void FlowTable::turn_around(Flow& flow) {
+  flow.client_end ^= 1;
+  flow.link_of_server = !flow.link_of_server;
+  std::swap(flow.sides[0], flow.sides[1]);
+  for (FlowSide& side : flow.sides) side.started = side.fin_seen = side.ack_seen = false;
+  constexpr auto kOfClient = closing::kClientFin | closing::kClientReset;
+  constexpr auto kOfServer = closing::kServerFin | closing::kServerReset;
+  flow.closing = static_cast<std::uint8_t>((flow.closing & kOfClient) << 1 | (flow.closing & kOfServer) >> 1);
+  if (flow.ledger == kNoIndex) return;
+  Ledger& ledger = context_.ledgers[flow.ledger];
+  for (const Direction d : {Direction::kToServer, Direction::kToClient})
+    HalfStream(d, flow, ledger, context_).forget_held();
+  drop_session(ledger);
+  std::swap(ledger.sides[0], ledger.sides[1]);
+  std::swap(ledger.resets[0], ledger.resets[1]);
+}
+
+/// The leg of a connection whose packets one feed shows on several wires: the wire tells which one the packet is of.
+SlabIndex FlowTable::choose_twin(SlabIndex head, const Decoded& packet, const PacketKey& key, std::uint32_t wire,
+                                 DuplicateFilter::Verdict verdict) {
+  if (context_.flows[head].twin == kNoIndex && verdict != DuplicateFilter::Verdict::kElsewhere) return head;
+  SlabIndex last = head, unseen = kNoIndex;  // unseen: knows nothing of this direction yet; the one whose MACs fit, else
+  bool fits = false;                         // the last: copies come nearest-to-the-sender first, so directions pair in reverse
+  for (SlabIndex at = head; at != kNoIndex; at = context_.flows[at].twin) {
+    const Flow& flow = context_.flows[at];
+    const FlowSide& side = flow.side(flow.direction_of(key.sender));
+    last = at;
+    if (side.wire == wire) return at;
+    if (side.wire != 0 || fits) continue;
+    unseen = at;
+    fits = mac_pair(context_.vantages[flow.vantage].link) == mac_pair(packet.link);
+  }
+  if (unseen != kNoIndex) return unseen;
+  const std::uint8_t number = context_.flows[last].twin_number;
+  const bool full = number + 1u >= DuplicateFilter::kWiresMax || live_legs() >= context_.config.flows_max;
+  if (verdict != DuplicateFilter::Verdict::kElsewhere || full) return head;
+  ++context_.counters.virtual_points;
+  const SlabIndex twin = create(packet, key, static_cast<std::uint8_t>(number + 1));
+  context_.flows[last].twin = twin;
+  context_.flows[head].calm = false;
   return twin;
 }
 
-FlowTable::Entry& FlowTable::create(const Decoded& packet, const Key& key, std::uint32_t twin) {
-  if (live_ >= config_.flows_max) {
-    ++counters_.legs_evicted;
-    remove(idle_.empty() ? recent_ : idle_, CloseType::kEvicted);
+/// A new flow; makes room for it when there is none.
+SlabIndex FlowTable::create(const Decoded& packet, const PacketKey& key, std::uint8_t twin_number) {
+  if (live_legs() >= context_.config.flows_max) make_room();
+  const SlabIndex index = context_.flows.take();
+  begin(index, packet, key, twin_number);
+  if (twin_number == 0) index_.insert(static_cast<std::uint32_t>(key.hash), index);
+  lists_.append(index, FlowStage::kOpening);
+  next_expiry_ns_ = std::min(next_expiry_ns_, now_ns_ + context_.config.opening_timeout_ns);
+  next_due_ns_ = std::min(next_due_ns_, next_expiry_ns_);
+  return index;
+}
+
+/// A flow begins in a place that is fresh or that the flow before has left, whose links it keeps.
+void FlowTable::begin(SlabIndex index, const Decoded& packet, const PacketKey& key, std::uint8_t twin_number) {
+  Flow& flow = context_.flows[index];
+  Flow fresh;
+  fresh.key = key.key;
+  fresh.opaque = !context_.config.l7;
+  if (key.key.is_wide()) {
+    fresh.key.addresses = context_.wides.take();
+    context_.wides[static_cast<SlabIndex>(fresh.key.addresses)] = wide_of(packet, key.sender);
   }
-  ++counters_.legs;
-  ++live_;
-  Entry& entry = recent_.emplace_back();
-  entry.position = std::prev(recent_.end());
-  entry.touched_ns = now_ns_;
-  entry.key = key;
-  entry.twin = twin;
-  entry.flow = std::make_unique<Flow>(packet, point_base_ + packet.interface_id, twin, context_);
-  if (twin == 0) index_[key] = &entry;
-  return entry;
-}
-
-/// Moves the entry to the young end of recent_.
-void FlowTable::touch(Entry& entry) {
-  Entries& from = entry.settled ? idle_ : recent_;
-  entry.settled = false;
-  entry.touched_ns = now_ns_;
-  recent_.splice(recent_.end(), from, entry.position);
-}
-
-/// Settles legs that have been idle for a while and closes those idle for long.
-void FlowTable::expire() {
-  while (!recent_.empty() && recent_.front().touched_ns + config_.settle_ns <= now_ns_) {
-    Entry& entry = recent_.front();
-    if (entry.flow->ended()) {
-      remove(recent_, CloseType::kIdle);
-      continue;
-    }
-    entry.flow->settle();
-    entry.settled = true;
-    idle_.splice(idle_.end(), recent_, recent_.begin());
+  fresh.older = flow.older;
+  fresh.younger = flow.younger;
+  fresh.stage = flow.stage;
+  fresh.twin = flow.twin;
+  fresh.twin_number = twin_number;
+  const bool from_server = sent_by_server(packet);
+  fresh.client_end = from_server != (key.sender != 0) ? 1 : 0;
+  fresh.link_of_server = from_server;
+  fresh.first_ns = fresh.last_ns = packet.time_ns;
+  fresh.leg_id = leg_id_of(packet, from_server, twin_number);
+  fresh.vantage = context_.vantages.take(packet.link, packet.tunnels);
+  fresh.first_bytes = static_cast<std::uint16_t>(std::min<std::uint32_t>(packet.ip_bytes, UINT16_MAX));
+  if (packet.outcome == Outcome::kTcp) {
+    fresh.direction_known = packet.tcp.has(tcp_flag::kSyn);
+    if (!fresh.direction_known || from_server) fresh.flags = record_flag::kMidStream;
   }
-  while (!idle_.empty() && idle_.front().touched_ns + config_.idle_timeout_ns <= now_ns_)
-    remove(idle_, CloseType::kIdle);
+  flow = fresh;
+  ++context_.counters.legs;
 }
 
-/// Closes and forgets the oldest entry of a list.
-void FlowTable::remove(Entries& list, CloseType reason) {
-  Entry& entry = list.front();
-  entry.flow->close(reason);
-  const auto head = index_.find(entry.key);
-  if (head->second != &entry) {
-    Entry* before = head->second;
-    while (before->next_twin != &entry) before = before->next_twin;
-    before->next_twin = entry.next_twin;
-  } else if (entry.next_twin != nullptr) {
-    head->second = entry.next_twin;
-  } else {
-    index_.erase(head);
+FlowStage FlowTable::stage_after(const Flow& flow, const Decoded& packet) {
+  if (flow.ended) return FlowStage::kActive;
+  const std::uint32_t to_server = flow.sides[0].packets, to_client = flow.sides[1].packets;
+  if (packet.outcome == Outcome::kUdp) {
+    constexpr std::uint32_t kConversation = 4;
+    return (to_server > 0 && to_client > 0) || to_server + to_client >= kConversation ? FlowStage::kActive
+                                                                                      : FlowStage::kOpening;
   }
-  list.pop_front();
-  --live_;
-}
-
-void FlowTable::finish() {
-  while (!idle_.empty()) remove(idle_, CloseType::kOpen);
-  while (!recent_.empty()) remove(recent_, CloseType::kOpen);
+  if (to_server + to_client < 2) return FlowStage::kOpening;
+  const bool established = packet.payload_wire_bytes > 0 ||
+                           (packet.tcp.flags & (tcp_flag::kAck | tcp_flag::kSyn | tcp_flag::kRst)) == tcp_flag::kAck;
+  return established ? FlowStage::kActive : FlowStage::kOpening;
 }
 
 }  // namespace hoptap::flowtable

@@ -1,18 +1,20 @@
-// The flow stage: decoded packets in, leg and hop records out. One table per worker and source.
+// The flow stage: decoded packets in, leg and hop records and metrics out. One table per worker and source.
 #pragma once
 
-#include <boost/unordered/unordered_flat_map.hpp>
-#include <compare>
+#include <array>
 #include <cstdint>
-#include <list>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "decode/decoded.h"
 #include "flowtable/config.h"
 #include "flowtable/duplicate_filter.h"
-#include "flowtable/flow.h"
+#include "flowtable/flow_index.h"
+#include "flowtable/flow_lists.h"
+#include "flowtable/sighting.h"
 #include "flowtable/sink.h"
+#include "flowtable/table_context.h"
 
 namespace hoptap::flowtable {
 
@@ -31,67 +33,59 @@ class FlowTable {
   /// No more packets: closes every leg.
   void finish();
 
-  const FlowCounters& counters() const { return counters_; }
-  std::size_t live_legs() const { return live_; }
+  const FlowCounters& counters() const { return context_.counters; }
+  std::size_t live_legs() const { return context_.flows.live(); }
   std::size_t held_bytes() const { return context_.held_bytes; }  ///< out-of-order and unparsed, over all legs
+  /// Memory of flows, index and ledgers in use or kept for use again; sessions and what they hold not included.
+  std::size_t flow_bytes() const;
 
  private:
-  /// Addresses in a fixed order, so that both directions share it; the tunnels' types, so that the
-  /// same connection inside and outside of a tunnel is two legs.
-  struct Key {
-    base::Endpoint low, high;
-    std::uint32_t tunnels = 0;
-    std::uint16_t interface_id = 0;
-    std::uint8_t protocol = 0;
+  static constexpr std::size_t kAhead = 64;  ///< packets that are looked up together, so that their memory is there in time
 
-    bool operator==(const Key&) const = default;
-  };
-  struct KeyHash {
-    std::size_t operator()(const Key& key) const;
-  };
-  struct Entry;
-  using Entries = std::list<Entry>;
-  /// One leg, and how the wire that it was seen on looks (0: that direction not seen yet). A feed that
-  /// shows both sides of a router has two entries with one key.
-  struct Entry {
-    Key key;
-    std::unique_ptr<Flow> flow;
-    std::array<std::uint64_t, 2> wire{};      ///< by sender: 0 the low endpoint
-    std::array<std::uint64_t, 2> mac_pair{};  ///< both MACs, in no order
-    std::uint32_t twin = 0;                   ///< the how-manieth of its key
-    bool settled = false;                     ///< in idle_, not in recent_
-    std::uint64_t touched_ns = 0;             ///< FlowTable::now_ns_ at its last packet
-    Entries::iterator position;
-    Entry* next_twin = nullptr;
-  };
-  /// What decides which entry of a key a packet belongs to.
-  struct Sighting {
-    std::size_t sender = 0;
-    std::uint64_t wire = 0;
-    std::uint64_t mac_pair = 0;
-    DuplicateFilter::Verdict verdict{};
-  };
+  static constexpr std::size_t kFlowsInCache = 4096;  ///< so few need no fetching ahead
 
-  static Key key_of(const decode::Decoded& packet);
-  Sighting sighting_of(const decode::Decoded& packet, const Key& key);
-  void add_packet(const decode::Decoded& packet);
-  Entry& entry_for(const decode::Decoded& packet, const Key& key, const Sighting& sighting);
-  Entry& choose_twin(Entry& head, const decode::Decoded& packet, const Sighting& sighting);
-  Entry& create(const decode::Decoded& packet, const Key& key, std::uint32_t twin);
-  void touch(Entry& entry);
+  bool prepare(const decode::Decoded& packet, PacketKey& key);
+  void add_fetching(std::span<const decode::Decoded> packets);
+  void add_packet(const decode::Decoded& packet, const PacketKey& key);
+  void add_unusual(SlabIndex index, const decode::Decoded& packet, DuplicateFilter::Verdict verdict);
+  DuplicateFilter::Verdict check_duplicate(const decode::Decoded& packet, const PacketKey& key, std::uint32_t wire);
+  void count_duplicate(Flow* flow, const PacketKey& key);
+  SlabIndex find(const decode::Decoded& packet, const PacketKey& key) const;
+  void find_connection(SlabIndex index, const decode::Decoded& packet, const PacketKey& key);
+  SlabIndex choose_twin(SlabIndex head, const decode::Decoded& packet, const PacketKey& key, std::uint32_t wire,
+                        DuplicateFilter::Verdict verdict);
+  SlabIndex create(const decode::Decoded& packet, const PacketKey& key, std::uint8_t twin_number);
+  void begin(SlabIndex index, const decode::Decoded& packet, const PacketKey& key, std::uint8_t twin_number);
+  bool is_reused_by(const Flow& flow, const decode::Decoded& packet, Direction direction) const;
+  void find_direction(Flow& flow, const decode::Decoded& packet, std::uint32_t sender);
+  void turn_around(Flow& flow);
+  Ledger* ledger_for(SlabIndex index, const decode::Decoded& packet);
+  void open_ledger(Flow& flow);
+  void drop_ledger(Flow& flow);
+  void drop_session(Ledger& ledger);
+  static FlowStage stage_after(const Flow& flow, const decode::Decoded& packet);
+
+  void do_due();
   void expire();
-  void remove(Entries& list, CloseType reason);
+  void settle(SlabIndex index);
+  void quieten(SlabIndex index);
+  void close(Flow& flow, CloseType reason);
+  void remove(SlabIndex index, CloseType reason);
+  void make_room();
+  void unlink(SlabIndex index);
 
-  FlowTableConfig config_;
-  FlowCounters counters_;
+  void report_due();
+  void report(Flow& flow, bool closed, CloseType reason);
+
   TableContext context_;
-  std::uint32_t point_base_;
+  FlowIndex index_;
+  FlowLists lists_;
   DuplicateFilter duplicates_;
-  boost::unordered_flat_map<Key, Entry*, KeyHash> index_;  ///< the first twin of each key
-  Entries recent_;                                         ///< touched within settle_ns, the longest idle first
-  Entries idle_;                                           ///< the others
-  std::size_t live_ = 0;
-  std::uint64_t now_ns_ = 0;  ///< latest packet time
+  std::vector<SlabIndex> to_report_;    ///< flows with packets since their last report
+  std::uint64_t now_ns_ = 0;            ///< latest packet time
+  std::uint64_t next_expiry_ns_ = 0;    ///< nothing is due before
+  std::uint64_t next_report_ns_ = UINT64_MAX;
+  std::uint64_t next_due_ns_ = 0;  ///< the earlier of both
 };
 
 }  // namespace hoptap::flowtable

@@ -2,13 +2,33 @@
 
 #include <algorithm>
 
+#include "flowtable/retransmission.h"
+#include "flowtable/tcp_steps.h"
+
 namespace hoptap::flowtable {
 
 using base::Bytes;
 
+namespace {
+
+/// Pieces in the way of bytes from `sequence` on: ordered by their ends.
+struct EndsBefore {
+  bool operator()(const Piece& piece, std::uint32_t sequence) const {
+    return sequence_distance(piece.end(), sequence) <= 0;
+  }
+  bool operator()(std::uint32_t sequence, const Piece& piece) const {
+    return sequence_distance(sequence, piece.end()) < 0;
+  }
+};
+
+std::size_t memory_of(const Piece& piece) { return sizeof(Piece) + piece.captured_bytes; }
+
+}  // namespace
+
 void HalfStream::start(std::uint32_t sequence) {
-  started_ = true;
-  next_ = highest_ = sequence;
+  side_.started = true;
+  side_.next = sequence;
+  if (!side_.ack_seen && !side_.isn_known) side_.start = sequence;
 }
 
 /// The part [from, to) of a segment; the captured bytes as far as they reach.
@@ -18,148 +38,186 @@ Segment HalfStream::slice(const Segment& segment, std::uint32_t from, std::uint3
   return {from, to - from, segment.bytes.subspan(offset, length), segment.stamp};
 }
 
-std::size_t HalfStream::cost(const Held& held) { return held.bytes.size() + sizeof(Held); }
+Segment HalfStream::segment_of(const Piece& piece) {
+  return {piece.sequence, piece.wire_bytes, Bytes(piece.data(), piece.captured_bytes), piece.stamp};
+}
 
-void HalfStream::add(const Segment& segment, Session& session) {
-  if (segment.wire_bytes == 0) return;
-  if (!started_) start(segment.sequence);
-  auto& health = leg_.health[index_of(direction_)];
-  const bool keep_alive = segment.wire_bytes <= 1 && segment.end() == next_;  // RFC 9293 section 3.8.4
-  if (sequence_distance(segment.end(), next_) <= 0) {
-    if (keep_alive) return;
-    ++health.retransmissions;
-    session.copied(direction_, segment.sequence, segment.end(), true, segment.stamp);
+void HalfStream::copied(const Segment& segment, std::uint32_t end, bool whole) {
+  if (ledger_.session != nullptr) ledger_.session->copied(direction_, segment.sequence, end, whole, segment.stamp);
+}
+
+bool HalfStream::add(const Segment& segment) {
+  if (segment.wire_bytes == 0) return false;
+  if (!side_.started) start(segment.sequence);
+  if (segment.bytes.size() < segment.wire_bytes) flow_.flags |= record_flag::kTruncated;
+  const std::uint32_t highest_before = highest();
+  if (sequence_distance(segment.end(), side_.next) > 0) {
+    add_new(segment);
+    return sequence_distance(segment.end(), highest_before) > 0;
+  }
+  const bool keep_alive = segment.wire_bytes <= 1 && segment.end() == side_.next;  // RFC 9293 section 3.8.4
+  if (keep_alive) {
+    ++state_.metrics.keep_alives;
+    return false;
+  }
+  count_retransmission({segment.end(), highest_before, segment.stamp.time_ns}, side_, state_);
+  copied(segment, segment.end(), true);
+  return false;
+}
+
+/// A segment of which some lies behind `next`.
+void HalfStream::add_new(const Segment& segment) {
+  const bool below_highest = sequence_distance(segment.sequence, highest()) < 0;
+  if (sequence_distance(segment.sequence, side_.next) > 0) {
+    if (below_highest) ++state_.metrics.out_of_order;
+    hold(segment);
     return;
   }
-  const bool below_highest = sequence_distance(segment.sequence, highest_) < 0;
-  if (sequence_distance(segment.end(), highest_) > 0) highest_ = segment.end();
-  if (sequence_distance(segment.sequence, next_) > 0) {
-    if (below_highest) ++health.out_of_order;
-    hold(segment, session);
-    return;
-  }
-  if (sequence_distance(segment.sequence, next_) < 0)
-    session.copied(direction_, segment.sequence, next_, false, segment.stamp);
-  if (below_highest && sequence_distance(segment.sequence, next_) == 0) ++health.out_of_order;
-  while (sequence_distance(segment.end(), next_) > 0) {  // what is held came first and wins
-    const bool overlaps = !held_.empty() && sequence_distance(held_.front().sequence, segment.end()) < 0;
-    pass(slice(segment, next_, overlaps ? held_.front().sequence : segment.end()), session);
-    drain(session);
+  if (sequence_distance(segment.sequence, side_.next) < 0) copied(segment, side_.next, false);
+  if (below_highest && segment.sequence == side_.next) ++state_.metrics.out_of_order;
+  while (sequence_distance(segment.end(), side_.next) > 0) {  // what is held came first and wins
+    const bool overlaps =
+        !state_.pieces.empty() && sequence_distance(state_.pieces.begin()->sequence, segment.end()) < 0;
+    pass(slice(segment, side_.next, overlaps ? state_.pieces.begin()->sequence : segment.end()));
+    drain();
   }
 }
 
 /// Hands in-order data on.
-void HalfStream::pass(const Segment& segment, Session& session) {
-  if (!segment.bytes.empty()) session.deliver(direction_, segment.bytes, segment.sequence, segment.stamp);
-  next_ = segment.end();
-  if (segment.bytes.size() < segment.wire_bytes) {
-    leg_.record.flags |= record_flag::kTruncated;
-    session.gap(direction_, segment.sequence + static_cast<std::uint32_t>(segment.bytes.size()),
-                segment.wire_bytes - segment.bytes.size(), !segment.bytes.empty());
-  }
+void HalfStream::pass(const Segment& segment) {
+  side_.next = segment.end();
+  Session* session = ledger_.session;
+  if (session == nullptr) return;
+  if (!segment.bytes.empty()) session->deliver(direction_, segment.bytes, segment.sequence, segment.stamp);
+  if (segment.bytes.size() < segment.wire_bytes)
+    session->gap(direction_, segment.sequence + static_cast<std::uint32_t>(segment.bytes.size()),
+                 segment.wire_bytes - segment.bytes.size(), !segment.bytes.empty());
 }
 
 /// Keeps what of the segment is not held yet; the first copy of a byte wins.
-void HalfStream::hold(Segment segment, Session& session) {
-  const std::size_t pieces_before = held_.size();
-  std::size_t at = 0;
+void HalfStream::hold(Segment segment) {
+  bool anything_new = false;
+  const std::uint32_t begin = segment.sequence, end = segment.end();
+  auto at = state_.pieces.empty() || sequence_distance(begin, highest()) >= 0
+                ? state_.pieces.end()
+                : state_.pieces.lower_bound(begin, EndsBefore{});
   while (segment.wire_bytes > 0) {
-    const auto ends_before = [](const Held& held, std::uint32_t from) {
-      return sequence_distance(held.end(), from) <= 0;
-    };
-    at = static_cast<std::size_t>(
-        std::lower_bound(held_.begin() + static_cast<std::ptrdiff_t>(at), held_.end(), segment.sequence, ends_before) -
-        held_.begin());
-    if (at == held_.size() || sequence_distance(held_[at].sequence, segment.end()) >= 0) {
-      insert(segment, at);
+    if (at == state_.pieces.end() || sequence_distance(at->sequence, end) >= 0) {
+      insert(segment);
+      anything_new = true;
       break;
     }
-    const std::uint32_t end = segment.end();
-    if (sequence_distance(segment.sequence, held_[at].sequence) < 0) {
-      insert(slice(segment, segment.sequence, held_[at].sequence), at);
-      ++at;
+    if (sequence_distance(segment.sequence, at->sequence) < 0) {
+      insert(slice(segment, segment.sequence, at->sequence));
+      anything_new = true;
     }
-    if (sequence_distance(end, held_[at].end()) <= 0) break;
-    segment = slice(segment, held_[at].end(), end);
+    if (sequence_distance(end, at->end()) <= 0) break;
+    segment = slice(segment, at->end(), end);
+    ++at;
   }
-  if (held_.size() == pieces_before) ++leg_.health[index_of(direction_)].retransmissions;
+  if (!anything_new) {
+    --state_.metrics.out_of_order;  // it was counted as such: nothing of it is new
+    count_retransmission({end, highest(), segment.stamp.time_ns}, side_, state_);
+  }
   const auto over = [this] {
-    return held_bytes_ > context_.config.held_bytes_flow_max || context_.held_bytes > context_.config.held_bytes_max;
+    return state_.held_bytes > context_.config.held_bytes_flow_max ||
+           context_.held_bytes > context_.config.held_bytes_max;
   };
-  while (!held_.empty() && over()) skip_to(held_.front().sequence, false, session);
+  while (!state_.pieces.empty() && over()) skip_to(state_.pieces.begin()->sequence, false);
 }
 
-void HalfStream::insert(const Segment& piece, std::size_t at) {
-  Held held{piece.sequence, piece.wire_bytes, {piece.bytes.begin(), piece.bytes.end()}, piece.stamp};
-  held_bytes_ += cost(held);
-  context_.held_bytes += cost(held);
-  held_.insert(held_.begin() + static_cast<std::ptrdiff_t>(at), std::move(held));
+/// Cuts what is longer than a block of the pool.
+void HalfStream::insert(const Segment& segment) {
+  constexpr std::uint32_t kPieceBytes = 64u << 10;
+  for (std::uint32_t from = segment.sequence; from != segment.end();) {
+    const std::uint32_t to = from + std::min(kPieceBytes, segment.end() - from);
+    insert_piece(slice(segment, from, to));
+    from = to;
+  }
+}
+
+void HalfStream::insert_piece(const Segment& segment) {
+  const std::size_t bytes = ledger_.session != nullptr ? segment.bytes.size() : 0;
+  void* block = context_.memory.allocate(sizeof(Piece) + bytes, alignof(Piece));
+  Piece& piece = *new (block) Piece;
+  piece.sequence = segment.sequence;
+  piece.wire_bytes = segment.wire_bytes;
+  piece.captured_bytes = static_cast<std::uint32_t>(bytes);
+  piece.stamp = segment.stamp;
+  std::copy_n(segment.bytes.begin(), bytes, piece.data());
+  const bool last = state_.pieces.empty() || sequence_distance(state_.pieces.rbegin()->sequence, piece.sequence) < 0;
+  if (last) {
+    state_.pieces.push_back(piece);
+  } else {
+    state_.pieces.insert(piece);
+  }
+  state_.held_bytes += memory_of(piece);
+  context_.held_bytes += memory_of(piece);
+}
+
+void HalfStream::drop(Pieces::iterator at) {
+  Piece& piece = *at;
+  state_.pieces.erase(at);
+  state_.held_bytes -= memory_of(piece);
+  context_.held_bytes -= memory_of(piece);
+  context_.memory.deallocate(&piece, sizeof(Piece) + piece.captured_bytes, alignof(Piece));
 }
 
 /// Passes on held data that has become in order.
-void HalfStream::drain(Session& session) {
-  std::size_t passed = 0;
-  while (passed < held_.size() && sequence_distance(held_[passed].sequence, next_) <= 0) {
-    const Held& held = held_[passed++];
-    held_bytes_ -= cost(held);
-    context_.held_bytes -= cost(held);
-    if (sequence_distance(held.end(), next_) <= 0) continue;
-    pass(slice({held.sequence, held.wire_bytes, held.bytes, held.stamp}, next_, held.end()), session);
+void HalfStream::drain() {
+  while (!state_.pieces.empty()) {
+    const auto first = state_.pieces.begin();
+    if (sequence_distance(first->sequence, side_.next) > 0) break;
+    if (sequence_distance(first->end(), side_.next) > 0) pass(slice(segment_of(*first), side_.next, first->end()));
+    drop(first);
   }
-  held_.erase(held_.begin(), held_.begin() + static_cast<std::ptrdiff_t>(passed));
-  if (!ack_seen_ || sequence_distance(ack_, next_) <= 0) hole_since_ns_ = 0;
-}
-
-void HalfStream::finish_at(std::uint32_t sequence) {
-  fin_seen_ = true;
-  fin_sequence_ = sequence;
-  if (!started_) start(sequence);
+  if (!side_.ack_seen || sequence_distance(side_.acked, side_.next) <= 0) state_.hole_since_ns = 0;
 }
 
 void HalfStream::acknowledged(std::uint32_t ack, std::uint64_t now_ns) {
-  if (fin_seen_ && ack == fin_sequence_ + 1) ack = fin_sequence_;
-  if (!ack_seen_) {
-    ack_seen_ = true;
-    ack_ = ack;
-    if (started_ && sequence_distance(ack, next_) > 0) acknowledged_bytes_ += ack - next_;
-  } else if (sequence_distance(ack, ack_) > 0) {
-    acknowledged_bytes_ += ack - ack_;
-    ack_ = ack;
+  if (side_.fin_seen && ack == side_.fin_sequence + 1) ack = side_.fin_sequence;
+  if (!side_.ack_seen) {
+    side_.ack_seen = true;
+    const bool before = (side_.started || side_.isn_known) && sequence_distance(ack, side_.start) < 0;
+    if (before && side_.isn_known) ack = side_.start;  // nothing of its bytes
+    if (!side_.isn_known && (!side_.started || before)) side_.start = ack;
+    side_.acked = ack;
+  } else if (sequence_distance(ack, side_.acked) > 0) {
+    advance_acknowledgment(side_, ack);
   }
   // One byte past the end may be a FIN that was not captured.
-  const std::int32_t missing = started_ ? sequence_distance(ack_, next_) : 0;
-  if (hole_since_ns_ == 0 && (missing > 1 || (missing == 1 && !held_.empty()))) hole_since_ns_ = now_ns;
+  const std::int32_t missing = side_.started ? sequence_distance(side_.acked, side_.next) : 0;
+  if (missing > 0 && state_.hole_since_ns == 0 && (missing > 1 || !state_.pieces.empty()))
+    state_.hole_since_ns = now_ns;
 }
 
-void HalfStream::give_up_holes(std::uint64_t now_ns, bool final, Session& session) {
-  if (!started_) return;  // nothing is known of where its bytes begin
-  const bool due = hole_since_ns_ != 0 && now_ns - hole_since_ns_ >= context_.config.gap_grace_ns;
+void HalfStream::give_up_holes(std::uint64_t now_ns, bool final) {
+  if (!side_.started) return;  // nothing is known of where its bytes begin
+  const bool due = state_.hole_since_ns != 0 && now_ns - state_.hole_since_ns >= context_.config.gap_grace_ns;
   if (!due && !final) return;
-  while (ack_seen_ && sequence_distance(ack_, next_) > (held_.empty() ? 1 : 0)) {
-    const bool held_first = !held_.empty() && sequence_distance(held_.front().sequence, ack_) <= 0;
-    skip_to(held_first ? held_.front().sequence : ack_, true, session);
+  Pieces& pieces = state_.pieces;
+  while (side_.ack_seen && sequence_distance(side_.acked, side_.next) > (pieces.empty() ? 1 : 0)) {
+    const bool held_first = !pieces.empty() && sequence_distance(pieces.begin()->sequence, side_.acked) <= 0;
+    skip_to(held_first ? pieces.begin()->sequence : side_.acked, true);
   }
-  hole_since_ns_ = 0;
+  state_.hole_since_ns = 0;
   if (!final) return;
-  while (!held_.empty()) skip_to(held_.front().sequence, false, session);
+  while (!pieces.empty()) skip_to(pieces.begin()->sequence, false);
 }
 
-/// Gives up everything between next_ and `sequence`, then passes on what is held behind it.
-void HalfStream::skip_to(std::uint32_t sequence, bool acknowledged, Session& session) {
-  const std::uint32_t count = sequence - next_;
+/// Gives up everything between `next` and `sequence`, then passes on what is held behind it.
+void HalfStream::skip_to(std::uint32_t sequence, bool acknowledged) {
+  const std::uint32_t count = sequence - side_.next;
   ++context_.counters.gaps;
   context_.counters.gap_bytes += count;
-  if (acknowledged) leg_.health[index_of(direction_)].unseen_bytes += count;
-  session.gap(direction_, next_, count, false);
-  next_ = sequence;
-  if (sequence_distance(next_, highest_) > 0) highest_ = next_;
-  drain(session);
+  if (acknowledged) state_.metrics.unseen_bytes += count;
+  if (ledger_.session != nullptr) ledger_.session->gap(direction_, side_.next, count, false);
+  side_.next = sequence;
+  drain();
 }
 
 void HalfStream::forget_held() {
-  context_.held_bytes -= held_bytes_;
-  held_bytes_ = 0;
-  held_.clear();
+  while (!state_.pieces.empty()) drop(state_.pieces.begin());
 }
 
 }  // namespace hoptap::flowtable

@@ -64,7 +64,34 @@ struct DirectionMetrics {
   std::uint32_t ttl_changes = 0;          ///< packets whose TTL differs from that of the one before
   Times rtt;                              ///< from data of this direction to its ACK, seen at the point and back
   Times rtt_timestamps;                   ///< the same by TSval and TSecr (RFC 7323 section 4)
+
+  /// Segments of data that had nothing new.
+  std::uint32_t retransmissions() const {
+    return retransmissions_timeout + retransmissions_fast + retransmissions_probe + retransmissions_spurious;
+  }
 };
+
+/// How a flow ended, in more words than CloseType.
+enum class CloseReason : std::uint8_t {
+  kOpen,                  ///< it has not, as far as was seen
+  kNormal,                ///< FIN from both ends
+  kHalfClosed,            ///< FIN from one end, then silence
+  kRefused,               ///< the server answered the SYN with a reset
+  kClientResetOpening,    ///< the client reset before its handshake was done
+  kServerResetOpening,    ///< the server did, after its SYN-ACK
+  kClientReset,           ///< the client reset the open connection
+  kServerReset,
+  kClientResetClosing,    ///< the client reset after a FIN
+  kServerResetClosing,
+  kUnansweredSyn,         ///< no answer to the SYN
+  kUnansweredSynAck,      ///< no answer to the SYN-ACK
+  kQueueOverflow,         ///< the server sent its SYN-ACK again and again though the client had answered it
+  kTimeout,               ///< silence
+  kReused,                ///< another connection began on its ports
+  kEvicted,               ///< let go to stay within memory
+};
+inline constexpr std::size_t kCloseReasons = 16;
+std::string_view close_reason_name(CloseReason reason);  ///< "normal", "refused", ... (metric label)
 
 /// What one flow did since the last report of it, or as a whole.
 struct FlowMetrics {
@@ -77,7 +104,7 @@ struct FlowMetrics {
   std::uint64_t last_ns = 0;
   bool opened = false;         ///< the flow began in it
   bool closed = false;         ///< and ended in it, by `close`
-  CloseType close = CloseType::kOpen;
+  CloseReason close = CloseReason::kOpen;
 
   DirectionMetrics to_server;
   DirectionMetrics to_client;

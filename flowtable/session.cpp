@@ -37,7 +37,11 @@ const Parser* probe_all(Bytes first, Direction direction, std::uint16_t server_p
 }
 }  // namespace
 
-Session::Session(Leg& leg, TableContext& context) : leg_(leg), context_(context), exchanges_(leg, context) {
+Session::Session(Flow& flow, Ledger& ledger, TableContext& context)
+    : flow_(flow),
+      context_(context),
+      exchanges_(flow, ledger, context),
+      sides_{Side(&context.memory), Side(&context.memory)} {
   if (!handshake_seen()) exchanges_.restart();  // what was asked before is unknown
 }
 
@@ -62,21 +66,34 @@ void Session::deliver(Direction direction, Bytes bytes, std::uint32_t sequence, 
   side.latest_ns = std::max(side.latest_ns, stamp.time_ns);
   if (side.held.empty()) {
     side.sequence = sequence;
-    side.marks.assign(1, {sequence, stamp, side.latest_ns});
+    side.mark = {sequence, stamp, side.latest_ns};
+    side.more_marks.clear();
     bytes = bytes.subspan(skip(direction, bytes.size()));
     if (bytes.empty()) return;
     const std::size_t used = parse(direction, bytes);
     hold(side, bytes.subspan(used));
   } else {
-    const auto current = [&](const Mark& mark) { return sequence_distance(mark.sequence, side.sequence) > 0; };
-    const auto next = std::find_if(side.marks.begin() + 1, side.marks.end(), current);
-    side.marks.erase(side.marks.begin(), next - 1);
-    side.marks.push_back({sequence, stamp, side.latest_ns});
+    forget_marks(side);
+    side.more_marks.push_back({sequence, stamp, side.latest_ns});
     hold(side, bytes);
     pump(direction);
   }
   if (!this->side(other).held.empty()) pump(other);  // it may have waited for this side
   exchanges_.take_finished(false);
+  if (side.held.empty() && !side.more_marks.empty()) {
+    side.mark = side.more_marks.back();
+    side.more_marks.clear();
+  }
+  busy_ = parser_ == &opaque_parser() || !sides_[0].held.empty() || !sides_[1].held.empty();
+}
+
+/// Forgets the segments all of whose bytes have been taken.
+void Session::forget_marks(Side& side) {
+  auto& more = side.more_marks;
+  const auto current = first_mark_from(side, side.sequence + 1);
+  if (current == more.begin()) return;
+  side.mark = *std::prev(current);
+  more.erase(more.begin(), current);
 }
 
 /// Gives the held bytes to the parser once more.
@@ -92,7 +109,7 @@ void Session::pump(Direction direction) {
 void Session::hold(Side& side, Bytes bytes) {
   if (bytes.empty()) return;
   const std::size_t limit = std::min(context_.config.head_bytes_max, context_.config.held_bytes_flow_max);
-  const bool fits = side.held.size() + bytes.size() <= limit && side.marks.size() <= kMarksMax &&
+  const bool fits = side.held.size() + bytes.size() <= limit && side.more_marks.size() < kMarksMax &&
                     context_.held_bytes + bytes.size() <= context_.config.held_bytes_max;
   if (!fits) {  // longer than any message head we wait for
     context_.counters.held_refused_bytes += bytes.size();
@@ -115,7 +132,7 @@ void Session::drop_held(Side& side, std::size_t count) {
 void Session::release_held(Side& side, std::size_t count) {
   side.held.erase(side.held.begin(), side.held.begin() + static_cast<std::ptrdiff_t>(count));
   context_.held_bytes -= count;
-  if (side.held.empty()) side.held.shrink_to_fit();
+  if (side.held.empty()) side.held = std::pmr::vector<std::uint8_t>(&context_.memory);
 }
 
 /// Passes over bytes of the open message. @return how many of the available ones
@@ -145,7 +162,8 @@ std::size_t Session::parse(Direction direction, Bytes bytes) {
       if (!side.placed) break;
       continue;
     }
-    Message message;
+    Message& message = context_.message;
+    message.renew();
     state_.hint = 0;
     if (direction == Direction::kToClient && parser_->pairing == Pairing::kOrder && !side.in_message)
       state_.hint = exchanges_.next_hint(
@@ -186,7 +204,7 @@ std::size_t Session::find_place(Direction direction, Bytes bytes) {
 /// Chooses the protocol. @return false when more bytes are needed
 bool Session::detect(Direction direction, Bytes first) {
   bool maybe = false;
-  const Parser* found = probe_all(first, direction, leg_.record.server.port, false, maybe);
+  const Parser* found = probe_all(first, direction, server_port(), false, maybe);
   if (found == nullptr && maybe && first.size() < kProbeBytesMax && !undetectable_) return false;
   use(found != nullptr ? *found : opaque_parser());
   if (found == nullptr) settle_turn(opposite(direction), stamp_at(side(direction), side(direction).sequence).time_ns);
@@ -204,7 +222,7 @@ bool Session::redetect_turn(Direction direction, Bytes first) {
   }
   if (turn_settled_) return true;
   bool maybe = false;
-  const Parser* found = probe_all(first, direction, leg_.record.server.port, false, maybe);
+  const Parser* found = probe_all(first, direction, server_port(), false, maybe);
   if (found == nullptr && maybe && first.size() < kProbeBytesMax && !undetectable_) return false;
   turn_settled_ = true;
   if (found == nullptr) return true;
@@ -227,15 +245,14 @@ void Session::settle_turn(Direction direction, std::uint64_t time_ns) {
 std::uint32_t Session::received(Direction direction) const {
   const Side& side = sides_[index_of(direction)];
   if (side.seen) return side.sequence + static_cast<std::uint32_t>(side.held.size());
-  const LegRecord& leg = leg_.record;
-  return (direction == Direction::kToServer ? leg.client_isn : leg.server_isn) + 1;
+  return flow_.side(direction).isn() + 1;
 }
 
 void Session::use(const Parser& parser) {
   parser_ = &parser;
   state_ = ParserState{};
   messages_ = 0;
-  leg_.record.protocol = parser.name;
+  protocol_ = parser.name;
 }
 
 void Session::begin(Direction direction, const Message& message, Bytes head) {
@@ -347,13 +364,14 @@ void Session::datagram(Direction direction, Bytes payload, const Stamp& stamp) {
   if (undetectable_) return;
   if (parser_ == nullptr) {
     bool maybe = false;
-    const std::uint16_t port = std::min(leg_.record.server.port, leg_.record.client.port);
+    const std::uint16_t port = std::min(flow_.key.port(0), flow_.key.port(1));
     const Parser* found = probe_all(payload, direction, port, true, maybe);
-    if (found == nullptr) found = probe_all(payload, direction, leg_.record.server.port, true, maybe);
+    if (found == nullptr) found = probe_all(payload, direction, server_port(), true, maybe);
     if (found == nullptr) return;
     use(*found);
   }
-  Message message;
+  Message& message = context_.message;
+  message.renew();
   if (parser_->parse(payload, direction, state_, message).step != Step::kMessage) {
     context_.counters.unparsed_bytes += payload.size();
     return;
@@ -371,36 +389,10 @@ void Session::copied(Direction direction, std::uint32_t sequence, std::uint32_t 
   exchanges_.copied(direction, sequence, end, whole, stamp);
 }
 
-/// Data: closes the wait that an ACK has begun.
-void Session::note_data(Side& side, std::uint64_t time_ns) {
-  AckWait& wait = side.wait;
-  const bool inside = side.in_message || !side.held.empty();
-  if (inside && wait.ack_ns != 0 && wait.ack_ns - wait.last_data_ns > wait.longest_ns) {
-    wait.longest_ns = wait.ack_ns - wait.last_data_ns;
-    wait.release_ns = time_ns - wait.ack_ns;
-  }
-  wait.ack_ns = 0;
-  wait.last_data_ns = time_ns;
-}
-
-void Session::acknowledged(Direction direction, std::uint32_t ack, std::uint64_t time_ns, bool pure) {
-  Side& side = this->side(direction);
-  exchanges_.acknowledged(direction, ack, time_ns);
-  if (side.acked_ns == 0 || sequence_distance(ack, side.acked) > 0) {
-    side.acked = ack;
-    side.acked_ns = time_ns;
-  }
-  const bool inside = side.in_message || !side.held.empty();
+/// An acknowledgment of all that was sent, inside a message: the sender may be waiting for it.
+void Session::note_wait(Side& side, std::uint32_t ack, std::uint64_t time_ns) {
   const std::uint32_t sent = side.sequence + static_cast<std::uint32_t>(side.held.size());
-  if (pure && inside && side.wait.ack_ns == 0 && ack == sent && time_ns >= side.wait.last_data_ns)
-    side.wait.ack_ns = time_ns;
-}
-
-void Session::had_received(Direction direction, std::uint32_t ack) {
-  Side& side = this->side(direction);
-  if (side.own_ack_known && sequence_distance(ack, side.own_ack) <= 0) return;
-  side.own_ack = ack;
-  side.own_ack_known = true;
+  if (ack == sent && time_ns >= side.wait.last_data_ns) side.wait.ack_ns = time_ns;
 }
 
 void Session::end_of_stream(Direction direction) {
@@ -414,8 +406,8 @@ void Session::end_of_stream(Direction direction) {
 
 void Session::close() {
   undetectable_ = true;
-  const bool server_first = !sides_[1].marks.empty() && !sides_[0].marks.empty() &&
-                            sides_[1].marks.front().stamp.time_ns < sides_[0].marks.front().stamp.time_ns;
+  const std::uint64_t client_ns = sides_[0].mark.stamp.time_ns, server_ns = sides_[1].mark.stamp.time_ns;
+  const bool server_first = client_ns != 0 && server_ns != 0 && server_ns < client_ns;
   pump(server_first ? Direction::kToClient : Direction::kToServer);
   pump(server_first ? Direction::kToServer : Direction::kToClient);
   for (const Direction direction : {Direction::kToServer, Direction::kToClient}) {
@@ -430,21 +422,26 @@ void Session::close() {
   exchanges_.close();
 }
 
+/// The first of the further marks at or behind `sequence`.
+std::pmr::vector<Session::Mark>::const_iterator Session::first_mark_from(const Side& side, std::uint32_t sequence) {
+  return std::lower_bound(
+      side.more_marks.begin(), side.more_marks.end(), sequence,
+      [](const Mark& mark, std::uint32_t wanted) { return sequence_distance(mark.sequence, wanted) < 0; });
+}
+
 /// When everything before side.sequence had passed.
 std::uint64_t Session::passed_ns(const Side& side) {
-  const auto before = [&](const Mark& mark) { return sequence_distance(mark.sequence, side.sequence) < 0; };
-  const auto last = std::find_if(side.marks.rbegin(), side.marks.rend(), before);
-  return last == side.marks.rend() ? side.latest_ns : last->passed_ns;
+  if (side.more_marks.empty() && sequence_distance(side.mark.sequence, side.sequence) < 0) return side.mark.passed_ns;
+  const auto behind = first_mark_from(side, side.sequence);
+  if (behind != side.more_marks.begin()) return std::prev(behind)->passed_ns;
+  return sequence_distance(side.mark.sequence, side.sequence) < 0 ? side.mark.passed_ns : side.latest_ns;
 }
 
 /// The segment that first carried the byte at `sequence`.
-const Stamp& Session::stamp_at(const Side& side, std::uint32_t sequence) const {
-  const Mark* found = &side.marks.front();
-  for (const Mark& mark : side.marks) {
-    if (sequence_distance(mark.sequence, sequence) > 0) break;
-    found = &mark;
-  }
-  return found->stamp;
+const Stamp& Session::stamp_at(const Side& side, std::uint32_t sequence) {
+  if (side.more_marks.empty()) return side.mark.stamp;
+  const auto behind = first_mark_from(side, sequence + 1);
+  return behind == side.more_marks.begin() ? side.mark.stamp : std::prev(behind)->stamp;
 }
 
 }  // namespace hoptap::flowtable

@@ -1,8 +1,10 @@
 // The bytes of one leg, in order, become messages: detection, parsing, bodies passed over, gaps.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <memory_resource>
 #include <optional>
 #include <vector>
 
@@ -14,10 +16,25 @@ namespace hoptap::flowtable {
 /// The application side of one leg. Owned by its flow; used by the table's thread.
 class Session {
  public:
-  Session(Leg& leg, TableContext& context);
+  Session(Flow& flow, Ledger& ledger, TableContext& context);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
+
+  /// Are the next `count` bytes of this direction within the body of the open message, and is all else at rest?
+  bool passes_over(Direction direction, std::size_t count) const {
+    return sides_[index_of(direction)].to_skip > count && !busy_;
+  }
+  /// What deliver() does of bytes that it would pass over; needs passes_over().
+  void pass_over(Direction direction, std::size_t count, std::uint32_t sequence, std::uint64_t time_ns) {
+    Side& side = this->side(direction);
+    note_data(side, time_ns);
+    side.latest_ns = std::max(side.latest_ns, time_ns);
+    side.mark.sequence = sequence;
+    side.mark.passed_ns = side.latest_ns;
+    side.sequence = sequence + static_cast<std::uint32_t>(count);
+    if (side.to_skip != decode::l7::kToTheEnd) side.to_skip -= count;
+  }
 
   /// The next bytes of the stream, in order. Borrows them only while it runs.
   void deliver(Direction direction, base::Bytes bytes, std::uint32_t sequence, const Stamp& stamp);
@@ -33,13 +50,30 @@ class Session {
   void copied(Direction direction, std::uint32_t sequence, std::uint32_t end, bool whole, const Stamp& stamp);
 
   /// The receiver of `direction` acknowledged all before `ack`; `pure`: in a segment without data.
-  void acknowledged(Direction direction, std::uint32_t ack, std::uint64_t time_ns, bool pure);
+  void acknowledged(Direction direction, std::uint32_t ack, std::uint64_t time_ns, bool pure) {
+    Side& side = this->side(direction);
+    if (side.acked_ns == 0 || sequence_distance(ack, side.acked) > 0) {
+      side.acked = ack;
+      side.acked_ns = time_ns;
+      exchanges_.acknowledged(direction, ack, time_ns);
+    }
+    if (pure && side.wait.ack_ns == 0 && is_inside(side)) note_wait(side, ack, time_ns);
+  }
 
   /// The sender of `direction` had received all before `ack` when it had sent no more than has been delivered.
-  void had_received(Direction direction, std::uint32_t ack);
+  void had_received(Direction direction, std::uint32_t ack) {
+    Side& side = this->side(direction);
+    if (side.own_ack_known && sequence_distance(ack, side.own_ack) <= 0) return;
+    side.own_ack = ack;
+    side.own_ack_known = true;
+  }
 
   /// The sender has closed: a message that lasts to the end has ended.
   void end_of_stream(Direction direction);
+
+  /// The application protocol; "" before it is known. A static string.
+  std::string_view protocol() const { return protocol_; }
+  std::uint32_t exchanges() const { return exchanges_.given_out(); }
 
   /// Nothing has come for a while: finished exchanges are given out.
   void settle() { exchanges_.take_finished(true); }
@@ -68,8 +102,11 @@ class Session {
   };
 
   struct Side {
-    std::vector<std::uint8_t> held;  ///< bytes that the parser has not taken yet
-    std::vector<Mark> marks;         ///< which segments carried what is being parsed
+    explicit Side(std::pmr::memory_resource* memory) : held(memory), more_marks(memory) {}
+
+    std::pmr::vector<std::uint8_t> held;  ///< bytes that the parser has not taken yet
+    Mark mark;                            ///< the segment that carried the first byte of what is being parsed
+    std::pmr::vector<Mark> more_marks;    ///< those behind it, while bytes are held
     std::uint64_t to_skip = 0;       ///< bytes of the open message still to pass over
     std::uint64_t latest_ns = 0;     ///< when all bytes so far had passed
     std::uint32_t sequence = 0;      ///< of the first byte not taken
@@ -89,6 +126,21 @@ class Session {
   };
 
   Side& side(Direction direction) { return sides_[index_of(direction)]; }
+
+  /// Has a message of this side begun, known or not?
+  static bool is_inside(const Side& side) { return side.in_message || !side.held.empty(); }
+
+  /// Data: closes the wait that an ACK has begun.
+  static void note_data(Side& side, std::uint64_t time_ns) {
+    AckWait& wait = side.wait;
+    if (wait.ack_ns != 0 && wait.ack_ns - wait.last_data_ns > wait.longest_ns && is_inside(side)) {
+      wait.longest_ns = wait.ack_ns - wait.last_data_ns;
+      wait.release_ns = time_ns - wait.ack_ns;
+    }
+    wait.ack_ns = 0;
+    wait.last_data_ns = time_ns;
+  }
+  static void note_wait(Side& side, std::uint32_t ack, std::uint64_t time_ns);
   void hold(Side& side, base::Bytes bytes);
   void drop_held(Side& side, std::size_t count);
   void release_held(Side& side, std::size_t count);
@@ -100,7 +152,8 @@ class Session {
   bool redetect_turn(Direction direction, base::Bytes first);
   void settle_turn(Direction direction, std::uint64_t time_ns);
   std::uint32_t received(Direction direction) const;
-  bool handshake_seen() const { return (leg_.record.flags & record_flag::kHandshakeSeen) != 0; }
+  bool handshake_seen() const { return (flow_.flags & record_flag::kHandshakeSeen) != 0; }
+  std::uint16_t server_port() const { return flow_.key.port(1u - flow_.client_end); }
   void use(const decode::l7::Parser& parser);
   std::size_t find_place(Direction direction, base::Bytes bytes);
   void begin(Direction direction, const decode::l7::Message& message, base::Bytes head);
@@ -109,15 +162,17 @@ class Session {
   void abandon(Direction direction);
   void lose_place(Direction direction);
   void upgrade();
-  void note_data(Side& side, std::uint64_t time_ns);
-  const Stamp& stamp_at(const Side& side, std::uint32_t sequence) const;
+  void forget_marks(Side& side);
+  static std::pmr::vector<Mark>::const_iterator first_mark_from(const Side& side, std::uint32_t sequence);
+  static const Stamp& stamp_at(const Side& side, std::uint32_t sequence);
   static std::uint64_t passed_ns(const Side& side);
   std::uint32_t gap_flag(Direction direction) const;
 
-  Leg& leg_;
+  Flow& flow_;
   TableContext& context_;
   ExchangeQueue exchanges_;
   const decode::l7::Parser* parser_ = nullptr;
+  std::string_view protocol_;
   decode::l7::ParserState state_;
   std::array<Side, 2> sides_;
   std::uint32_t messages_ = 0;  ///< parsed since the protocol was detected
@@ -126,6 +181,7 @@ class Session {
   bool turn_settled_ = false;  ///< the turn is known to be opaque
   bool settling_ = false;      ///< detection waits for no more bytes
   bool undetectable_ = false;
+  bool busy_ = false;  ///< bytes wait on some side, or turns are looked at: pass_over() would miss something
 };
 
 }  // namespace hoptap::flowtable

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "decode/decoded.h"
+
 namespace hoptap::flowtable {
 
 /// What is kept of the packet that first carried a byte.
@@ -14,6 +16,16 @@ struct Stamp {
   std::uint16_t ip_id = 0;
   std::uint8_t ttl = 0;
   bool has_ack = false;
+
+  static Stamp of_segment(const decode::Decoded& packet) {
+    const decode::Tcp& tcp = packet.tcp;
+    const bool stamped = tcp.has_timestamps;
+    return {packet.time_ns, tcp.acknowledgment, stamped ? tcp.tsval : 0, stamped ? tcp.tsecr : 0,
+            packet.ip_id,   packet.ttl,         tcp.has(decode::tcp_flag::kAck)};
+  }
+  static Stamp of_datagram(const decode::Decoded& packet) {
+    return {packet.time_ns, 0, 0, 0, packet.ip_id, packet.ttl, false};
+  }
 };
 
 /// Order of two sequence numbers (RFC 9293 section 3.4): negative when a is before b, across the wrap.

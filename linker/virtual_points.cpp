@@ -59,6 +59,17 @@ const char* tunnel_name(base::TunnelType type) {
     case base::TunnelType::kGre: return "gre";
     case base::TunnelType::kTeb: return "teb";
     case base::TunnelType::kErspan2: return "erspan";
+    case base::TunnelType::kErspan1: return "erspan1";
+    case base::TunnelType::kErspan3: return "erspan3";
+    case base::TunnelType::kVxlanGpe: return "vxlan-gpe";
+    case base::TunnelType::kNsh: return "nsh";
+    case base::TunnelType::kGeneve: return "geneve";
+    case base::TunnelType::kGtp: return "gtp";
+    case base::TunnelType::kL2tp: return "l2tp";
+    case base::TunnelType::kMpls: return "mpls";
+    case base::TunnelType::kPppoe: return "pppoe";
+    case base::TunnelType::kTeredo: return "teredo";
+    case base::TunnelType::kPbb: return "pbb";
   }
   return "tunnel";
 }

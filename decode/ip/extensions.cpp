@@ -33,7 +33,13 @@ Result<TransportPacket> read_extensions(std::uint8_t protocol, Slice slice) {
     if (protocol == ip_protocol::kFragment) {
       header_bytes = kHeaderBytesMin;
       if (is_part(slice)) {
-        return TransportPacket{.protocol = next_protocol, .is_fragment = true, .slice = slice.behind(header_bytes)};
+        const std::uint16_t offset_and_more = be16(slice.bytes, 2);
+        return TransportPacket{.protocol = next_protocol,
+                               .is_fragment = true,
+                               .more_fragments = (offset_and_more & 1) != 0,
+                               .fragment_offset = offset_and_more & 0xfff8u,
+                               .fragment_id = be32(slice.bytes, 4),
+                               .slice = slice.behind(header_bytes)};
       }
     }
     if (!slice.has(header_bytes)) return tl::unexpected(slice.missing(header_bytes));

@@ -35,6 +35,11 @@ class Ipv4View {
 
   /// More fragments, or an offset: not a whole packet (section 3.2).
   bool is_fragment() const { return (be16(packet_.bytes, 6) & 0x3fff) != 0; }
+  bool more_fragments() const { return (be16(packet_.bytes, 6) & 0x2000) != 0; }
+  std::uint32_t fragment_offset() const { return (be16(packet_.bytes, 6) & 0x1fffu) * 8u; }  ///< in bytes
+
+  std::size_t header_bytes() const { return header_bytes_; }
+  std::uint32_t wire_bytes() const { return static_cast<std::uint32_t>(packet_.wire_bytes); }  ///< header included
 
  private:
   Ipv4View(const Slice& packet, std::size_t header_bytes) : packet_(packet), header_bytes_(header_bytes) {}

@@ -28,6 +28,7 @@ class Ipv6View {
   base::IpAddress source() const { return ipv6_at(packet_.bytes, 8); }
   base::IpAddress target() const { return ipv6_at(packet_.bytes, 24); }
   Slice payload() const { return packet_.behind(kHeaderBytes); }
+  std::uint32_t wire_bytes() const { return static_cast<std::uint32_t>(packet_.wire_bytes); }  ///< header included
 
  private:
   explicit Ipv6View(const Slice& packet) : packet_(packet) {}

@@ -53,10 +53,12 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) {
          std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
 }
 
+bool is_blank(char c) { return c == ' ' || c == '\t'; }
+
 std::string_view trimmed(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
+  return text;
 }
 
 /// Is `item` a member of the comma-separated list (RFC 9110 section 5.6.1)?
@@ -116,55 +118,51 @@ void read_content_length(std::string_view value, Fields& fields) {
   }
 }
 
-std::optional<base::IdKind> id_kind(std::string_view name) {
-  struct Known {
-    std::string_view name;
-    base::IdKind kind;
-  };
-  static constexpr std::array kKnown = {
-      Known{"x-request-id", base::IdKind::kRequestId},
-      Known{"traceparent", base::IdKind::kTraceParent},
-      Known{"b3", base::IdKind::kB3},
-      Known{"x-b3-traceid", base::IdKind::kB3},
-      Known{"sw8", base::IdKind::kSw8},
-      Known{"uber-trace-id", base::IdKind::kUberTraceId},
-      Known{"pinpoint-traceid", base::IdKind::kPinpoint},
-  };
-  for (const Known& known : kKnown)
-    if (equal_ignoring_case(name, known.name)) return known.kind;
-  return std::nullopt;
+/// Is this the field line of `name` (in lower case)? Its value, then.
+std::optional<std::string_view> value_of(std::string_view line, std::string_view name) {
+  if (line.size() <= name.size() || line[name.size()] != ':') return std::nullopt;
+  if (!equal_ignoring_case(line.substr(0, name.size()), name)) return std::nullopt;
+  return trimmed(line.substr(name.size() + 1));
 }
 
-void read_field(std::string_view name, std::string_view value, Fields& fields, Message& out) {
-  switch (lower(name.front())) {
-    case 'h':
-      if (equal_ignoring_case(name, "host") && fields.host.empty()) fields.host = value;
-      break;
+void read_id(std::string_view line, std::string_view name, base::IdKind kind, Message& out) {
+  const auto value = value_of(line, name);
+  if (value && !value->empty() && out.id_count < Message::kIdsMax) out.ids[out.id_count++] = {kind, as_bytes(*value)};
+}
+
+/// Nearly all fields are told by their first letter to be none of ours.
+void read_field(std::string_view line, Fields& fields, Message& out) {
+  switch (lower(line.front())) {
+    case 'b': return read_id(line, "b3", base::IdKind::kB3, out);
     case 'c':
-      if (equal_ignoring_case(name, "content-length")) read_content_length(value, fields);
-      break;
+      if (const auto value = value_of(line, "content-length")) read_content_length(*value, fields);
+      return;
+    case 'h':
+      if (const auto value = value_of(line, "host"); value && fields.host.empty()) fields.host = *value;
+      return;
+    case 'p': return read_id(line, "pinpoint-traceid", base::IdKind::kPinpoint, out);
+    case 's': return read_id(line, "sw8", base::IdKind::kSw8, out);
     case 't':
-      if (equal_ignoring_case(name, "transfer-encoding")) {
+      if (const auto value = value_of(line, "transfer-encoding")) {
         fields.transfer_encoded = true;
-        fields.chunked = list_contains(value, "chunked");
+        fields.chunked = list_contains(*value, "chunked");
       }
-      break;
+      return read_id(line, "traceparent", base::IdKind::kTraceParent, out);
     case 'u':
-      if (equal_ignoring_case(name, "upgrade")) fields.upgrade = true;
-      break;
-    default: break;
+      if (value_of(line, "upgrade")) fields.upgrade = true;
+      return read_id(line, "uber-trace-id", base::IdKind::kUberTraceId, out);
+    case 'x':
+      read_id(line, "x-request-id", base::IdKind::kRequestId, out);
+      return read_id(line, "x-b3-traceid", base::IdKind::kB3, out);
+    default: return;
   }
-  const auto kind = id_kind(name);
-  if (kind && out.id_count < Message::kIdsMax && !value.empty()) out.ids[out.id_count++] = {*kind, as_bytes(value)};
 }
 
 /// Reads header fields up to the empty line. @return false when the head is not whole yet.
 bool read_fields(Lines& lines, Fields& fields, Message& out) {
   while (const auto line = lines.next()) {
     if (line->empty()) return true;
-    const std::size_t colon = line->find(':');
-    if (colon == std::string_view::npos || colon == 0) continue;  // tolerated, as servers do
-    read_field(line->substr(0, colon), trimmed(line->substr(colon + 1)), fields, out);
+    read_field(*line, fields, out);
   }
   return false;
 }
@@ -313,6 +311,7 @@ bool head_has_grown(std::string_view head, std::size_t searched) {
 
 /// Empty lines before a message (RFC 9112 section 2.2): how many bytes.
 std::size_t empty_lines(Bytes stream) {
+  if (!stream.empty() && stream[0] > '\r') return 0;
   Lines lines(stream);
   std::size_t empty = 0;
   for (auto line = lines.next(); line && line->empty(); line = lines.next()) empty = lines.consumed();

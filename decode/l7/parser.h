@@ -77,6 +77,17 @@ struct Message {
   std::size_t id_count = 0;
   std::array<IdField, kIdsMax> ids{};
   std::array<std::uint8_t, 272> text{};  ///< scratch for fields that do not lie in the stream as text
+
+  /// As newly made, but for what nobody reads: ids beyond id_count, and text.
+  void renew() {
+    kind = Kind::kRequest;
+    more = has_status = encrypted = handshake = upgrades = false;
+    hint = 0;
+    status = 0;
+    key = 0;
+    head_bytes = id_count = 0;
+    method = resource = endpoint = {};
+  }
 };
 
 /// Per flow, both directions; zeroed when the protocol is detected.

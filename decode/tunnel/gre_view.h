@@ -1,5 +1,5 @@
-// GRE headers where they lie (RFC 2784, RFC 2890), and the ERSPAN header behind one
-// (draft-foschiano-erspan section 4.2). Borrow the packet. Private to decode/.
+// GRE headers where they lie: version 0 (RFC 2784, RFC 2890) and PPTP's version 1 (RFC 2637 section 4.1). Borrow the
+// packet. Private to decode/.
 #pragma once
 
 #include "base/result.h"
@@ -12,7 +12,7 @@ class GreView {
  public:
   static constexpr std::size_t kHeaderBytesMin = 4;
 
-  /// kBadVersion: another version (1 is PPTP, RFC 2637). kUnsupported: source routes (RFC 1701).
+  /// kBadVersion: another version (1 is PPTP). kUnsupported: source routes (RFC 1701).
   [[nodiscard]] static base::Result<GreView> parse(const Slice& packet) {
     using base::Error;
     if (!packet.has(kHeaderBytesMin)) return tl::unexpected(packet.missing(kHeaderBytesMin));
@@ -26,6 +26,7 @@ class GreView {
 
   std::uint16_t ether_type() const { return be16(packet_.bytes, 2); }
   bool has_sequence() const { return (flags_ & kSequence) != 0; }
+  std::uint32_t sequence() const { return has_sequence() ? be32(packet_.bytes, header_bytes() - 4) : 0; }
   std::uint32_t key() const { return (flags_ & kKey) != 0 ? be32(packet_.bytes, key_at()) : 0; }
   Slice payload() const { return packet_.behind(header_bytes()); }
 
@@ -44,26 +45,34 @@ class GreView {
   std::uint16_t flags_;
 };
 
-/// ERSPAN type II: 8 bytes before the mirrored Ethernet frame.
-class Erspan2View {
+/// PPTP's GRE: a payload length and a call id in place of the key.
+class PptpView {
  public:
-  static constexpr std::size_t kHeaderBytes = 8;
-
-  /// `payload` is that of a GRE packet with a sequence number. kBadVersion: not type II.
-  [[nodiscard]] static base::Result<Erspan2View> parse(const Slice& payload) {
-    constexpr std::uint8_t kTypeTwo = 1;
-    if (!payload.has(kHeaderBytes)) return tl::unexpected(payload.missing(kHeaderBytes));
-    if (payload.bytes[0] >> 4 != kTypeTwo) return tl::unexpected(base::Error::kBadVersion);
-    return Erspan2View(payload);
+  /// kBadVersion: not version 1 with PPP and a key.
+  [[nodiscard]] static base::Result<PptpView> parse(const Slice& packet) {
+    constexpr std::uint16_t kSequence = 0x1000, kAcknowledgment = 0x0080, kAllButThose = 0xef7f,
+                            kKeyVersionOne = 0x2001;
+    constexpr std::uint16_t kPpp = 0x880b;
+    constexpr std::size_t kHeaderBytesMin = 8;
+    if (!packet.has(kHeaderBytesMin)) return tl::unexpected(packet.missing(kHeaderBytesMin));
+    const std::uint16_t flags = be16(packet.bytes, 0);
+    if ((flags & kAllButThose) != kKeyVersionOne || be16(packet.bytes, 2) != kPpp) {
+      return tl::unexpected(base::Error::kBadVersion);
+    }
+    const std::size_t header_bytes =
+        kHeaderBytesMin + ((flags & kSequence) != 0 ? 4u : 0u) + ((flags & kAcknowledgment) != 0 ? 4u : 0u);
+    if (!packet.has(header_bytes)) return tl::unexpected(packet.missing(header_bytes));
+    return PptpView(packet.first(header_bytes + be16(packet.bytes, 4)), header_bytes);
   }
 
-  std::uint32_t session_id() const { return be16(payload_.bytes, 2) & 0x03ffu; }
-  Slice frame() const { return payload_.behind(kHeaderBytes); }
+  std::uint16_t call_id() const { return be16(packet_.bytes, 6); }
+  Slice ppp_frame() const { return packet_.behind(header_bytes_); }  ///< empty: an acknowledgment alone
 
  private:
-  explicit Erspan2View(const Slice& payload) : payload_(payload) {}
+  PptpView(const Slice& packet, std::size_t header_bytes) : packet_(packet), header_bytes_(header_bytes) {}
 
-  Slice payload_;
+  Slice packet_;
+  std::size_t header_bytes_;
 };
 
 }  // namespace hoptap::decode

@@ -53,7 +53,7 @@ bool take_address(const std::vector<base::IpAddress>& addresses, std::uint32_t n
 bool take_tunnels(const hoptap::v1::Vantage& field, const std::vector<base::IpAddress>& addresses,
                   base::TunnelStack& stack) {
   for (const hoptap::v1::Tunnel& from : field.tunnels()) {
-    if (from.type() > static_cast<std::uint32_t>(base::TunnelType::kErspan2)) continue;
+    if (from.type() >= base::kTunnelTypeCount) continue;
     if (stack.depth == base::TunnelStack::kDepthMax) return false;
     base::Tunnel& layer = stack.layers[stack.depth++];
     layer.type = static_cast<base::TunnelType>(from.type());

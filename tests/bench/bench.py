@@ -2,64 +2,28 @@
 """Speed and memory of hoptap beside a floor and a peer, in one run, as ratios.
 
 usage: bench.py [http] [--megabytes N] [--keep FOLDER]
+       bench.py engine [--short] [--generated] [--workload NAME...] [--json FILE] [--write DOCUMENT] [--keep FOLDER]
        bench.py tracer [--records N] [--full] [--keep FOLDER]
-Prints Markdown tables. Never fails on a time. http needs root (it makes its own traffic).
+Prints Markdown tables. Never fails on a time. http needs root (it makes its own traffic), and so does engine
+without --generated. engine ends with 1 when it counted wrongly.
 """
 import argparse
 import contextlib
 import pathlib
-import re
 import resource
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 
+import engine
 import tracer
+import traffic
 import workload
+from measuring import Failed, head_of, instructions, measure
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 HOPTAP, FLOOR = ROOT / "build/appliance/hoptap", ROOT / "build/tests/bench/hoptap-floor"
-
-
-def measure(*words) -> tuple[float, float, str]:
-    """CPU seconds and peak resident MiB of a command, and its standard output's last 4 kB."""
-    wrapped = ("/usr/bin/env", "python3", "-c",
-               "import os,resource,subprocess,sys\n"
-               "code=subprocess.call(sys.argv[1:])\n"
-               "use=resource.getrusage(resource.RUSAGE_CHILDREN)\n"
-               "print('\\nUSED',use.ru_utime+use.ru_stime,use.ru_maxrss,code,file=sys.stderr)", *map(str, words))
-    with tempfile.TemporaryFile("w+") as out:
-        done = subprocess.run(wrapped, stdout=out, stderr=subprocess.PIPE, text=True, check=True)
-        out.seek(max(0, out.seek(0, 2) - 4096))
-        seconds, kilobytes, code = re.search(r"USED (\S+) (\S+) (\S+)", done.stderr).groups()
-        if int(code) != 0:
-            raise SystemExit(f"bench: {words[0]} ended with {code}: {done.stderr[-300:]}")
-        return float(seconds), int(kilobytes) / 1024, out.read()
-
-
-def instructions(*words) -> int | None:
-    """By callgrind; None where it is not installed."""
-    if not shutil.which("valgrind"):
-        return None
-    with tempfile.TemporaryDirectory() as scratch:
-        done = subprocess.run(("valgrind", "--tool=callgrind", f"--callgrind-out-file={scratch}/out", *map(str, words)),
-                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=True)
-    return int(re.search(r"Collected : (\d+)", done.stderr).group(1))
-
-
-def head_of(pcap: pathlib.Path, target: pathlib.Path, megabytes: int) -> None:
-    """The first megabytes of a capture (as tcpdump writes it here: little endian), whole records only."""
-    with open(pcap, "rb") as source:
-        head = source.read(megabytes * 1_000_000)
-    end = 24
-    while end + 16 <= len(head):
-        record_bytes = 16 + int.from_bytes(head[end + 8:end + 12], "little")
-        if end + record_bytes > len(head):
-            break
-        end += record_bytes
-    target.write_bytes(head[:end])
 
 
 def bench_http(folder: pathlib.Path, megabytes: int) -> None:
@@ -123,12 +87,17 @@ def report_instructions(few: pathlib.Path, more: pathlib.Path, server: pathlib.P
             print(f"| {name} | {(totals[1] - totals[0]) / (counts[1] - counts[0]):.0f} |", flush=True)
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", choices=["http", "tracer"], default="http")
+    parser.add_argument("what", nargs="?", choices=["http", "engine", "tracer"], default="http")
     parser.add_argument("--megabytes", type=int, default=500, help="http: size of the capture at each point")
     parser.add_argument("--records", type=int, default=200_000, help="tracer: hop records from probes")
     parser.add_argument("--full", action="store_true", help="tracer: look up among 10 million hop records, not 1 million")
+    parser.add_argument("--short", action="store_true", help="engine: workloads of a tenth of the size")
+    parser.add_argument("--generated", action="store_true", help="engine: no server, no peers, one run each: for CI, needs no root")
+    parser.add_argument("--workload", nargs="+", choices=traffic.NAMES, help="engine: only these")
+    parser.add_argument("--json", type=pathlib.Path, help="engine: the figures, into a file")
+    parser.add_argument("--write", type=pathlib.Path, help="engine: the tables, into a document, between two marks")
     parser.add_argument("--keep", type=pathlib.Path, help="folder for the workload, used again when it is there")
     chosen = parser.parse_args()
     with contextlib.ExitStack() as stack:
@@ -137,9 +106,15 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if chosen.what == "http":
             bench_http(folder, chosen.megabytes)
+        elif chosen.what == "engine":
+            return engine.bench_engine(folder, chosen)
         else:
             tracer.bench_tracer(folder, chosen.records, tracer.STORED_FULL if chosen.full else tracer.STORED_FULL // 10)
+    return 0
 
 
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-main()
+try:
+    sys.exit(main())
+except Failed as failure:
+    sys.exit(f"bench: {failure}")

@@ -5,6 +5,8 @@
 
 #include <cstddef>
 #include <ctime>
+#include <fstream>
+#include <string>
 
 namespace hoptap::bench {
 
@@ -28,6 +30,16 @@ class CpuClock {
 inline std::size_t allocated_bytes() {
   const auto info = ::mallinfo2();
   return info.uordblks + info.hblkhd;
+}
+
+/// The most resident memory since this program began; 0: not known.
+inline std::size_t peak_resident_kib() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;) {
+    std::size_t kib = 0;
+    if (word == "VmHWM:" && status >> kib) return kib;
+  }
+  return 0;
 }
 
 }  // namespace hoptap::bench

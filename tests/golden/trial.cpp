@@ -5,7 +5,6 @@
 #include <tuple>
 
 #include "capture/file_source.h"
-#include "decode/decoder.h"
 #include "export/json.h"
 #include "flowtable/flow_table.h"
 
@@ -17,7 +16,6 @@ using decode::Outcome;
 Capture::Capture(const std::string& path) {
   auto source = capture::open_file(path);
   if (!source) throw std::runtime_error(source.error().what);
-  decode::Decoder decoder;
   std::vector<capture::Packet> batch(capture::kBatchPackets);
   std::vector<capture::Packet> kept;
   while (const std::size_t count = (*source)->poll(batch)) {
@@ -28,7 +26,7 @@ Capture::Capture(const std::string& path) {
     }
   }
   packets_.resize(kept.size());
-  decoder.decode(kept, (*source)->interfaces(), packets_);
+  decoder_.decode(kept, (*source)->interfaces(), packets_);
 }
 
 namespace {

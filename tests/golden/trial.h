@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "decode/decoded.h"
+#include "decode/decoder.h"
 #include "flowtable/config.h"
 #include "flowtable/record.h"
 
@@ -23,6 +23,7 @@ class Capture {
 
  private:
   std::vector<std::vector<std::uint8_t>> bytes_;
+  decode::Decoder decoder_;  ///< packets_ may borrow from it, too
   std::vector<decode::Decoded> packets_;
 };
 

@@ -18,6 +18,7 @@ TEST(OutcomeTest, EveryOneHasANameOfItsOwn) {
   for (std::size_t at = 0; at < kOutcomeCount; ++at) names.insert(outcome_name(static_cast<Outcome>(at)));
   EXPECT_EQ(names.size(), kOutcomeCount);
   EXPECT_EQ(outcome_name(Outcome::kTcp), "tcp");
+  EXPECT_EQ(outcome_name(Outcome::kIcmp), "icmp");
   EXPECT_EQ(outcome_name(Outcome::kOtherIp), "other_ip");
   EXPECT_EQ(outcome_name(Outcome::kMalformed), "malformed");
 }

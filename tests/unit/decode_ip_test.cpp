@@ -31,7 +31,7 @@ TEST_P(IpTest, HasTheOutcome) {
   const OneDecoded one = decode_one(GetParam().packet, kRaw);
   EXPECT_EQ(one->outcome, GetParam().expected);
   EXPECT_EQ(one->protocol, GetParam().protocol);
-  const bool has_ports = one->outcome == Outcome::kTcp || one->outcome == Outcome::kUdp;
+  const bool has_ports = one->outcome == Outcome::kTcp || GetParam().name == "FirstFragment";
   EXPECT_EQ(one->source.port, has_ports ? 40000 : 0);
   if (one->outcome == Outcome::kTcp) {
     EXPECT_EQ(base::as_text(one->payload), "hello");
@@ -59,7 +59,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"AuthenticatedTwice",
              test::ipv4({.protocol = kAh}, test::authentication(kAh, test::authentication(kTcp, segment()))),
              Outcome::kTcp},
-        Case{"Icmp", test::ipv4({.protocol = kIcmp}, Buffer(8)), Outcome::kOtherIp, kIcmp},
+        Case{"Icmp", test::ipv4({.protocol = kIcmp}, Buffer(8)), Outcome::kIcmp, kIcmp},
         Case{"Esp", test::ipv4({.protocol = kEsp}, Buffer(8)), Outcome::kOtherIp, kEsp},
         Case{"HopByHopIsNotOfIpv4", test::ipv4({.protocol = kHopByHop}, Buffer(8)), Outcome::kOtherIp, kHopByHop},
         Case{"HeaderLengthTooSmall", with_byte(test::ipv4({}, segment()), 0, 0x44), Outcome::kMalformed, 0},
@@ -97,7 +97,9 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"ExtensionsMax", extensions(8, segment()), Outcome::kTcp},
         Case{"ExtensionsTooMany", extensions(9, segment()), Outcome::kUnsupported, kDestination},
         Case{"NoNextHeader", test::ipv6({.next_header = 59}, {}), Outcome::kOtherIp, 59},
-        Case{"Icmp", test::ipv6({.next_header = 58}, Buffer(8)), Outcome::kOtherIp, 58},
+        Case{"Icmp", test::ipv6({.next_header = 58}, Buffer(8)), Outcome::kIcmp, 58},
+        Case{"IcmpOfTheOtherVersion", test::ipv6({.next_header = kIcmp}, Buffer(8)), Outcome::kOtherIp, kIcmp},
+        Case{"Mobility", test::ipv6({.next_header = 135}, test::extension(kTcp, segment())), Outcome::kTcp},
         Case{"ExtensionLongerThanPacket", test::ipv6({.next_header = kRouting}, Buffer{kTcp, 200, 0, 0, 0, 0, 0, 0}),
              Outcome::kMalformed, kRouting},
         Case{"ExtensionTooShort", test::ipv6({.next_header = kRouting}, Buffer(7)), Outcome::kMalformed, kRouting},
@@ -114,6 +116,7 @@ TEST(IpFieldsTest, OfIpv4) {
   EXPECT_EQ(one->ttl, 57);
   EXPECT_EQ(one->traffic_class, 0xb8);
   EXPECT_EQ(one->ip_id, 0xabcd);
+  EXPECT_EQ(one->ip_bytes, 45u);
 }
 
 TEST(IpFieldsTest, OfIpv6) {
@@ -124,11 +127,12 @@ TEST(IpFieldsTest, OfIpv6) {
   EXPECT_EQ(one->ttl, 57);
   EXPECT_EQ(one->traffic_class, 0xb8);
   EXPECT_EQ(one->ip_id, 0);
+  EXPECT_EQ(one->ip_bytes, 65u);
 }
 
-TEST(IpFieldsTest, OfAFragmentAreTheAddressesOnly) {
+TEST(IpFieldsTest, OfAFirstFragmentAreThePortsButNotThePayload) {
   const OneDecoded one = decode_one(test::ipv4({.id = 77, .fragment = 0x2000}, segment()), kRaw);
-  EXPECT_EQ(one->source.text(), "10.0.0.1:0");
+  EXPECT_EQ(one->source.text(), "10.0.0.1:40000");
   EXPECT_EQ(one->ip_id, 77);
   EXPECT_TRUE(one->payload.empty());
 }

@@ -42,7 +42,7 @@ TEST_P(LinkTest, LeadsToTheNetworkLayer) {
 }
 
 constexpr capture::LinkType kNull = 0, kEthernet = 1, kRaw = 101, kLoop = 108, kCooked = 113, kIpv4 = 228, kIpv6 = 229;
-constexpr capture::LinkType kCooked2 = 276, kRadiotap = 127;
+constexpr capture::LinkType kCooked2 = 276, kRadiotap = 127, kPpp = 9, kPppHdlc = 50, kPppoe = 51, kCiscoHdlc = 104;
 
 Buffer loopback(std::uint32_t family, const Buffer& ip) { return Writer().u32(family).add(ip).take(); }
 
@@ -67,39 +67,51 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"LlcTooShort", kEthernet, llc_frame(Buffer{0xaa, 0xaa, 3}), Outcome::kNotIp},
         Case{"Arp", kEthernet, test::ethernet({.type = 0x0806}, Buffer(28)), Outcome::kNotIp},
         Case{"Lldp", kEthernet, test::ethernet({.type = 0x88cc}, Buffer(28)), Outcome::kNotIp},
-        Case{"Mpls", kEthernet, test::ethernet({.type = 0x8847}, Buffer(28)), Outcome::kUnsupported},
-        Case{"Pppoe", kEthernet, test::ethernet({.type = 0x8864}, Buffer(28)), Outcome::kUnsupported},
+        Case{"SnapOfABridgeTunnel", kEthernet, llc_frame(snap(0x0800, v4(), 0x0000f8)), Outcome::kTcp},
+        Case{"IpInLlc", kEthernet, llc_frame(Writer().u8(6).u8(6).u8(3).add(v4()).take()), Outcome::kTcp},
+        Case{"VirtualNetworkTag", kEthernet,
+             test::ethernet({.type = 0x8926}, Writer().u32(0x00010002).u16(0x0800).add(v4()).take()), Outcome::kTcp},
+        Case{"PortExtensionTag", kEthernet,
+             test::ethernet({.type = 0x893f}, Writer().fill(6).u16(0x0800).add(v4()).take()), Outcome::kTcp},
+        Case{"Macsec", kEthernet, test::ethernet({.type = 0x88e5}, Buffer(28)), Outcome::kUnsupported},
         Case{"TooShort", kEthernet, Buffer(13), Outcome::kMalformed},
         Case{"Empty", kEthernet, {}, Outcome::kMalformed}),
     [](const testing::TestParamInfo<Case>& one) { return one.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(
     Others, LinkTest,
-    testing::Values(Case{"Cooked", kCooked, test::cooked(v4(), 0x0800), Outcome::kTcp},
-                    Case{"CookedVlan", kCooked, test::cooked(Writer().u16(5).u16(0x86dd).add(v6()).take(), 0x8100),
-                         Outcome::kTcp},
-                    Case{"CookedArp", kCooked, test::cooked(Buffer(28), 0x0806), Outcome::kNotIp},
-                    Case{"CookedLlc", kCooked, test::cooked(snap(0x0800, v4()), 4), Outcome::kTcp},
-                    Case{"CookedNovell", kCooked, test::cooked(v4(), 1), Outcome::kNotIp},
-                    Case{"Cooked2", kCooked2, test::cooked2(v6(), 0x86dd, 3), Outcome::kTcp},
-                    Case{"Cooked2Vlan", kCooked2,
-                         test::cooked2(Writer().u16(5).u16(0x0800).add(v4()).take(), 0x88a8, 3), Outcome::kTcp},
-                    Case{"RawIpv4", kRaw, v4(), Outcome::kTcp}, Case{"RawIpv6", kRaw, v6(), Outcome::kTcp},
-                    Case{"RawOther", kRaw, Buffer(40, 0x50), Outcome::kNotIp},
-                    Case{"RawEmpty", kRaw, {}, Outcome::kMalformed}, Case{"Ipv4Only", kIpv4, v4(), Outcome::kTcp},
-                    Case{"Ipv6Only", kIpv6, v6(), Outcome::kTcp},
-                    Case{"Ipv4OnlyIsNot", kIpv4, v6(), Outcome::kMalformed},
-                    Case{"NullLittleEndian", kNull, loopback(0x02000000, v4()), Outcome::kTcp},
-                    Case{"NullBigEndian", kNull, loopback(2, v4()), Outcome::kTcp},
-                    Case{"NullLinux", kNull, loopback(0x0a000000, v6()), Outcome::kTcp},
-                    Case{"NullOpenBsd", kNull, loopback(0x18000000, v6()), Outcome::kTcp},
-                    Case{"NullFreeBsd", kNull, loopback(0x1c000000, v6()), Outcome::kTcp},
-                    Case{"NullMacOs", kNull, loopback(0x1e000000, v6()), Outcome::kTcp},
-                    Case{"NullOsi", kNull, loopback(0x07000000, v4()), Outcome::kNotIp},
-                    Case{"NullTooShort", kNull, Buffer(3), Outcome::kMalformed},
-                    Case{"Loop", kLoop, loopback(2, v4()), Outcome::kTcp},
-                    Case{"LoopIpv6", kLoop, loopback(24, v6()), Outcome::kTcp},
-                    Case{"Radiotap", kRadiotap, v4(), Outcome::kUnsupported}),
+    testing::Values(
+        Case{"Cooked", kCooked, test::cooked(v4(), 0x0800), Outcome::kTcp},
+        Case{"CookedVlan", kCooked, test::cooked(Writer().u16(5).u16(0x86dd).add(v6()).take(), 0x8100), Outcome::kTcp},
+        Case{"CookedArp", kCooked, test::cooked(Buffer(28), 0x0806), Outcome::kNotIp},
+        Case{"CookedLlc", kCooked, test::cooked(snap(0x0800, v4()), 4), Outcome::kTcp},
+        Case{"CookedNovell", kCooked, test::cooked(v4(), 1), Outcome::kNotIp},
+        Case{"Cooked2", kCooked2, test::cooked2(v6(), 0x86dd, 3), Outcome::kTcp},
+        Case{"Cooked2Vlan", kCooked2, test::cooked2(Writer().u16(5).u16(0x0800).add(v4()).take(), 0x88a8, 3),
+             Outcome::kTcp},
+        Case{"RawIpv4", kRaw, v4(), Outcome::kTcp}, Case{"RawIpv6", kRaw, v6(), Outcome::kTcp},
+        Case{"RawOther", kRaw, Buffer(40, 0x50), Outcome::kNotIp}, Case{"RawEmpty", kRaw, {}, Outcome::kMalformed},
+        Case{"Ipv4Only", kIpv4, v4(), Outcome::kTcp}, Case{"Ipv6Only", kIpv6, v6(), Outcome::kTcp},
+        Case{"Ipv4OnlyIsNot", kIpv4, v6(), Outcome::kMalformed},
+        Case{"NullLittleEndian", kNull, loopback(0x02000000, v4()), Outcome::kTcp},
+        Case{"NullBigEndian", kNull, loopback(2, v4()), Outcome::kTcp},
+        Case{"NullLinux", kNull, loopback(0x0a000000, v6()), Outcome::kTcp},
+        Case{"NullOpenBsd", kNull, loopback(0x18000000, v6()), Outcome::kTcp},
+        Case{"NullFreeBsd", kNull, loopback(0x1c000000, v6()), Outcome::kTcp},
+        Case{"NullMacOs", kNull, loopback(0x1e000000, v6()), Outcome::kTcp},
+        Case{"NullOsi", kNull, loopback(0x07000000, v4()), Outcome::kNotIp},
+        Case{"NullTooShort", kNull, Buffer(3), Outcome::kMalformed},
+        Case{"Loop", kLoop, loopback(2, v4()), Outcome::kTcp},
+        Case{"LoopIpv6", kLoop, loopback(24, v6()), Outcome::kTcp},
+        Case{"Ppp", kPpp, Writer().u16(0x0021).add(v4()).take(), Outcome::kTcp},
+        Case{"PppHdlc", kPppHdlc, Writer().u32(0xff030057).add(v6()).take(), Outcome::kTcp},
+        Case{"PppCompressed", kPpp, Writer().u8(0x21).add(v4()).take(), Outcome::kTcp},
+        Case{"PppControl", kPpp, Writer().u16(0xc021).fill(8).take(), Outcome::kNotIp},
+        Case{"PppEncrypted", kPpp, Writer().u16(0x00fd).fill(8).take(), Outcome::kUnsupported},
+        Case{"PppoeAlone", kPppoe, Writer().u16(0x1100).u16(7).u16(47).u16(0x0021).add(v4()).take(), Outcome::kTcp},
+        Case{"CiscoHdlc", kCiscoHdlc, Writer().u16(0x0f00).u16(0x0800).add(v4()).take(), Outcome::kTcp},
+        Case{"CiscoHdlcKeepalive", kCiscoHdlc, Writer().u16(0x8f00).u16(0x8035).fill(14).take(), Outcome::kNotIp},
+        Case{"Radiotap", kRadiotap, v4(), Outcome::kUnsupported}),
     [](const testing::TestParamInfo<Case>& one) { return one.param.name; });
 
 TEST(LinkFieldsTest, EthernetKeepsAddressesAndTheFirstVlans) {

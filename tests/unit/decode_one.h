@@ -16,7 +16,8 @@ struct OneDecoded {
   const decode::Decoded* operator->() const { return &decoded; }
 };
 
-/// `wire_bytes` 0: as long on the wire as captured. The outcome must be what the decoder counts.
+/// Not for fragments: what they are put together to is the decoder's and gone with it. `wire_bytes` 0: as long on the
+/// wire as captured. The outcome must be what the decoder counts.
 inline OneDecoded decode_one(Buffer frame, capture::LinkType link_type = 1, std::uint32_t wire_bytes = 0,
                              const decode::DecodeConfig& config = {}) {
   OneDecoded one{.frame = std::move(frame), .decoded = {}};

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "decode/tunnel/erspan_view.h"
 #include "decode/tunnel/gre_view.h"
 #include "decode/tunnel/vxlan_view.h"
 #include "tests/unit/decode_one.h"
@@ -69,7 +70,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"GreChecksumAndSequence", outer(kGre, test::gre({.has_checksum = true, .sequence = 9}, inner())),
              TunnelType::kGre, 0},
         Case{"Teb", outer(kGre, test::gre({.type = 0x6558, .key = 6}, inner_frame())), TunnelType::kTeb, 6},
-        Case{"ErspanOne", outer(kGre, test::gre({.type = 0x88be}, inner_frame())), TunnelType::kErspan2, 0},
+        Case{"ErspanOne", outer(kGre, test::gre({.type = 0x88be}, inner_frame())), TunnelType::kErspan1, 0},
         Case{"ErspanTwo",
              outer(kGre, test::gre({.type = 0x88be, .sequence = 1}, test::erspan2(0xfc00 | 0x155, inner_frame()))),
              TunnelType::kErspan2, 0x155}),
@@ -128,8 +129,8 @@ INSTANTIATE_TEST_SUITE_P(
         OutcomeCase{"VxlanOfNothing", in_vxlan({}), Outcome::kMalformed, 1},
         OutcomeCase{"VxlanOfFragment", in_vxlan(test::ethernet({}, test::ipv4({.fragment = 0x2000}, Buffer(80)))),
                     Outcome::kFragment, 1},
-        OutcomeCase{"VxlanOfIcmp", in_vxlan(test::ethernet({}, test::ipv4({.protocol = 1}, Buffer(8)))),
-                    Outcome::kOtherIp, 1},
+        OutcomeCase{"VxlanOfIcmp", in_vxlan(test::ethernet({}, test::ipv4({.protocol = 1}, Buffer(8)))), Outcome::kIcmp,
+                    1},
         OutcomeCase{"FragmentOfATunnel", test::ipv4({.protocol = kIpv4InIp, .fragment = 0x2000}, inner()),
                     Outcome::kFragment, 0},
         OutcomeCase{"WrongVersionInside", outer(kIpv4InIp, inner_v6()), Outcome::kMalformed, 1},
@@ -137,11 +138,11 @@ INSTANTIATE_TEST_SUITE_P(
                     0},
         OutcomeCase{"GreRouting", outer(kGre, test::gre({.more_flags = 0x4000}, inner())), Outcome::kUnsupported, 0},
         OutcomeCase{"GreOfArp", outer(kGre, test::gre({.type = 0x0806}, Buffer(28))), Outcome::kNotIp, 1},
-        OutcomeCase{"GreOfMpls", outer(kGre, test::gre({.type = 0x8847}, Buffer(28))), Outcome::kUnsupported, 1},
+        OutcomeCase{"GreOfMpls", outer(kGre, test::gre({.type = 0x8847}, Buffer(28))), Outcome::kMalformed, 1},
         OutcomeCase{"GreTooShort", outer(kGre, Buffer(3)), Outcome::kMalformed, 0},
         OutcomeCase{"GreFieldsTooShort", outer(kGre, Buffer{0x20, 0, 8, 0, 1, 2, 3}), Outcome::kMalformed, 0},
-        OutcomeCase{"ErspanThree", outer(kGre, test::gre({.type = 0x22eb, .sequence = 1}, Buffer(80))),
-                    Outcome::kUnsupported, 1},
+        OutcomeCase{"ErspanThreeOfAnotherVersion", outer(kGre, test::gre({.type = 0x22eb, .sequence = 1}, Buffer(80))),
+                    Outcome::kMalformed, 0},
         OutcomeCase{"ErspanOfAnotherVersion", outer(kGre, test::gre({.type = 0x88be, .sequence = 1}, Buffer(80, 0x20))),
                     Outcome::kMalformed, 0},
         OutcomeCase{"ErspanTooShort", outer(kGre, test::gre({.type = 0x88be, .sequence = 1}, Buffer(7, 0x10))),

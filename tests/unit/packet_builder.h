@@ -115,6 +115,22 @@ struct Ipv6Fields {
   std::optional<std::uint16_t> payload_bytes{};
 };
 
+/// An IPv4 packet in fragments, the first of which end at `cuts` (bytes of the payload, multiples of 8).
+inline std::vector<Buffer> ipv4_fragments(const Ipv4Fields& fields, const Buffer& payload,
+                                          std::vector<std::size_t> cuts) {
+  std::vector<Buffer> fragments;
+  cuts.push_back(payload.size());
+  std::size_t from = 0;
+  for (const std::size_t to : cuts) {
+    Ipv4Fields part = fields;
+    part.fragment = static_cast<std::uint16_t>((to < payload.size() ? 0x2000u : 0) | from / 8);
+    fragments.push_back(ipv4(part, Buffer(payload.begin() + static_cast<std::ptrdiff_t>(from),
+                                          payload.begin() + static_cast<std::ptrdiff_t>(to))));
+    from = to;
+  }
+  return fragments;
+}
+
 inline Buffer ipv6(const Ipv6Fields& fields, const Buffer& payload) {
   constexpr std::uint64_t kDocumentation = 0x20010db800000000;
   Writer out;
@@ -218,6 +234,115 @@ inline Buffer gre(const GreFields& fields, const Buffer& payload) {
   if (fields.key) out.u32(*fields.key);
   if (fields.sequence) out.u32(*fields.sequence);
   return out.add(payload).take();
+}
+
+/// An NSH of MD type 2 without metadata, or with `more_words` of it.
+inline Buffer nsh(std::uint8_t next_protocol, std::uint32_t path, const Buffer& payload, std::uint8_t more_words = 0) {
+  return Writer()
+      .u8(0)
+      .u8(2u + more_words)
+      .u8(2)
+      .u8(next_protocol)
+      .u24(path)
+      .u8(255)
+      .fill(4u * more_words)
+      .add(payload)
+      .take();
+}
+
+inline Buffer vxlan_gpe(std::uint8_t next_protocol, std::uint32_t network_identifier, const Buffer& payload,
+                        std::uint8_t flags = 0x0c) {
+  return Writer().u8(flags).u16(0).u8(next_protocol).u24(network_identifier).u8(0).add(payload).take();
+}
+
+inline Buffer geneve(std::uint16_t type, std::uint32_t network_identifier, const Buffer& payload,
+                     std::uint8_t option_words = 0) {
+  return Writer()
+      .u8(option_words)
+      .u8(0)
+      .u16(type)
+      .u24(network_identifier)
+      .u8(0)
+      .fill(4u * option_words)
+      .add(payload)
+      .take();
+}
+
+/// A GTP-U G-PDU. With `flags` of sequence, N-PDU or extension (0x02, 0x01, 0x04), `optional` are the bytes from the
+/// sequence number on.
+inline Buffer gtp(std::uint32_t endpoint, const Buffer& packet, std::uint8_t flags = 0, const Buffer& optional = {},
+                  std::uint8_t message = 255) {
+  return Writer()
+      .u8(0x30u | flags)
+      .u8(message)
+      .u16(optional.size() + packet.size())
+      .u32(endpoint)
+      .add(optional)
+      .add(packet)
+      .take();
+}
+
+/// What PPP puts before a packet: address and control, or not, and a protocol.
+inline Buffer ppp(std::uint16_t protocol, const Buffer& packet, bool has_address = false) {
+  Writer out;
+  if (has_address) out.u16(0xff03);
+  return out.u16(protocol).add(packet).take();
+}
+
+inline Buffer pppoe(std::uint16_t session, const Buffer& frame) {
+  return Writer().u16(0x1100).u16(session).u16(frame.size()).add(frame).take();
+}
+
+struct L2tpFields {
+  std::uint16_t tunnel = 1;
+  std::uint16_t session = 2;
+  bool has_length = false;
+  bool has_sequence = false;
+  std::optional<std::uint16_t> offset{};
+};
+
+inline Buffer l2tp(const L2tpFields& fields, const Buffer& frame) {
+  Writer out;
+  out.u16(2u | (fields.has_length ? 0x4000u : 0) | (fields.has_sequence ? 0x0800u : 0) | (fields.offset ? 0x0200u : 0));
+  const std::size_t bytes = 6u + (fields.has_length ? 2 : 0) + (fields.has_sequence ? 4 : 0) +
+                            (fields.offset ? 2u + *fields.offset : 0) + frame.size();
+  if (fields.has_length) out.u16(bytes);
+  out.u16(fields.tunnel).u16(fields.session);
+  if (fields.has_sequence) out.u32(0x00010002);
+  if (fields.offset) out.u16(*fields.offset).fill(*fields.offset);
+  return out.add(frame).take();
+}
+
+/// A stack of labels, outermost first.
+inline Buffer mpls(const std::vector<std::uint32_t>& labels, const Buffer& payload) {
+  Writer out;
+  for (std::size_t at = 0; at < labels.size(); ++at)
+    out.u32(labels[at] << 12 | (at + 1 == labels.size() ? 0x100u : 0) | 64u);
+  return out.add(payload).take();
+}
+
+/// A pseudowire's control word before a frame.
+inline Buffer control_word(const Buffer& frame) { return Writer().u32(7).add(frame).take(); }
+
+struct Erspan3Fields {
+  std::uint16_t session_id = 5;
+  std::uint16_t vlan = 100;
+  std::uint32_t timestamp = 0;
+  std::uint16_t hardware_id = 0;
+  bool egress = false;
+  std::uint8_t granularity = 0;
+  std::uint8_t frame_type = 0;
+  std::optional<std::uint64_t> subheader{};
+};
+
+/// An ERSPAN type III header, to go into gre({.type = 0x22eb, .sequence = n}, ...).
+inline Buffer erspan3(const Erspan3Fields& fields, const Buffer& frame) {
+  Writer out;
+  out.u16(0x2000u | fields.vlan).u16(fields.session_id).u32(fields.timestamp).u16(0);
+  out.u16(std::uint64_t{fields.frame_type} << 10 | std::uint64_t{fields.hardware_id} << 4 | (fields.egress ? 8u : 0) |
+          std::uint64_t{fields.granularity} << 1 | (fields.subheader ? 1u : 0));
+  if (fields.subheader) out.u64(*fields.subheader);
+  return out.add(frame).take();
 }
 
 /// An ERSPAN type II header, to go into gre({.type = 0x88be, .sequence = n}, ...).

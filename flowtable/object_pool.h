@@ -1,0 +1,29 @@
+// Objects that keep what they have allocated while they are not in use.
+#pragma once
+
+#include <deque>
+#include <vector>
+
+namespace hoptap::flowtable {
+
+/// Used by one thread. What take() gives is as it was when it was given back: the user renews it.
+template <class T>
+class ObjectPool {
+ public:
+  T& take() {
+    if (free_.empty()) {
+      free_.reserve(all_.size() + 1);  // so that give_back() never allocates
+      return all_.emplace_back();
+    }
+    T& object = *free_.back();
+    free_.pop_back();
+    return object;
+  }
+  void give_back(T& object) { free_.push_back(&object); }
+
+ private:
+  std::deque<T> all_;
+  std::vector<T*> free_;
+};
+
+}  // namespace hoptap::flowtable

@@ -1,0 +1,66 @@
+// Neighbouring fields of a decoded packet read as one number: what is compared and hashed of every packet.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "decode/decoded.h"
+
+namespace hoptap::flowtable {
+
+template <class Number>
+inline Number read_number(const void* from) {
+  Number value;
+  std::memcpy(&value, from, sizeof value);
+  return value;
+}
+
+/// Needs a packet with an IP header; the TCP words one with outcome kTcp.
+class PacketWords {
+ public:
+  explicit PacketWords(const decode::Decoded& packet)
+      : bytes_(reinterpret_cast<const std::uint8_t*>(&packet)) {}
+
+  /// TTL, protocol, outcome and traffic class.
+  std::uint32_t looks() const { return read_number<std::uint32_t>(bytes_ + offsetof(Decoded, ttl)); }
+
+  /// The interface and the protocol, and nothing else, above the lowest bit.
+  std::uint64_t place() const {
+    return read_number<std::uint64_t>(bytes_ + offsetof(Decoded, ttl)) & 0xffff'0000'0000'ff00;
+  }
+
+  /// IP-ID (lowest), interface, and length on the wire.
+  std::uint64_t identity() const { return read_number<std::uint64_t>(bytes_ + offsetof(Decoded, ip_id)); }
+
+  /// MACs, VLANs, cooked interface.
+  std::uint64_t link(std::size_t word) const {
+    return read_number<std::uint64_t>(bytes_ + offsetof(Decoded, link) + 8 * word);
+  }
+
+  /// Timestamps; sequence and acknowledgment; window, flags and what options there are.
+  std::uint64_t tcp(std::size_t word) const {
+    return read_number<std::uint64_t>(bytes_ + offsetof(Decoded, tcp) + 8 * word);
+  }
+  /// Flags (lowest), window scale, SACK blocks.
+  std::uint32_t control() const { return read_number<std::uint32_t>(bytes_ + offsetof(Decoded, tcp.flags)); }
+
+ private:
+  using Decoded = decode::Decoded;
+  using Tcp = decode::Tcp;
+  static_assert(offsetof(Decoded, protocol) == offsetof(Decoded, ttl) + 1);
+  static_assert(offsetof(Decoded, outcome) == offsetof(Decoded, ttl) + 2);
+  static_assert(offsetof(Decoded, traffic_class) == offsetof(Decoded, ttl) + 3);
+  static_assert(offsetof(Decoded, ip_id) == offsetof(Decoded, ttl) + 4);
+  static_assert(offsetof(Decoded, interface_id) == offsetof(Decoded, ttl) + 6);
+  static_assert(offsetof(Decoded, ip_bytes) == offsetof(Decoded, ttl) + 8);
+  static_assert(offsetof(base::Link, target) == 6 && offsetof(base::Link, vlans) == 12);
+  static_assert(offsetof(base::Link, vlan_count) == 16 && sizeof(base::Link) == 24);
+  static_assert(offsetof(Tcp, tsecr) == 4 && offsetof(Tcp, sequence) == 8 && offsetof(Tcp, acknowledgment) == 12);
+  static_assert(offsetof(Tcp, window) == 16 && offsetof(Tcp, mss) == 18 && offsetof(Tcp, flags) == 20);
+  static_assert(offsetof(Tcp, window_scale) == 21 && offsetof(Tcp, sack_blocks) == 22);
+
+  const std::uint8_t* bytes_;
+};
+
+}  // namespace hoptap::flowtable
