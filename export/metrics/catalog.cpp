@@ -3,6 +3,8 @@
 namespace hoptap::exporting {
 namespace {
 
+constexpr std::string_view kClosed = "hoptap_flows_closed";
+
 constexpr std::array<SumInfo, kCounts> kCountInfos{{
     {"requests", "hoptap_requests", "", "", "", "Requests whose exchange ended, answered or not."},
     {"responses", "hoptap_responses", "", "", "", "Responses that began, final ones only."},
@@ -13,13 +15,22 @@ constexpr std::array<SumInfo, kCounts> kCountInfos{{
     {"timeouts", "hoptap_request_errors", "error_type", "timeout", "", ""},
     {"resets", "hoptap_request_errors", "error_type", "reset", "", ""},
     {"flows_opened", "hoptap_flows_opened", "", "", "", "Flows that began."},
-    {"flows_closed_open", "hoptap_flows_closed", "reason", "open", "",
-     "Flows that ended, by how; open: the capture ended first."},
-    {"flows_closed_fin", "hoptap_flows_closed", "reason", "fin", "", ""},
-    {"flows_closed_reset", "hoptap_flows_closed", "reason", "reset", "", ""},
-    {"flows_closed_idle", "hoptap_flows_closed", "reason", "idle", "", ""},
-    {"flows_closed_reused", "hoptap_flows_closed", "reason", "reused", "", ""},
-    {"flows_closed_evicted", "hoptap_flows_closed", "reason", "evicted", "", ""},
+    {"flows_closed_open", kClosed, "reason", "open", "", "Flows that ended, by how; open: the capture ended first."},
+    {"flows_closed_normal", kClosed, "reason", "normal", "", ""},
+    {"flows_closed_half_closed", kClosed, "reason", "half_closed", "", ""},
+    {"flows_closed_refused", kClosed, "reason", "refused", "", ""},
+    {"flows_closed_client_reset_opening", kClosed, "reason", "client_reset_opening", "", ""},
+    {"flows_closed_server_reset_opening", kClosed, "reason", "server_reset_opening", "", ""},
+    {"flows_closed_client_reset", kClosed, "reason", "client_reset", "", ""},
+    {"flows_closed_server_reset", kClosed, "reason", "server_reset", "", ""},
+    {"flows_closed_client_reset_closing", kClosed, "reason", "client_reset_closing", "", ""},
+    {"flows_closed_server_reset_closing", kClosed, "reason", "server_reset_closing", "", ""},
+    {"flows_closed_unanswered_syn", kClosed, "reason", "unanswered_syn", "", ""},
+    {"flows_closed_unanswered_syn_ack", kClosed, "reason", "unanswered_syn_ack", "", ""},
+    {"flows_closed_queue_overflow", kClosed, "reason", "queue_overflow", "", ""},
+    {"flows_closed_timeout", kClosed, "reason", "timeout", "", ""},
+    {"flows_closed_reused", kClosed, "reason", "reused", "", ""},
+    {"flows_closed_evicted", kClosed, "reason", "evicted", "", ""},
     {"icmp_errors", "hoptap_icmp_errors", "", "", "", "ICMP errors that quote a packet of the flow."},
 }};
 

@@ -19,10 +19,10 @@ enum class Count : std::uint8_t {
   kTimeouts,
   kResets,
   kFlowsOpened,
-  kFlowsClosed,  ///< and one for each flowtable::CloseType, in its order
-  kIcmpErrors = kFlowsClosed + 6,
+  kFlowsClosed,  ///< and one for each flowtable::CloseReason, in its order
+  kIcmpErrors = kFlowsClosed + 16,
 };
-inline constexpr std::size_t kCounts = 14;
+inline constexpr std::size_t kCounts = 24;
 
 /// Of each direction, in the order of flowtable::DirectionMetrics.
 enum class WayCount : std::uint8_t {

@@ -136,6 +136,7 @@ void MetricsValues::add(const HopRecord& hop) {
 
 void MetricsValues::add(const flowtable::FlowMetrics& flow) {
   sums.counts[index_of(Count::kFlowsOpened)] += flow.opened ? 1 : 0;
+  static_assert(index_of(Count::kIcmpErrors) == index_of(Count::kFlowsClosed) + flowtable::kCloseReasons);
   if (flow.closed) ++sums.counts[index_of(Count::kFlowsClosed) + static_cast<std::size_t>(flow.close)];
   sums.counts[index_of(Count::kIcmpErrors)] += flow.icmp_errors;
   add_way(flow.to_server, sums.ways[0]);

@@ -94,7 +94,16 @@ std::string metrics_json(const StoredMetrics& row, const MetricsBy& by) {
   }
   if (by.protocol) out["protocol"] = utf8(key.protocol);
   put_unless_zero(out, "tags", key.tags);
-  for (std::size_t at = 0; at < kCounts; ++at) out[count_infos()[at].name] = sums.counts[at];
+  json::object closed;
+  for (std::size_t at = 0; at < kCounts; ++at) {
+    const SumInfo& info = count_infos()[at];
+    if (at >= index_of(Count::kFlowsClosed) && at < index_of(Count::kIcmpErrors)) {
+      put_unless_zero(closed, info.value, sums.counts[at]);
+    } else {
+      out[info.name] = sums.counts[at];
+    }
+  }
+  out["flows_closed"] = std::move(closed);
   const base::Sketch& latency = row.row.values.latency;
   out["p50_ns"] = latency.quantile_ns(0.5);
   out["p90_ns"] = latency.quantile_ns(0.9);

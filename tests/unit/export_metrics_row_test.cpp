@@ -131,7 +131,7 @@ TEST(MetricsRow, TakesEveryFieldOfAFlow) {
     EXPECT_EQ(twice.sums.times[at].sum_ns, 2 * once.sums.times[at].sum_ns);
   }
   EXPECT_EQ(once.sums.count(Count::kFlowsOpened), 1u);
-  EXPECT_EQ(once.sums.counts[exporting::index_of(Count::kFlowsClosed) + 2], 1u) << "by reset";
+  EXPECT_EQ(once.sums.counts[exporting::index_of(Count::kFlowsClosed) + 2], 1u) << "half closed";
   EXPECT_GT(once.sums.count(Count::kIcmpErrors), 0u);
   EXPECT_EQ(once.latency.count(), 0u);
 }
@@ -154,6 +154,12 @@ TEST(MetricsRow, AddingRowsEqualsAddingReports) {
   MetricsValues empty;
   empty.add(all);
   EXPECT_EQ(empty, all);
+}
+
+TEST(MetricsRow, FlowsCloseUnderTheirReasonsNames) {
+  for (std::size_t at = 0; at < flowtable::kCloseReasons; ++at)
+    EXPECT_EQ(exporting::count_infos()[exporting::index_of(Count::kFlowsClosed) + at].value,
+              flowtable::close_reason_name(static_cast<flowtable::CloseReason>(at)));
 }
 
 TEST(MetricsRow, NamesAreThereOnce) {

@@ -45,7 +45,7 @@ inline flowtable::FlowMetrics flow_of(std::uint32_t client, std::uint64_t time_n
   flow.first_ns = time_ns - 1000;
   flow.last_ns = time_ns;
   flow.opened = flow.closed = true;
-  flow.close = flowtable::CloseType::kReset;
+  flow.close = flowtable::CloseReason::kHalfClosed;
   for (flowtable::DirectionMetrics* way : {&flow.to_server, &flow.to_client}) {
     for (std::uint64_t* field : {&way->packets, &way->bytes, &way->payload_bytes, &way->zero_window_ns,
                                  &way->window_limited_ns, &way->unseen_bytes, &way->acknowledged_bytes})
