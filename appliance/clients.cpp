@@ -197,6 +197,30 @@ CLI::App* add_points(CLI::App& app, PointsOptions& options) {
   return command;
 }
 
+CLI::App* add_metrics(CLI::App& app, MetricsOptions& options) {
+  CLI::App* command = app.add_subcommand(
+      "metrics",
+      "ask the tracer for counters: requests, errors, latency, bytes and retransmissions, by point, server, protocol\n"
+      "\n"
+      "  hoptap metrics --from -15m                          of each service at each point\n"
+      "  hoptap metrics --by client --server 10.0.0.1        who uses a server\n"
+      "  hoptap metrics --by point --step 1m --json          for programs, a minute each\n");
+  add_time_options(*command, options.from, options.to);
+  command->add_option("--point", options.point, "at this point");
+  command->add_option("--client", options.address, "of this client: an IP address");
+  command->add_option("--server", options.server, "of this server: an IP address");
+  command->add_option("--port", options.port, "of the server");
+  command->add_option("--protocol", options.protocol, "http, dns, tls, opaque");
+  command->add_option("--by", options.by, "what tells rows apart, some of point,client,server,protocol")
+      ->capture_default_str();
+  command->add_option("--step", options.step, "rows of this length: 1m, 1h; all (the default) adds up all time");
+  command->add_option("--limit", options.limit, "at most so many rows")
+      ->check(CLI::Range(1, 10'000))
+      ->capture_default_str();
+  add_client_options(*command, options.client);
+  return command;
+}
+
 int run_traces(const TracesOptions& options) {
   Conversation tracer(options.client);
   if (!options.id.empty()) {
@@ -224,6 +248,18 @@ int run_verdicts(const VerdictsOptions& options) {
   add_style(options.client, target);
   if (!tracer.print(target)) return tracer.code();
   if (tracer.empty()) return fail(kNothingFound, "the tracer has no verdict yet; it needs requests");
+  return kDone;
+}
+
+int run_metrics(const MetricsOptions& options) {
+  Conversation tracer(options.client);
+  TargetBuilder target("/api/v1/metrics");
+  target.add("from", options.from).add("to", options.to).add("point", options.point).add("client", options.address);
+  target.add("server", options.server).add("port", options.port).add("protocol", options.protocol);
+  target.add("by", options.by).add("step", options.step.empty() ? "all" : options.step);
+  target.add("limit", std::to_string(options.limit));
+  add_style(options.client, target);
+  if (!tracer.print(target)) return tracer.code();
   return kDone;
 }
 

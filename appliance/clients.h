@@ -1,4 +1,4 @@
-// hoptap traces, verdicts, points: command-line clients of the tracer's HTTP API.
+// hoptap traces, verdicts, points, metrics: command-line clients of the tracer's HTTP API.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@ class App;
 
 namespace hoptap::appliance {
 
-/// Where the tracer is and how to print, shared by the three.
+/// Where the tracer is and how to print, shared by all.
 struct ClientOptions {
   std::string tracer;  ///< URL; "": $HOPTAP_TRACER, else http://127.0.0.1:8717
   std::string ca;      ///< PEM file to trust beside the system's
@@ -37,14 +37,23 @@ struct PointsOptions {
   ClientOptions client;
 };
 
+struct MetricsOptions {
+  ClientOptions client;
+  std::string from, to, point, address, server, port, protocol, by = "point,server,protocol", step;
+  std::size_t limit = 1000;
+};
+
 /// Each adds its subcommand and fills `options` when that is given; `options` must outlive `app`.
 CLI::App* add_traces(CLI::App& app, TracesOptions& options);
 CLI::App* add_verdicts(CLI::App& app, VerdictsOptions& options);
 CLI::App* add_points(CLI::App& app, PointsOptions& options);
 
+CLI::App* add_metrics(CLI::App& app, MetricsOptions& options);
+
 /// Each runs one command and returns an ExitCode; kCannotReach when no tracer answers.
 int run_traces(const TracesOptions& options);
 int run_verdicts(const VerdictsOptions& options);
 int run_points(const PointsOptions& options);
+int run_metrics(const MetricsOptions& options);
 
 }  // namespace hoptap::appliance

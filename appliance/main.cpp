@@ -30,7 +30,7 @@ constexpr const char* kAbout =
     "\n"
     "  hoptap tracer                                               in one place\n"
     "  hoptap probe --replay eth0.pcap=node-7 --tracer HOST:4717   on each host\n"
-    "  hoptap verdicts; hoptap traces; hoptap points               what the tracer says\n"
+    "  hoptap verdicts; hoptap traces; hoptap points; hoptap metrics\n"
     "\n"
     "Exit codes: 0 done, whatever the verdict; 1 nothing found; 2 wrong usage, scenario or configuration;\n"
     "3 a file cannot be read; 4 output, spool or database cannot be written, or not all was delivered;\n"
@@ -126,6 +126,8 @@ int run(int count, char** arguments) {
   PointsOptions point_list;
   const CLI::App* points_command = add_points(app, point_list);
 
+  MetricsOptions metrics;
+  const CLI::App* metrics_command = add_metrics(app, metrics);
   try {
     app.parse(count, arguments);
   } catch (const CLI::ParseError& error) {
@@ -137,6 +139,7 @@ int run(int count, char** arguments) {
   if (traces_command->parsed()) return run_traces(traces);
   if (verdicts_command->parsed()) return run_verdicts(verdicts);
   if (points_command->parsed()) return run_points(point_list);
+  if (metrics_command->parsed()) return run_metrics(metrics);
   return path_command->parsed() ? run_path(path) : run_records(records);
 }
 

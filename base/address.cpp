@@ -20,6 +20,14 @@ IpAddress IpAddress::from(Bytes network_order) {
   return address;
 }
 
+std::optional<IpAddress> IpAddress::from_text(std::string_view text) {
+  const std::string terminated(text);
+  std::array<std::uint8_t, 16> bytes{};
+  if (inet_pton(AF_INET, terminated.c_str(), bytes.data()) == 1) return from(Bytes(bytes).first(4));
+  if (inet_pton(AF_INET6, terminated.c_str(), bytes.data()) == 1) return from(bytes);
+  return std::nullopt;
+}
+
 bool IpAddress::is_v4() const { return std::equal(kMappedPrefix.begin(), kMappedPrefix.end(), bytes.begin()); }
 
 std::string IpAddress::text() const {

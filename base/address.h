@@ -4,7 +4,9 @@
 #include <array>
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/bytes.h"
 
@@ -16,6 +18,9 @@ struct IpAddress {
 
   /// From 4 or 16 network-order bytes; anything else gives the all-zero address.
   static IpAddress from(Bytes network_order);
+
+  /// "10.0.0.1", "2001:db8::1"; nothing of anything else.
+  static std::optional<IpAddress> from_text(std::string_view text);
 
   bool is_v4() const;
   std::string text() const;  ///< "10.0.0.1" or RFC 5952 IPv6

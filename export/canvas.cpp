@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cmath>
 
 #include "export/json_value.h"
@@ -98,6 +99,35 @@ std::string share_text(double share) {
   const double percent = share * 100;
   if (percent > 0 && percent < 0.5) return "<1 %";
   return fmt::format("{:.0f} %", std::abs(percent) < 0.5 ? 0.0 : percent);
+}
+
+std::string Canvas::table(const std::vector<std::vector<std::string>>& rows, std::size_t left_columns) const {
+  std::vector<std::size_t> widths(rows.front().size());
+  for (const auto& row : rows) {
+    for (std::size_t at = 0; at < row.size(); ++at) widths[at] = std::max(widths[at], width(row[at]));
+  }
+  std::string out;
+  for (const auto& row : rows) {
+    std::string line;
+    for (std::size_t at = 0; at < row.size(); ++at) {
+      line += at == 0 ? "" : "  ";
+      line += at < left_columns ? left(row[at], widths[at]) : right(row[at], widths[at]);
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    out += (&row == rows.data() ? paint(line, Paint::kFaint) : line) + "\n";
+  }
+  return out;
+}
+
+std::string day_text(std::uint64_t time_ns) {
+  const std::chrono::year_month_day date{std::chrono::sys_days(std::chrono::days(time_ns / kDayNs))};
+  return fmt::format("{}-{:02}-{:02}", static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
+                     static_cast<unsigned>(date.day()));
+}
+
+std::string clock_text(std::uint64_t time_ns) {
+  const std::uint64_t ms = time_ns / 1'000'000 % 86'400'000;
+  return fmt::format("{:02}:{:02}:{:02}.{:03}", ms / 3'600'000, ms / 60'000 % 60, ms / 1000 % 60, ms % 1000);
 }
 
 }  // namespace hoptap::exporting

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "export/text.h"
 
@@ -29,6 +30,9 @@ class Canvas {
   /// Lines of at most the style's columns, each begun with `indent` and ended with a line break; breaks at spaces.
   std::string wrap(std::string_view text, std::string_view indent) const;
   std::size_t columns() const;
+  /// Columns as wide as their widest cell; the first ones to the left, the others to the right. The first row is the
+  /// heading.
+  std::string table(const std::vector<std::vector<std::string>>& rows, std::size_t left_columns) const;
 
   static std::size_t width(std::string_view text);  ///< columns, counting each UTF-8 character as one
   static std::string left(std::string_view text, std::size_t columns);  ///< filled up; never cut
@@ -40,6 +44,10 @@ class Canvas {
  private:
   TextStyle style_;
 };
+
+inline constexpr std::uint64_t kDayNs = 86'400'000'000'000;
+std::string day_text(std::uint64_t time_ns);    ///< "2026-01-31", UTC
+std::string clock_text(std::uint64_t time_ns);  ///< "14:02:00.123"
 
 /// "98 %", "<1 %".
 std::string share_text(double share);

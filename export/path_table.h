@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "linker/sketch.h"
+#include "base/sketch.h"
 #include "linker/trace.h"
 
 namespace hoptap::exporting {
@@ -17,7 +17,7 @@ struct PartTimes {
   linker::PartKind kind{};
   std::string from;  ///< point
   std::string to;
-  linker::Sketch times;
+  base::Sketch times;
   std::int64_t sum_ns = 0;
   std::uint64_t copies_lost = 0;
 };
@@ -25,7 +25,7 @@ struct PartTimes {
 struct PathTimes {
   std::vector<std::string> points;  ///< timed ones, client first
   std::uint64_t requests = 0;
-  linker::Sketch response_times;
+  base::Sketch response_times;
   std::int64_t sum_ns = 0;       ///< of the response times
   std::vector<PartTimes> parts;  ///< in the order of the path
 };

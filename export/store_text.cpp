@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 
 #include "export/canvas.h"
 #include "export/json.h"
@@ -14,19 +13,6 @@ namespace {
 
 using linker::PartKind;
 using linker::VerdictKind;
-
-constexpr std::uint64_t kDayNs = 86'400'000'000'000;
-
-std::string day_text(std::uint64_t time_ns) {
-  const std::chrono::year_month_day date{std::chrono::sys_days(std::chrono::days(time_ns / kDayNs))};
-  return fmt::format("{}-{:02}-{:02}", static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
-                     static_cast<unsigned>(date.day()));
-}
-
-std::string clock_text(std::uint64_t time_ns) {
-  const std::uint64_t ms = time_ns / 1'000'000 % 86'400'000;
-  return fmt::format("{:02}:{:02}:{:02}.{:03}", ms / 3'600'000, ms / 60'000 % 60, ms / 1000 % 60, ms % 1000);
-}
 
 std::string short_verdict(const linker::Verdict& verdict, const Canvas& canvas) {
   const std::string place =
@@ -86,25 +72,6 @@ std::string trace_line(const JudgedTrace& judged, const TraceColumns& columns, c
       canvas.paint(id_text(trace.id), Paint::kFaint));
 }
 
-/// Columns as wide as their widest cell; the first ones to the left, the others to the right.
-std::string table(const std::vector<std::vector<std::string>>& rows, std::size_t left_columns, const Canvas& canvas) {
-  std::vector<std::size_t> widths(rows.front().size());
-  for (const auto& row : rows) {
-    for (std::size_t at = 0; at < row.size(); ++at) widths[at] = std::max(widths[at], Canvas::width(row[at]));
-  }
-  std::string out;
-  for (const auto& row : rows) {
-    std::string line;
-    for (std::size_t at = 0; at < row.size(); ++at) {
-      line += at == 0 ? "" : "  ";
-      line += at < left_columns ? Canvas::left(row[at], widths[at]) : Canvas::right(row[at], widths[at]);
-    }
-    line.erase(line.find_last_not_of(' ') + 1);
-    out += (&row == rows.data() ? canvas.paint(line, Paint::kFaint) : line) + "\n";
-  }
-  return out;
-}
-
 std::string segment_name(const SegmentRow& row, const Canvas& canvas) {
   const std::string from = Canvas::printable(row.from), to = Canvas::printable(row.to);
   switch (row.kind) {
@@ -158,7 +125,7 @@ std::string draw_segments(std::span<const SegmentRow> segments, const TextStyle&
                     segment_name(row, canvas), fmt::format("{}", row.times.count()), quantile(0.5), quantile(0.95),
                     quantile(0.99), fmt::format("{}", row.request_copies_lost + row.response_copies_lost)});
   }
-  return table(rows, 2, canvas);
+  return canvas.table(rows, 2);
 }
 
 std::string draw_points(std::span<const PointRow> points, const TextStyle& style) {
@@ -176,7 +143,7 @@ std::string draw_points(std::span<const PointRow> points, const TextStyle& style
                     row.lost_packets ? fmt::format("{}", *row.lost_packets) : "-",
                     linker::duration_text(static_cast<std::int64_t>(latest_ns - row.reached_ns)), clock});
   }
-  return table(rows, 3, canvas);
+  return canvas.table(rows, 3);
 }
 
 }  // namespace hoptap::exporting

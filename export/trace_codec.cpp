@@ -319,16 +319,16 @@ base::Result<linker::RunVerdict> decode_run_verdict(base::Bytes bytes) {
   return verdict;
 }
 
-void encode(const linker::Sketch& sketch, std::vector<std::uint8_t>& out) {
+void encode(const base::Sketch& sketch, std::vector<std::uint8_t>& out) {
   out.push_back(kSketchVersion);
   ArchiveWriter writer(out);
   writer.number(sketch.zeros());
   writer.number(sketch.first_bucket());
-  writer.count(sketch.counts(), linker::Sketch::kBucketsMax);
+  writer.count(sketch.counts(), base::Sketch::kBucketsMax);
   for (const std::uint32_t count : sketch.counts()) writer.number(count);
 }
 
-base::Result<linker::Sketch> decode_sketch(base::Bytes bytes) {
+base::Result<base::Sketch> decode_sketch(base::Bytes bytes) {
   if (const auto version = check_version(bytes, kSketchVersion); !version) return tl::unexpected(version.error());
   std::uint64_t zeros = 0;
   std::size_t first_bucket = 0;
@@ -336,10 +336,10 @@ base::Result<linker::Sketch> decode_sketch(base::Bytes bytes) {
   ArchiveReader reader(bytes);
   reader.number(zeros);
   reader.number(first_bucket);
-  reader.count(counts, linker::Sketch::kBucketsMax);
+  reader.count(counts, base::Sketch::kBucketsMax);
   for (std::uint32_t& count : counts) reader.number(count);
   if (const auto ended = check_end(reader, bytes); !ended) return tl::unexpected(ended.error());
-  std::optional<linker::Sketch> sketch = linker::Sketch::from_parts(zeros, first_bucket, std::move(counts));
+  std::optional<base::Sketch> sketch = base::Sketch::from_parts(zeros, first_bucket, std::move(counts));
   if (!sketch) return tl::unexpected(base::Error::kBadLength);
   return std::move(*sketch);
 }

@@ -7,8 +7,8 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "base/sketch.h"
 #include "linker/run_verdict.h"
-#include "linker/sketch.h"
 #include "linker/trace.h"
 #include "linker/verdict.h"
 
@@ -23,11 +23,11 @@ struct JudgedTrace {
 /// Each appends to `out`, beginning with a byte that tells the version of the encoding.
 void encode(const linker::Trace& trace, const linker::Judgement& judgement, std::vector<std::uint8_t>& out);
 void encode(const linker::RunVerdict& verdict, std::vector<std::uint8_t>& out);
-void encode(const linker::Sketch& sketch, std::vector<std::uint8_t>& out);
+void encode(const base::Sketch& sketch, std::vector<std::uint8_t>& out);
 
 /// Each takes all of `bytes`. kBadVersion: written by another version of hoptap; kTruncated, kBadLength: damaged.
 [[nodiscard]] base::Result<JudgedTrace> decode_trace(base::Bytes bytes);
 [[nodiscard]] base::Result<linker::RunVerdict> decode_run_verdict(base::Bytes bytes);
-[[nodiscard]] base::Result<linker::Sketch> decode_sketch(base::Bytes bytes);
+[[nodiscard]] base::Result<base::Sketch> decode_sketch(base::Bytes bytes);
 
 }  // namespace hoptap::exporting

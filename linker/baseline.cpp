@@ -19,7 +19,7 @@ std::uint64_t service_class(const flowtable::HopRecord& record) {
   return base::hash_values(base::hash_bytes(base::as_bytes(record.protocol)), handshake) | 1;
 }
 
-Usual usual_of(const Sketch& sketch) {
+Usual usual_of(const base::Sketch& sketch) {
   const std::int64_t low = sketch.quantile_ns(0.05);
   const std::int64_t usual = sketch.quantile_ns(0.20);
   return {usual, std::max(usual - low, kSpreadMinNs), true};
@@ -50,7 +50,7 @@ void Baseline::learn(const Key& key, std::int64_t value_ns) {
       ++refused_;
       return;
     }
-    known = sketches_.emplace(key, Sketch{}).first;
+    known = sketches_.emplace(key, base::Sketch{}).first;
   }
   known->second.add(value_ns);
 }
@@ -63,7 +63,7 @@ void Baseline::add(const Trace& trace) {
   }
 }
 
-const Sketch* Baseline::find(const Key& key) const {
+const base::Sketch* Baseline::find(const Key& key) const {
   const auto known = sketches_.find(key);
   return known != sketches_.end() && known->second.count() >= kRequestsMin ? &known->second : nullptr;
 }
@@ -72,7 +72,7 @@ const Sketch* Baseline::find(const Key& key) const {
 Usual Baseline::scaled_from_smaller(Key key) const {
   for (std::int64_t scale = 2; key.sort > 1 && scale <= 1 << 20; scale *= 2) {
     --key.sort;
-    const Sketch* sketch = find(key);
+    const base::Sketch* sketch = find(key);
     if (sketch == nullptr) continue;
     constexpr std::int64_t kUsualMaxNs = 3'600'000'000'000;  // longer than anything that is compared
     const Usual usual = usual_of(*sketch);
@@ -83,22 +83,22 @@ Usual Baseline::scaled_from_smaller(Key key) const {
 }
 
 double Baseline::tail_share(PartKind kind, const NodeId& near, const NodeId& far, std::int64_t from_ns) const {
-  const Sketch* sketch = find({0, kind, near, far, 0});
+  const base::Sketch* sketch = find({0, kind, near, far, 0});
   if (sketch == nullptr) return 0;
   return static_cast<double>(sketch->count_from(from_ns)) / static_cast<double>(sketch->count());
 }
 
 Usual Baseline::usual_between(PartKind kind, const NodeId& near, const NodeId& far) const {
-  const Sketch* sketch = find({0, kind, near, far, 0});
+  const base::Sketch* sketch = find({0, kind, near, far, 0});
   return sketch == nullptr ? Usual{} : usual_of(*sketch);
 }
 
 Usual Baseline::usual(const Trace& trace, const Part& part) const {
   if (part.kind == PartKind::kDelayedAck) return {0, kSpreadMinNs, true};
   const Key exact = exact_key(trace, part);
-  if (const Sketch* sketch = find(exact)) return usual_of(*sketch);
+  if (const base::Sketch* sketch = find(exact)) return usual_of(*sketch);
   const Key loose = loose_key(trace, part);
-  if (const Sketch* sketch = find(loose)) return usual_of(*sketch);
+  if (const base::Sketch* sketch = find(loose)) return usual_of(*sketch);
   return is_sending(part.kind) ? scaled_from_smaller(loose) : Usual{};
 }
 

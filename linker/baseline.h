@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <map>
 
-#include "linker/sketch.h"
+#include "base/sketch.h"
 #include "linker/trace.h"
 
 namespace hoptap::linker {
@@ -49,11 +49,11 @@ class Baseline {
 
   static Key exact_key(const Trace& trace, const Part& part);
   static Key loose_key(const Trace& trace, const Part& part);
-  const Sketch* find(const Key& key) const;
+  const base::Sketch* find(const Key& key) const;
   void learn(const Key& key, std::int64_t value_ns);
   Usual scaled_from_smaller(Key key) const;
 
-  std::map<Key, Sketch> sketches_;
+  std::map<Key, base::Sketch> sketches_;
   std::uint64_t refused_ = 0;
 };
 

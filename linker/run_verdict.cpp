@@ -236,7 +236,7 @@ const Place* RunJudge::dominant_segment(const Places& places) const {
 }
 
 const Place* RunJudge::dominant_server(const Places& places) const {
-  Sketch all = servers_;
+  base::Sketch all = servers_;
   all.merge(servers_of_slow_);
   if (all.quantile_ns(0.5) < kServerDominantNs) return nullptr;
   for (const auto& [place, sums] : places) {

@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/sketch.h"
 #include "linker/fault_scope.h"
-#include "linker/sketch.h"
 #include "linker/slow_sample.h"
 #include "linker/verdict.h"
 
@@ -74,9 +74,9 @@ class RunJudge {
  private:
   /// Of one place, over all requests and over the slow ones.
   struct PlaceSums {
-    Sketch times;                     ///< all requests
-    Sketch baselines;                 ///< slow requests
-    Sketch excesses;                  ///< slow requests it is the culprit of
+    base::Sketch times;               ///< all requests
+    base::Sketch baselines;           ///< slow requests
+    base::Sketch excesses;            ///< slow requests it is the culprit of
     CopiesLost lost;                  ///< all requests
     std::int64_t owned_ns = 0;        ///< all requests: with sending paced by it
     std::int64_t slow_time_ns = 0;    ///< slow requests
@@ -130,9 +130,9 @@ class RunJudge {
   std::map<std::string, ServerEnd> server_ends_;
   SlowSample sample_;
   FaultScope scope_;
-  Sketch responses_;
-  Sketch servers_;  ///< of the requests that are not slow
-  Sketch servers_of_slow_;
+  base::Sketch responses_;
+  base::Sketch servers_;  ///< of the requests that are not slow
+  base::Sketch servers_of_slow_;
   std::uint64_t requests_ = 0;
   std::uint64_t unanswered_ = 0;
   std::uint64_t slow_ = 0;

@@ -34,7 +34,8 @@ class CommandLine(unittest.TestCase):
         for words, word in ((["--help"], b"hoptap path"), (["path", "--help"], b"FILE"), (["records", "--help"], b"FILE"),
                             (["forge", "--help"], b"SCENARIO"), (["probe", "--help"], b"--replay"),
                             (["tracer", "--help"], b"--example"), (["traces", "--help"], b"--tracer"),
-                            (["verdicts", "--help"], b"--tracer"), (["points", "--help"], b"--tracer")):
+                            (["verdicts", "--help"], b"--tracer"), (["points", "--help"], b"--tracer"),
+                            (["metrics", "--help"], b"--tracer")):
             done = hoptap(*words)
             self.assertEqual(done.returncode, 0)
             self.assertIn(word, done.stdout)
@@ -182,7 +183,7 @@ class CommandLine(unittest.TestCase):
             self.assertEqual(hoptap(command, "-c", self.scratch / "missing.yaml").returncode, 2)
 
     def test_no_tracer_is_5_and_says_how_to_start_one(self):
-        for words in (["traces"], ["traces", "0123456789abcdef"], ["verdicts"], ["points"]):
+        for words in (["traces"], ["traces", "0123456789abcdef"], ["verdicts"], ["points"], ["metrics"]):
             done = hoptap(*words, "--tracer", "http://127.0.0.1:1")
             self.assertEqual(done.returncode, 5, words)
             self.assertIn(b"hoptap tracer", done.stderr)

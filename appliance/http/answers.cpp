@@ -19,28 +19,6 @@ using exporting::Store;
 constexpr std::size_t kSegmentsMax = 10000;        // in one answer
 constexpr std::size_t kSegmentRowsMax = 1u << 18;  // read to be merged
 
-HttpResponse text_response(std::string body) { return {200, "text/plain; charset=utf-8", std::move(body), {}}; }
-
-HttpResponse storage_error(const base::Failure& failure) {
-  const bool too_long = failure.what == Store::kQueryTooLong;
-  return error_response(too_long ? 503 : 500, too_long ? "query_too_long" : "storage", failure.what);
-}
-
-/// {"<name>":[…]<more>} or the objects alone, a line each.
-HttpResponse list_response(Format format, std::string_view name, const std::vector<std::string>& objects,
-                           const std::string& more) {
-  std::string body = format == Format::kJson ? fmt::format("{{\"{}\":[", name) : "";
-  for (const std::string& object : objects) {
-    if (format == Format::kJson && &object != objects.data()) body += ",\n";
-    body += object;
-    if (format == Format::kLines) body += '\n';
-  }
-  if (format == Format::kJson) body += "]" + more + "}\n";
-  return {200, format == Format::kJson ? "application/json" : "application/x-ndjson", std::move(body), {}};
-}
-
-std::string more_text(bool more) { return fmt::format(",\"more\":{}", more); }
-
 constexpr std::array kVerdictKinds{
     linker::VerdictKind::kNone,        linker::VerdictKind::kSlowSegment, linker::VerdictKind::kLoss,
     linker::VerdictKind::kGatewaySlow, linker::VerdictKind::kServerSlow,  linker::VerdictKind::kServerKernel,
@@ -157,7 +135,35 @@ std::vector<SegmentRow> merged(std::vector<SegmentRow>&& rows, std::uint64_t ste
   return out;
 }
 
-/// Nothing: as stored. 0: all in one.
+std::string page_end(const std::string& next, std::size_t unreadable) {
+  std::string end = next.empty() ? ",\"next\":null" : fmt::format(",\"next\":\"{}\"", next);
+  if (unreadable > 0) end += fmt::format(",\"unreadable\":{}", unreadable);
+  return end;
+}
+
+}  // namespace
+
+HttpResponse text_response(std::string body) { return {200, "text/plain; charset=utf-8", std::move(body), {}}; }
+
+HttpResponse storage_error(const base::Failure& failure) {
+  const bool too_long = failure.what == Store::kQueryTooLong;
+  return error_response(too_long ? 503 : 500, too_long ? "query_too_long" : "storage", failure.what);
+}
+
+HttpResponse list_response(Format format, std::string_view name, const std::vector<std::string>& objects,
+                           const std::string& more) {
+  std::string body = format == Format::kJson ? fmt::format("{{\"{}\":[", name) : "";
+  for (const std::string& object : objects) {
+    if (format == Format::kJson && &object != objects.data()) body += ",\n";
+    body += object;
+    if (format == Format::kLines) body += '\n';
+  }
+  if (format == Format::kJson) body += "]" + more + "}\n";
+  return {200, format == Format::kJson ? "application/json" : "application/x-ndjson", std::move(body), {}};
+}
+
+std::string more_text(bool more) { return fmt::format(",\"more\":{}", more); }
+
 std::optional<std::uint64_t> read_step(const Asked& asked) {
   const std::optional<std::string> text = asked.query.text("step");
   if (!text && asked.format != Format::kText) return std::nullopt;
@@ -167,14 +173,6 @@ std::optional<std::uint64_t> read_step(const Asked& asked) {
   asked.query.complain("step", "write a duration such as 1m, or all");
   return std::nullopt;
 }
-
-std::string page_end(const std::string& next, std::size_t unreadable) {
-  std::string end = next.empty() ? ",\"next\":null" : fmt::format(",\"next\":\"{}\"", next);
-  if (unreadable > 0) end += fmt::format(",\"unreadable\":{}", unreadable);
-  return end;
-}
-
-}  // namespace
 
 HttpResponse answer_traces(const Asked& asked) {
   const exporting::TraceFilter filter = read_filter(asked.query);

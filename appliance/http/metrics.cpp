@@ -10,21 +10,6 @@
 namespace hoptap::appliance {
 namespace {
 
-std::string escaped(std::string_view text, bool quotes) {
-  std::string out;
-  for (const char character : text) {
-    if (character == '\n') {
-      out += "\\n";
-    } else if (character == '\\' || (quotes && character == '"')) {
-      out += '\\';
-      out += character;
-    } else {
-      out += character;
-    }
-  }
-  return out;
-}
-
 std::string value_text(double value) {
   if (std::isnan(value)) return "NaN";
   if (std::isinf(value)) return value > 0 ? "+Inf" : "-Inf";
@@ -32,28 +17,29 @@ std::string value_text(double value) {
   return fmt::format("{:.9g}", value);
 }
 
-std::string sample(const Metric& metric) {
+std::string labels_of(const Metric& metric) {
   std::string labels;
   for (const auto& [name, value] : metric.labels) {
-    labels += fmt::format("{}{}=\"{}\"", labels.empty() ? "" : ",", name, escaped(value, true));
+    const std::string label = exporting::label_text({{name, value}});
+    labels += (labels.empty() || label.empty() ? "" : ",") + label;
   }
-  return fmt::format("{}{} {}\n", metric.name, labels.empty() ? "" : "{" + labels + "}", value_text(metric.value));
+  return labels;
 }
 
 }  // namespace
 
-std::string metrics_text(const std::vector<Metric>& metrics) {
-  std::string out;
+void write_metrics(const std::vector<Metric>& metrics, exporting::MetricsWriter& out) {
   std::set<std::string_view> done;
   for (const Metric& first : metrics) {
     if (!done.insert(first.name).second) continue;
-    out += fmt::format("# HELP {} {}\n# TYPE {} {}\n", first.name, escaped(first.help, false), first.name,
-                       first.type == Metric::Type::kCounter ? "counter" : "gauge");
+    const bool counter = first.type == Metric::Type::kCounter;
+    const std::string_view suffix = counter ? "_total" : "";
+    out.family(std::string_view(first.name).substr(0, first.name.size() - suffix.size()),
+               counter ? exporting::FamilyType::kCounter : exporting::FamilyType::kGauge, "", first.help);
     for (const Metric& metric : metrics) {
-      if (metric.name == first.name) out += sample(metric);
+      if (metric.name == first.name) out.sample(suffix, labels_of(metric), value_text(metric.value));
     }
   }
-  return out;
 }
 
 std::vector<Metric> store_metrics(const exporting::StoreCounters& counters) {
@@ -75,6 +61,8 @@ std::vector<Metric> store_metrics(const exporting::StoreCounters& counters) {
   add("hoptap_store_open_traces", "Traces held that may still change.", kGauge, counters.open_traces);
   add("hoptap_store_traces_written_total", "Traces written, revisions included.", kCounter, counters.traces_written);
   add("hoptap_store_traces_expired_total", "Traces deleted for age or size.", kCounter, counters.traces_expired);
+  add("hoptap_store_metrics_overflow_total", "Rows of metrics whose minute was full and that a wider row took.",
+      kCounter, counters.metrics_overflow);
   add("hoptap_store_names_refused_total", "Names that the full dictionary did not take.", kCounter,
       counters.names_refused);
   add("hoptap_store_write_failures_total", "Writes that failed, as on a full disk.", kCounter, counters.write_failures);
@@ -83,11 +71,16 @@ std::vector<Metric> store_metrics(const exporting::StoreCounters& counters) {
 }
 
 HttpResponse answer_metrics(const Asked& asked) {
-  std::vector<Metric> metrics = store_metrics(asked.sources.store->counters());
+  std::vector<Metric> metrics;
+  if (asked.sources.store != nullptr) metrics = store_metrics(asked.sources.store->counters());
   if (asked.sources.metrics) {
     for (Metric& metric : asked.sources.metrics()) metrics.push_back(std::move(metric));
   }
-  return {200, "text/plain; version=0.0.4; charset=utf-8", metrics_text(metrics), {}};
+  const exporting::MetricsFormat format = exporting::metrics_format(asked.accept);
+  exporting::MetricsWriter out(format);
+  write_metrics(metrics, out);
+  if (asked.sources.traffic) asked.sources.traffic(out);
+  return {200, std::string(content_type(format)), out.finish(), {}};
 }
 
 HttpResponse answer_health(const Asked& asked) {

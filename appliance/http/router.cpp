@@ -20,13 +20,14 @@ struct Route {
   Names parameters;
   bool quick = false;
   bool drawn = true;  ///< takes the parameters of format and style too
+  bool without_store = false;
 };
 
 HttpResponse answer_openapi(const Asked&) { return {200, "application/yaml", std::string(kOpenApi), {}}; }
 
 /// Every path there is.
-const std::array<Route, 9>& routes() {
-  static const std::array<Route, 9> kRoutes{
+const std::array<Route, 10>& routes() {
+  static const std::array<Route, 10> kRoutes{
       {{"/api/v1/traces",
         answer_traces,
         {"from", "to", "point", "path", "protocol", "endpoint", "resource", "status", "min_duration", "slow_segment",
@@ -35,9 +36,12 @@ const std::array<Route, 9>& routes() {
        {"/api/v1/segments", answer_segments, {"from", "to", "segment", "point", "kind", "step", "limit"}},
        {"/api/v1/verdicts", answer_verdicts, {"from", "to", "scope", "limit"}},
        {"/api/v1/points", answer_points, {}},
+       {"/api/v1/metrics",
+        answer_metrics_rows,
+        {"from", "to", "point", "client", "server", "port", "protocol", "by", "step", "limit"}},
        {"/api/v1/status", answer_status, {}, false, false},
-       {"/metrics", answer_metrics, {}, true, false},
-       {"/healthz", answer_health, {}, true, true},
+       {"/metrics", answer_metrics, {}, true, false, true},
+       {"/healthz", answer_health, {}, true, true, true},
        {"/openapi.yaml", answer_openapi, {}, true, false}}};
   return kRoutes;
 }
@@ -105,8 +109,11 @@ HttpResponse Router::handle(const HttpRequest& request) const {
     return error_response(400, "bad_target", "the address is broken; write special characters as %XX");
   }
   const Route* route = route_of(target.path);
-  if (route == nullptr) {
-    return error_response(404, "no_such_path", "there is nothing here; /openapi.yaml lists what there is");
+  const bool stores = sources_.store != nullptr;
+  if (route == nullptr || (!stores && !route->without_store)) {
+    return error_response(404, "no_such_path",
+                          stores ? "there is nothing here; /openapi.yaml lists what there is"
+                                 : "there is nothing here; ask for /metrics or /healthz");
   }
   if (request.method != "GET" && request.method != "HEAD") {
     HttpResponse refused = error_response(405, "method_not_allowed", "this can only be read; use GET or HEAD");
@@ -117,7 +124,7 @@ HttpResponse Router::handle(const HttpRequest& request) const {
   Names known = route->parameters;
   if (route->drawn) known.insert(known.end(), {"format", "columns", "ascii", "colour"});
   query.check_names(known);
-  Asked asked{sources_, query, {}, Format::kJson, {}};
+  Asked asked{sources_, query, {}, Format::kJson, {}, request.accept};
   if (route->path.back() == '/') asked.id = std::string_view(target.path).substr(route->path.size());
   if (route->drawn) {
     asked.format = format_of(query, request.accept);

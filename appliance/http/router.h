@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "export/metrics/open_metrics.h"
 #include "export/store/store.h"
 
 namespace hoptap::appliance {
@@ -46,8 +47,9 @@ struct Health {
 /// Where answers come from; whatever is left out is answered for by the store alone. The functions are called by any
 /// thread, must not wait long, and must be good until the server has stopped.
 struct HttpSources {
-  exporting::Store* store = nullptr;             ///< needed
-  std::function<std::vector<Metric>()> metrics;  ///< beside those of the store and of HTTP
+  exporting::Store* store = nullptr;                       ///< none: there is nothing below /api/
+  std::function<std::vector<Metric>()> metrics;            ///< beside those of the store and of HTTP
+  std::function<void(exporting::MetricsWriter&)> traffic;  ///< what was captured, for /metrics
   std::function<Health()> health;
   std::function<std::string()> status;    ///< a JSON object
   std::function<std::uint64_t()> now_ns;  ///< for "-15m"; by default the system's clock

@@ -6,6 +6,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <charconv>
 #include <thread>
 
 #include "appliance/http/connection.h"
@@ -26,6 +27,19 @@ constexpr std::string_view kFull =
 static_assert(kFull.size() - kFull.find("\r\n\r\n") - 4 == 48);
 
 }  // namespace
+
+base::Outcome<void> set_http_listen(const std::string& text, HttpServerConfig& http) {
+  const std::size_t colon = text.rfind(':');
+  const std::string_view digits = std::string_view(text).substr(colon == std::string::npos ? text.size() : colon + 1);
+  std::uint16_t port = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+  if (colon == 0 || digits.empty() || error != std::errc{} || end != digits.data() + digits.size())
+    return tl::unexpected(base::Failure{fmt::format("'{}' is not ADDRESS:PORT, such as 127.0.0.1:8717", text)});
+  http.address = text.substr(0, colon);
+  if (http.address.front() == '[' && http.address.back() == ']') http.address = http.address.substr(1, colon - 2);
+  http.port = port;
+  return {};
+}
 
 HttpShared::HttpShared(const HttpServerConfig& chosen, HttpSources sources)
     : config(chosen),

@@ -38,6 +38,9 @@ struct HttpServerConfig {
   std::chrono::milliseconds write_timeout{30'000};  ///< for a whole response
 };
 
+/// "127.0.0.1:8717" as the address and port to serve HTTP on. A failure says what is wrong with it.
+[[nodiscard]] base::Outcome<void> set_http_listen(const std::string& text, HttpServerConfig& http);
+
 class HttpServer {
  public:
   /// Listens and serves when this returns. Fails in words: address in use, no such address, TLS files that do not fit.

@@ -76,7 +76,8 @@ std::optional<ReplayMark> ReplayMark::read(const std::string& text) {
 }
 
 base::Outcome<std::uint64_t> hash_of_inputs(const ProbeConfig& config) {
-  std::uint64_t hash = base::hash_values(text_hash(HOPTAP_VERSION), text_hash(config.filter));
+  std::uint64_t hash = base::hash_values(text_hash(HOPTAP_VERSION), text_hash(config.filter), config.metrics.length_ns,
+                                         config.metrics.grace_ns, config.metrics.rows_max);
   for (const std::uint16_t port : config.vxlan_ports) hash = base::hash_values(hash, port);
   for (const ReplayInput& input : config.replay) {
     const auto file = file_hash(input.file);
@@ -87,6 +88,13 @@ base::Outcome<std::uint64_t> hash_of_inputs(const ProbeConfig& config) {
   return hash;
 }
 
+Batcher::Batcher(const ProbeConfig& config, ReplayMark mark) : config_(config), mark_(mark), skip_(mark.records) {
+  if (config.metrics.length_ns == 0) return;
+  metrics_ = std::make_unique<ProbeMetrics>(config.metrics, config.totals_max, [this](exporting::MetricsRow&& row) {
+    if (!passes_over()) gathered_.emplace_back(std::move(row));
+  });
+}
+
 bool Batcher::passes_over() {
   if (skip_ == 0) return false;
   --skip_;
@@ -94,6 +102,7 @@ bool Batcher::passes_over() {
 }
 
 void Batcher::hop(const flowtable::HopRecord& record) {
+  if (metrics_) metrics_->add(record);
   if (passes_over()) return;
   text_bytes_ += exporting::text_bytes(record);
   gathered_.emplace_back(record);
@@ -101,6 +110,16 @@ void Batcher::hop(const flowtable::HopRecord& record) {
 
 void Batcher::leg(const flowtable::LegRecord& record) {
   if (!passes_over()) gathered_.emplace_back(record);
+}
+
+void Batcher::metrics(const flowtable::FlowMetrics& flow) {
+  if (metrics_) metrics_->add(flow);
+}
+
+void Batcher::advance(const Replay& replay) {
+  if (!metrics_) return;
+  for (std::size_t at = 0; at < replay.feeds().size(); ++at)
+    metrics_->advance(*replay.feeds()[at], config_.replay[at].point.name);
 }
 
 bool Batcher::is_due(const Replay& replay) const {
@@ -112,8 +131,12 @@ bool Batcher::is_due(const Replay& replay) const {
 /// How many records the next batch takes: as many as may be in one, by number and by the size of their texts.
 std::size_t Batcher::next_count() const {
   std::size_t texts = 0, count = 0;
-  while (count < std::min(gathered_.size(), config_.batch_records_max) && texts < kTextBytesMax) {
-    const auto* hop = std::get_if<flowtable::HopRecord>(&gathered_[count++]);
+  std::size_t rows = 0;  // of metrics
+  while (count < std::min(gathered_.size(), config_.batch_records_max) && texts < kTextBytesMax &&
+         rows < exporting::batch_limit::kMetricsRows) {
+    const auto& record = gathered_[count++];
+    rows += std::holds_alternative<exporting::MetricsRow>(record) ? 1 : 0;
+    const auto* hop = std::get_if<flowtable::HopRecord>(&record);
     if (hop != nullptr) texts += exporting::text_bytes(*hop);
   }
   return count;
@@ -131,14 +154,17 @@ exporting::Batch Batcher::take(const Replay& replay) {
       text_bytes_ -= exporting::text_bytes(*hop);
       hop->point = places.at(hop->point);
       batch.hops.push_back(std::move(*hop));
+    } else if (auto* leg = std::get_if<flowtable::LegRecord>(&gathered_.front())) {
+      leg->point = places.at(leg->point);
+      batch.legs.push_back(std::move(*leg));
     } else {
-      flowtable::LegRecord& leg = std::get<flowtable::LegRecord>(gathered_.front());
-      leg.point = places.at(leg.point);
-      batch.legs.push_back(std::move(leg));
+      auto& row = std::get<exporting::MetricsRow>(gathered_.front());
+      row.key.point = places.at(row.key.point);
+      batch.metrics.push_back(std::move(row));
     }
     gathered_.pop_front();
   }
-  mark_.records += batch.hops.size() + batch.legs.size();
+  mark_.records += count;
   mark_.done =
       rest && std::all_of(replay.feeds().begin(), replay.feeds().end(), [](const auto& feed) { return feed->ended(); });
   taken_at_ns_ = reached(replay);

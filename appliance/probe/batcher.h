@@ -1,14 +1,16 @@
-// Gathers the records of a replay into batches for the spool. After a restart it passes over what the spool has: a
-// replay gives the same records in the same order. One thread.
+// Gathers the records of a replay, rows of metrics among them, into batches for the spool. After a restart it passes
+// over what the spool has: a replay gives the same records in the same order. One thread.
 #pragma once
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
 
 #include "appliance/probe/config.h"
+#include "appliance/probe/metrics.h"
 #include "appliance/replay.h"
 #include "base/result.h"
 #include "export/wire/batch.h"
@@ -19,7 +21,7 @@ namespace hoptap::appliance {
 /// How far a replay is in the spool; written with each batch.
 struct ReplayMark {
   std::uint64_t inputs = 0;   ///< hash of what is read and how; a mark of other inputs is of no use
-  std::uint64_t records = 0;  ///< spooled or dropped so far
+  std::uint64_t records = 0;  ///< spooled or dropped so far, rows of metrics included
   bool done = false;          ///< the captures are at their end
 
   std::string text() const;
@@ -27,8 +29,8 @@ struct ReplayMark {
   static std::optional<ReplayMark> read(const std::string& text);
 };
 
-/// What a replay depends on: the captures' sizes and beginnings, points, filter, version. Fails when a file
-/// cannot be read.
+/// What a replay's records depend on: the captures' sizes and beginnings, points, filter, metrics, version. Fails when
+/// a file cannot be read.
 [[nodiscard]] base::Outcome<std::uint64_t> hash_of_inputs(const ProbeConfig& config);
 
 class Batcher : public flowtable::RecordSink {
@@ -37,16 +39,23 @@ class Batcher : public flowtable::RecordSink {
   static constexpr std::uint64_t kStretchNs = 5'000'000'000;  ///< packet time after which a batch goes out anyway
 
   /// @param mark  from the spool: its records are passed over
-  Batcher(const ProbeConfig& config, ReplayMark mark) : config_(config), mark_(mark), skip_(mark.records) {}
+  Batcher(const ProbeConfig& config, ReplayMark mark);
 
   void hop(const flowtable::HopRecord& record) override;
   void leg(const flowtable::LegRecord& record) override;
+  void metrics(const flowtable::FlowMetrics& flow) override;
+
+  /// After each step of the replay: gives out rows of metrics whose time is over.
+  void advance(const Replay& replay);
 
   /// True when there is a full batch to be taken, or one is due anyway.
   bool is_due(const Replay& replay) const;
 
   /// At most batch_records_max of what has been gathered, the earliest first, with the points as they are.
   exporting::Batch take(const Replay& replay);
+
+  /// Nothing when the configuration wants none.
+  const ProbeMetrics* metrics() const { return metrics_.get(); }
 
   /// With the batch that was taken last.
   const ReplayMark& mark() const { return mark_; }
@@ -58,9 +67,10 @@ class Batcher : public flowtable::RecordSink {
   const ProbeConfig& config_;
   ReplayMark mark_;
   std::uint64_t skip_;
-  std::deque<std::variant<flowtable::HopRecord, flowtable::LegRecord>> gathered_;  ///< as they came
-  std::size_t text_bytes_ = 0;                                                     ///< of what is gathered
-  std::uint64_t taken_at_ns_ = 0;                                                  ///< packet time of the last batch
+  std::unique_ptr<ProbeMetrics> metrics_;
+  std::deque<std::variant<flowtable::HopRecord, flowtable::LegRecord, exporting::MetricsRow>> gathered_;  ///< in order
+  std::size_t text_bytes_ = 0;     ///< of what is gathered
+  std::uint64_t taken_at_ns_ = 0;  ///< packet time of the last batch
 };
 
 }  // namespace hoptap::appliance

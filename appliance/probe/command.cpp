@@ -66,6 +66,10 @@ base::Outcome<ProbeConfig> configure(const ProbeOptions& options) {
     config.sender.tls->ca_file = options.ca;
   }
   if (!options.spool.empty()) config.spool_folder = options.spool;
+  if (!options.metrics_listen.empty()) {
+    if (const auto set = set_http_listen(options.metrics_listen, config.metrics_http.emplace()); !set)
+      return tl::unexpected(base::Failure{"--metrics-listen: " + set.error().what});
+  }
   if (!options.filter.empty()) config.filter = options.filter;
   config.vxlan_ports.insert(config.vxlan_ports.end(), options.vxlan_ports.begin(), options.vxlan_ports.end());
   config.sender.software = "hoptap " HOPTAP_VERSION;
@@ -133,8 +137,8 @@ int report(const Probe& probe, const ProbeConfig& config, bool read_all, bool de
     const std::string rest = probe.keeps_spool()
                                  ? fmt::format("are in the spool {}; the same command goes on", probe.spool_folder())
                                  : std::string("are gone; with --spool FOLDER they would have been kept");
-    return fail(kCannotWrite,
-                fmt::format("ended before all was delivered: {} records {}", spool.waiting_records, rest));
+    return fail(kCannotWrite, fmt::format("ended before all was delivered: {} batches with {} records {}",
+                                          spool.waiting_batches, spool.waiting_records, rest));
   }
   if (records == 0 && counters.passed_over > 0) {
     fmt::print("{}: all {} records of these captures have been delivered; another --spool sends them anew\n",
@@ -142,14 +146,17 @@ int report(const Probe& probe, const ProbeConfig& config, bool read_all, bool de
     return kDone;
   }
   fmt::print(
-      "{} hop and {} leg records, {} bytes in {} batches ({:.1f} bytes a hop record), acknowledged by {}\n",
-      counters.hops, counters.legs, counters.payload_bytes, spool.acknowledged_batches,
+      "{} hop and {} leg records, {} rows of metrics, {} bytes in {} batches ({:.1f} bytes a hop record), acknowledged "
+      "by {}\n",
+      counters.hops, counters.legs, counters.metrics_rows, counters.payload_bytes, spool.acknowledged_batches,
       counters.hops == 0 ? 0.0 : static_cast<double>(counters.payload_bytes) / static_cast<double>(counters.hops),
       config.sender.address);
-  if (spool.dropped_records + spool.refused_records > 0)
-    return fail(kCannotWrite,
-                fmt::format("{} records were dropped for want of room in the spool, {} refused by the tracer",
-                            spool.dropped_records, spool.refused_records));
+  if (spool.dropped_batches + spool.refused_batches > 0)
+    return fail(
+        kCannotWrite,
+        fmt::format("{} records in {} batches were dropped for want of room in the spool, {} in {} refused by "
+                    "the tracer",
+                    spool.dropped_records, spool.dropped_batches, spool.refused_records, spool.refused_batches));
   return records + counters.passed_over > 0 ? kDone : fail(kNothingFound, "no request in these captures");
 }
 
@@ -177,6 +184,8 @@ CLI::App* add_probe(CLI::App& app, ProbeOptions& options) {
   command->add_option("--ca", options.ca, "speak TLS; PEM file of the authority that signed the tracer's certificate");
   command->add_option("--name", options.name, "of this probe (the host's)");
   command->add_option("--spool", options.spool, "folder for batches not yet acknowledged; without it a temporary one");
+  command->add_option("--metrics-listen", options.metrics_listen,
+                      "serve counters by client, server and protocol to Prometheus, at http://ADDRESS:PORT/metrics");
   command->add_option("-f,--filter", options.filter, "only packets that match this tcpdump expression");
   command
       ->add_option("--vxlan-port", options.vxlan_ports, "another UDP port that carries VXLAN (4789 and 8472 always do)")
@@ -209,6 +218,7 @@ int run_probe(const ProbeOptions& options) {
   catch_stop_signals();
   auto probe = Probe::start(*config);
   if (!probe) return fail(kCannotRead, probe.error().what);
+  if (const std::string url = (*probe)->metrics_url(); !url.empty()) fmt::print(stderr, "hoptap: serves {}\n", url);
   Watcher watcher(options);
   const auto read = (*probe)->read([&](const Probe& one) { return watcher.watch(one); });
   if (!read) return fail(kCannotRead, read.error().what);

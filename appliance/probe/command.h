@@ -16,9 +16,10 @@ struct ProbeOptions {
   std::string config;               ///< a YAML file; "": defaults
   std::vector<std::string> replay;  ///< FILE[=POINT[:ROLE[:ORDER]]], beside those of the file
   std::string name;
-  std::string tracer;  ///< address
-  std::string spool;   ///< folder
-  std::string ca;      ///< PEM file: the tracer is spoken to over TLS
+  std::string tracer;          ///< address
+  std::string spool;           ///< folder
+  std::string ca;              ///< PEM file: the tracer is spoken to over TLS
+  std::string metrics_listen;  ///< address to serve /metrics at
   std::string filter;
   std::vector<std::uint16_t> vxlan_ports;
   std::string progress = "auto";

@@ -33,6 +33,18 @@ void read_spool(const YAML::Node& node, ProbeConfig& config) {
   config.spool.survive_power_cut = section.flag("survive_power_cut", config.spool.survive_power_cut);
 }
 
+void read_metrics(const YAML::Node& node, ProbeConfig& config) {
+  constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
+  const Section section(node, "metrics", {"interval_s", "rows_max", "totals_max", "listen"});
+  config.metrics.length_ns =
+      section.integer("interval_s", config.metrics.length_ns / kNsPerSecond, {0, 60}) * kNsPerSecond;
+  config.metrics.rows_max = section.integer("rows_max", config.metrics.rows_max, {1, 1e6});
+  config.totals_max = section.integer("totals_max", config.totals_max, {1, 1e6});
+  if (!section.has("listen")) return;
+  if (const auto set = set_http_listen(section.text("listen", ""), config.metrics_http.emplace()); !set)
+    section.fail("listen", set.error().what);
+}
+
 ReplayInput read_input(const YAML::Node& node) {
   const Section section(node, "a capture", {"file", "point", "role", "order"});
   ReplayInput input;
@@ -47,11 +59,12 @@ ReplayInput read_input(const YAML::Node& node) {
 
 ProbeConfig read(const YAML::Node& root) {
   const Section top(root, "the probe's configuration",
-                    {"name", "tracer", "spool", "batch_records_max", "replay", "filter", "vxlan_ports"});
+                    {"name", "tracer", "spool", "batch_records_max", "metrics", "replay", "filter", "vxlan_ports"});
   ProbeConfig config;
   config.sender.probe = top.text("name", "");
   read_tracer(top.find("tracer"), config.sender);
   read_spool(top.find("spool"), config);
+  read_metrics(top.find("metrics"), config);
   config.batch_records_max = top.integer("batch_records_max", config.batch_records_max, {1, 16384});
   config.filter = top.text("filter", "");
   if (const YAML::Node ports = top.find("vxlan_ports"); ports.IsDefined()) {
@@ -84,6 +97,8 @@ base::Outcome<void> check(const ProbeConfig& config) {
     if (input.file == "-" && !config.spool_folder.empty())
       return fail("standard input cannot be read again after a restart, so it needs no --spool; leave that out");
   }
+  if (config.metrics_http && config.metrics.length_ns == 0)
+    return fail("there is nothing to serve at /metrics without metrics: interval_s of 1 or more");
   if (config.filter.empty()) return {};
   const auto filter = capture::PacketFilter::compile(config.filter);
   return filter ? base::Outcome<void>() : tl::unexpected(filter.error());
@@ -109,6 +124,12 @@ spool:                          # batches on disk that the tracer has not acknow
   survive_power_cut: false      # true: fsync for each batch
 
 batch_records_max: 1000
+
+metrics:                        # counters by client, server and protocol (docs/autometrics.md), to the tracer
+  interval_s: 1                 # of packet time; 0: none
+  rows_max: 2000                # clients of a point in an interval; further ones are added up
+  # listen: 127.0.0.1:9464      # serve their sums to Prometheus, at /metrics
+  totals_max: 1000              # clients there, since the start
 
 # filter: tcp port 80           # a tcpdump expression
 # vxlan_ports: [8473]           # beside 4789 and 8472

@@ -2,12 +2,15 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "appliance/http/server.h"
 #include "appliance/points.h"
 #include "base/result.h"
+#include "export/metrics/windows.h"
 #include "export/transport/sender.h"
 #include "export/transport/spool.h"
 
@@ -25,6 +28,9 @@ struct ProbeConfig {
   exporting::SpoolLimits spool{.when_full = exporting::WhenFull::kWait};
   std::size_t batch_records_max = 1000;
   std::vector<ReplayInput> replay;
+  exporting::MetricsConfig metrics;              ///< length_ns 0: none
+  std::size_t totals_max = 1000;                 ///< rows of sums for /metrics
+  std::optional<HttpServerConfig> metrics_http;  ///< where /metrics is served
   std::string filter;
   std::vector<std::uint16_t> vxlan_ports;
 };

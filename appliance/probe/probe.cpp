@@ -32,14 +32,51 @@ base::Outcome<std::unique_ptr<Probe>> Probe::start(const ProbeConfig& config) {
   auto started = exporting::Sender::start(*probe->spool_, std::move(sender));
   if (!started) return tl::unexpected(started.error());
   probe->sender_ = std::move(*started);
+  if (auto serving = probe->serve_metrics(); !serving) return tl::unexpected(serving.error());
   return probe;
 }
 
 Probe::~Probe() {
+  http_.reset();
   sender_.reset();
   spool_.reset();
   std::error_code ignored;
   if (!temporary_folder_.empty()) std::filesystem::remove_all(temporary_folder_, ignored);
+}
+
+base::Outcome<void> Probe::serve_metrics() {
+  if (!config_.metrics_http) return {};
+  auto started = HttpServer::start(*config_.metrics_http,
+                                   {.traffic = [this](exporting::MetricsWriter& out) { write_metrics(out); },
+                                    .health =
+                                        [] {
+                                          return Health{true, "reading or delivering"};
+                                        }});
+  if (!started) return tl::unexpected(base::Failure{"metrics: " + started.error().what});
+  http_ = std::move(*started);
+  return {};
+}
+
+/// Any thread.
+void Probe::write_metrics(exporting::MetricsWriter& out) const {
+  const auto counter = [&out](std::string_view name, std::string_view help, std::uint64_t value) {
+    out.family(name, exporting::FamilyType::kCounter, "", help);
+    out.sample("_total", "", value);
+  };
+  const exporting::SpoolCounters spool = spool_->counters();
+  counter("hoptap_probe_records", "Hop and leg records put into the spool.", spool.appended_records);
+  counter("hoptap_probe_dropped_records", "Of them, dropped for want of room.", spool.dropped_records);
+  counter("hoptap_probe_acknowledged_batches", "Batches that the tracer has on disk.", spool.acknowledged_batches);
+  const ProbeMetrics* metrics = batcher_ ? batcher_->metrics() : nullptr;
+  if (metrics == nullptr) return;
+  const exporting::MetricsCounters counters = metrics->counters();
+  counter("hoptap_probe_metrics_rows", "Rows of metrics given out.", counters.rows);
+  counter("hoptap_probe_metrics_late", "Reports whose interval was over.", counters.late);
+  counter("hoptap_probe_metrics_clients_overflow", "Reports without a row for their client.",
+          counters.overflow.clients);
+  counter("hoptap_probe_metrics_servers_overflow", "Reports without a row for their server.",
+          counters.overflow.servers);
+  metrics->write(out);
 }
 
 base::Outcome<void> Probe::open_spool() {
@@ -73,6 +110,7 @@ base::Outcome<void> Probe::open_captures(std::uint64_t inputs) {
   if (mark.done) return {};
   batcher_ = std::make_unique<Batcher>(config_, mark);
   ReplayConfig replay;
+  replay.flows.metrics_interval_ns = config_.metrics.length_ns;
   replay.filter = config_.filter;
   replay.decode.vxlan_ports.insert(replay.decode.vxlan_ports.end(), config_.vxlan_ports.begin(),
                                    config_.vxlan_ports.end());
@@ -94,6 +132,7 @@ bool Probe::put(const exporting::Batch& batch, const Watch& watch) {
     if (appended && appended->result != exporting::AppendResult::kFull) {
       counters_.hops += batch.hops.size();
       counters_.legs += batch.legs.size();
+      counters_.metrics_rows += batch.metrics.size();
       counters_.payload_bytes += payload.size();
       return true;
     }
@@ -111,6 +150,7 @@ base::Outcome<void> Probe::read(const Watch& watch) {
   bool more = true;
   while (more && watch(*this)) {
     more = replay_->step();
+    batcher_->advance(*replay_);
     while (batcher_->is_due(*replay_) || !more) {
       if (!put(batcher_->take(*replay_), watch)) return {};
       if (batcher_->mark().done) return {};

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "appliance/http/server.h"
 #include "appliance/probe/batcher.h"
 #include "appliance/probe/config.h"
 #include "base/result.h"
@@ -19,6 +20,7 @@ namespace hoptap::appliance {
 struct ProbeCounters {
   std::uint64_t hops = 0;
   std::uint64_t legs = 0;
+  std::uint64_t metrics_rows = 0;
   std::uint64_t payload_bytes = 0;  ///< of the batches, compressed
   std::uint64_t passed_over = 0;    ///< records that the spool had from before
 };
@@ -42,6 +44,8 @@ class Probe {
   exporting::SenderStatus sender() const { return sender_->status(); }
   exporting::SpoolCounters spool() const { return spool_->counters(); }
   const ProbeCounters& counters() const { return counters_; }
+  /// Where /metrics is; "" when it is not served.
+  std::string metrics_url() const { return http_ ? http_->url() + "/metrics" : ""; }
   /// Why the spool does not take more; "" when it does.
   const std::string& trouble() const { return trouble_; }
   bool keeps_spool() const { return temporary_folder_.empty(); }
@@ -52,6 +56,8 @@ class Probe {
   explicit Probe(const ProbeConfig& config) : config_(config) {}
   base::Outcome<void> open_spool();
   base::Outcome<void> open_captures(std::uint64_t inputs);
+  base::Outcome<void> serve_metrics();
+  void write_metrics(exporting::MetricsWriter& out) const;
   bool put(const exporting::Batch& batch, const Watch& watch);
 
   ProbeConfig config_;
@@ -62,6 +68,7 @@ class Probe {
   std::optional<Replay> replay_;  ///< nothing: all has been read before
   ProbeCounters counters_;
   std::string trouble_;
+  std::unique_ptr<HttpServer> http_;  ///< asks the others: goes first
 };
 
 }  // namespace hoptap::appliance

@@ -1,9 +1,5 @@
 #include "appliance/tracer/config.h"
 
-#include <fmt/format.h>
-
-#include <charconv>
-
 #include "appliance/state_folder.h"
 #include "appliance/yaml/section.h"
 
@@ -65,14 +61,23 @@ void read_window(const YAML::Node& node, EngineConfig& engine) {
   engine.patience_ns = section.integer("patience_s", engine.patience_ns / kNsPerSecond, {1, 86400}) * kNsPerSecond;
 }
 
+void read_metrics(const YAML::Node& node, TracerConfig& config) {
+  const Section section(node, "metrics", {"rows_max", "seconds_kept_s", "totals_max"});
+  config.store.metrics_rows_max = section.integer("rows_max", config.store.metrics_rows_max, {1, 1e6});
+  config.store.metrics_seconds_kept_s =
+      section.integer("seconds_kept_s", config.store.metrics_seconds_kept_s, {0, 1e9});
+  config.totals_max = section.integer("totals_max", config.totals_max, {1, 1e6});
+}
+
 TracerConfig read(const YAML::Node& root) {
-  const Section top(root, "the tracer's configuration", {"data", "collect", "http", "keep", "window"});
+  const Section top(root, "the tracer's configuration", {"data", "collect", "http", "keep", "window", "metrics"});
   TracerConfig config = default_tracer_config();
   config.store.folder = top.text("data", config.store.folder);
   read_collect(top.find("collect"), config.collector);
   read_http(top.find("http"), config.http);
   read_keep(top.find("keep"), config.store.retention);
   read_window(top.find("window"), config.engine);
+  read_metrics(top.find("metrics"), config);
   return config;
 }
 
@@ -82,19 +87,6 @@ TracerConfig default_tracer_config() {
   TracerConfig config;
   config.store.folder = state_folder("tracer");
   return config;
-}
-
-base::Outcome<void> set_http_listen(const std::string& text, HttpServerConfig& http) {
-  const std::size_t colon = text.rfind(':');
-  const std::string_view digits = std::string_view(text).substr(colon == std::string::npos ? text.size() : colon + 1);
-  std::uint16_t port = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-  if (colon == 0 || digits.empty() || error != std::errc{} || end != digits.data() + digits.size())
-    return tl::unexpected(base::Failure{fmt::format("'{}' is not ADDRESS:PORT, such as 127.0.0.1:8717", text)});
-  http.address = text.substr(0, colon);
-  if (http.address.front() == '[' && http.address.back() == ']') http.address = http.address.substr(1, colon - 2);
-  http.port = port;
-  return {};
 }
 
 base::Outcome<TracerConfig> read_tracer_config(const std::string& text, std::string_view file) {
@@ -132,6 +124,11 @@ window:                           # of what is joined and judged together, by th
   records_max: 1000000            # in memory, about 0.4 kB each; over it the oldest are finished early
   verdict_s: 60                   # a verdict for each stretch of so many seconds
   patience_s: 30                  # a point silent for so long holds nothing up
+
+metrics:                          # counters by client, server and protocol, see docs/autometrics.md
+  rows_max: 2000                  # clients of a point in a second or minute; further ones are added up
+  seconds_kept_s: 900             # seconds, beside the minutes, which are kept like traces; 0: none
+  totals_max: 2000                # clients at /metrics, since the tracer was started
 )";
 }
 

@@ -6,6 +6,7 @@
 
 #include "appliance/http/server.h"
 #include "appliance/tracer/engine.h"
+#include "appliance/tracer/traffic.h"
 #include "base/result.h"
 #include "export/store/store.h"
 #include "export/transport/collector_server.h"
@@ -17,6 +18,7 @@ struct TracerConfig {
   exporting::CollectorConfig collector;
   HttpServerConfig http;
   EngineConfig engine;
+  std::size_t totals_max = TrafficTotals::kRowsMaxDefault;  ///< rows of sums for /metrics
 };
 
 /// With the folder that suits the user: /var/lib/hoptap/tracer for root, else one in the home folder.
@@ -24,9 +26,6 @@ TracerConfig default_tracer_config();
 
 /// A failure names `file`, the line and what to write instead.
 [[nodiscard]] base::Outcome<TracerConfig> read_tracer_config(const std::string& text, std::string_view file);
-
-/// "127.0.0.1:8717" as the address and port to serve HTTP on. A failure says what is wrong with it.
-[[nodiscard]] base::Outcome<void> set_http_listen(const std::string& text, HttpServerConfig& http);
 
 /// A commented file with every key at its default.
 std::string_view example_tracer_config();

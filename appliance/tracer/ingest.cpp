@@ -12,8 +12,18 @@ namespace hoptap::appliance {
 using exporting::StoreOutcome;
 using exporting::StoreResult;
 
-Ingest::Ingest(exporting::Store& store, std::function<void()> stored)
-    : store_(store), stored_(std::move(stored)), thread_([this] { run(); }) {}
+namespace {
+
+constexpr std::size_t kMetricsRowBytes = 2 * sizeof(exporting::MetricsRow);  // in memory, with its sketch, about
+
+std::size_t bytes_of(const exporting::InboxBatch& batch) {
+  return batch.payload.size() + batch.metrics.size() * kMetricsRowBytes;
+}
+
+}  // namespace
+
+Ingest::Ingest(exporting::Store& store, std::function<void()> stored, std::size_t totals_max)
+    : store_(store), stored_(std::move(stored)), traffic_(totals_max), thread_([this] { run(); }) {}
 
 Ingest::~Ingest() {
   {
@@ -29,7 +39,7 @@ base::Outcome<std::uint64_t> Ingest::welcome(const exporting::ProbeHello& hello)
   if (!last) return tl::unexpected(last.error());
   const std::lock_guard lock(mutex_);
   if (instances_.size() >= kInstancesMax) forget_one();
-  instances_[hello.instance] = {{hello.probe, hello.instance, hello.peer, true}, false};
+  instances_[hello.instance] = {{hello.probe, hello.instance, hello.peer, true}, *last, false};
   return *last;
 }
 
@@ -66,15 +76,14 @@ std::string Ingest::claim(const std::string& point, const std::string& instance)
   return "";
 }
 
-StoreResult Ingest::check(const exporting::ProbeHello& hello, const exporting::ReceivedBatch& batch) {
-  const auto records = unpack(batch.coding, batch.payload);
-  if (!records) return {StoreOutcome::kMalformed, records.error().what};
-  const std::size_t count = records->hops.size() + records->legs.size();
+StoreResult Ingest::check(const exporting::ProbeHello& hello, const exporting::ReceivedBatch& batch,
+                          const exporting::Batch& records) {
+  const std::size_t count = records.hops.size() + records.legs.size();
   if (count != batch.records)
     return {StoreOutcome::kMalformed, fmt::format("{} records were announced and {} came", batch.records, count)};
   const std::lock_guard lock(mutex_);
   if (instances_[hello.instance].failed) return {StoreOutcome::kUnavailable, "an earlier batch could not be stored"};
-  for (const exporting::BatchPoint& point : records->points) {
+  for (const exporting::BatchPoint& point : records.points) {
     if (owners_.size() >= kPointsMax && owners_.count(point.name) == 0) forget_points();
     if (owners_.size() >= kPointsMax && owners_.count(point.name) == 0)
       return {StoreOutcome::kUnavailable,
@@ -89,17 +98,27 @@ StoreResult Ingest::check(const exporting::ProbeHello& hello, const exporting::R
 
 void Ingest::store(const exporting::ProbeHello& hello, exporting::ReceivedBatch&& batch,
                    std::function<void(StoreResult)> stored) {
-  StoreResult checked = check(hello, batch);
+  auto records = unpack(batch.coding, batch.payload);
+  StoreResult checked =
+      records ? check(hello, batch, *records) : StoreResult{StoreOutcome::kMalformed, records.error().what};
   if (checked.outcome != StoreOutcome::kStored) {
     count_refused(hello, checked.outcome);
     return stored(std::move(checked));
   }
+  exporting::InboxBatch row{hello.instance,
+                            hello.probe,
+                            batch.sequence,
+                            batch.records,
+                            std::move(batch.coding),
+                            std::move(batch.payload),
+                            hello.software,
+                            {},
+                            std::move(records->metrics)};
+  for (exporting::BatchPoint& point : records->points) row.points.push_back(std::move(point.name));
   {
     const std::lock_guard lock(mutex_);
-    waiting_bytes_ += batch.payload.size();
-    waiting_.push_back({{hello.instance, hello.probe, batch.sequence, batch.records, std::move(batch.coding),
-                         std::move(batch.payload), hello.software},
-                        std::move(stored)});
+    waiting_bytes_ += bytes_of(row);
+    waiting_.push_back({std::move(row), std::move(stored)});
   }
   changed_.notify_one();
 }
@@ -156,6 +175,10 @@ void Ingest::count_commit(const std::vector<exporting::InboxBatch>& rows, const 
       instances_[row.instance].failed = true;
       continue;
     }
+    const auto known = instances_.find(row.instance);
+    if (known == instances_.end() || row.sequence > known->second.last) traffic_.add(row);  // else it was left out
+    if (known != instances_.end()) known->second.last = std::max(known->second.last, row.sequence);
+    counters_.metrics_rows += row.metrics.size();
     ++counters_.batches;
     counters_.records += row.records;
     counters_.bytes += row.payload.size();

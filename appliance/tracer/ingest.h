@@ -11,15 +11,18 @@
 #include <thread>
 #include <vector>
 
+#include "appliance/tracer/traffic.h"
 #include "export/store/store.h"
 #include "export/transport/batch_sink.h"
+#include "export/wire/batch.h"
 
 namespace hoptap::appliance {
 
 struct IngestCounters {
   std::uint64_t batches = 0;  ///< stored; those refused are below
   std::uint64_t bytes = 0;
-  std::uint64_t records = 0;
+  std::uint64_t records = 0;  ///< hops and legs
+  std::uint64_t metrics_rows = 0;
   std::uint64_t malformed = 0;    ///< batches refused for good
   std::uint64_t unavailable = 0;  ///< batches that the probe was asked to keep
   std::uint64_t commits = 0;
@@ -41,7 +44,8 @@ class Ingest : public exporting::BatchSink {
   static constexpr std::size_t kInstancesMax = 4096;  ///< spools remembered; those that left are forgotten first
 
   /// @param stored  called by the commit thread after each commit
-  Ingest(exporting::Store& store, std::function<void()> stored);
+  Ingest(exporting::Store& store, std::function<void()> stored,
+         std::size_t totals_max = TrafficTotals::kRowsMaxDefault);
   ~Ingest() override;  ///< stores what waits
 
   base::Outcome<std::uint64_t> welcome(const exporting::ProbeHello& hello) override;
@@ -51,6 +55,7 @@ class Ingest : public exporting::BatchSink {
 
   IngestCounters counters() const;
   std::vector<ProbeState> probes() const;
+  const TrafficTotals& traffic() const { return traffic_; }
   /// Why the last commit failed; "" when it did not.
   std::string trouble() const;
 
@@ -62,10 +67,12 @@ class Ingest : public exporting::BatchSink {
   /// Of a spool that has connected.
   struct Instance {
     ProbeState state;
-    bool failed = false;  ///< a batch was not stored: until the next welcome() none after it may be
+    std::uint64_t last = 0;  ///< sequence that is on disk
+    bool failed = false;     ///< a batch was not stored: until the next welcome() none after it may be
   };
 
-  exporting::StoreResult check(const exporting::ProbeHello& hello, const exporting::ReceivedBatch& batch);
+  exporting::StoreResult check(const exporting::ProbeHello& hello, const exporting::ReceivedBatch& batch,
+                               const exporting::Batch& records);
   void forget_one();
   void forget_points();
   std::string claim(const std::string& point, const std::string& instance);
@@ -83,6 +90,7 @@ class Ingest : public exporting::BatchSink {
   std::map<std::string, Instance> instances_;
   std::map<std::string, std::string> owners_;  ///< of each point: the instance that feeds it
   IngestCounters counters_;
+  TrafficTotals traffic_;
   std::string trouble_;
   bool stopping_ = false;
   std::thread thread_;

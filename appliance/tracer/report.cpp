@@ -31,6 +31,7 @@ void add_ingest(const TracerStatus& status, Metrics& metrics) {
   metrics.counter("ingest_batches", "Batches taken from probes.", ingest.batches);
   metrics.counter("ingest_bytes", "Bytes of batches taken, compressed.", ingest.bytes);
   metrics.counter("ingest_records", "Hop and leg records taken.", ingest.records);
+  metrics.counter("ingest_metrics_rows", "Rows of metrics taken.", ingest.metrics_rows);
   metrics.counter("ingest_malformed_batches", "Batches refused for good.", ingest.malformed);
   metrics.counter("ingest_unavailable_batches", "Batches that probes were asked to keep.", ingest.unavailable);
   metrics.counter("ingest_commits", "Commits of batches to disk.", ingest.commits);

@@ -34,20 +34,24 @@ base::Outcome<std::unique_ptr<Tracer>> Tracer::start(const TracerConfig& config,
   std::unique_ptr<Tracer> tracer(new Tracer(std::move(*store), config, std::move(say)));
   if (auto recovered = tracer->engine_.recover(); !recovered) return tl::unexpected(recovered.error());
   Tracer* self = tracer.get();
-  tracer->ingest_ = std::make_unique<Ingest>(*self->store_, [self] {
-    ++self->commits_;
-    self->changed_.notify_all();
-  });
+  tracer->ingest_ = std::make_unique<Ingest>(
+      *self->store_,
+      [self] {
+        ++self->commits_;
+        self->changed_.notify_all();
+      },
+      config.totals_max);
   auto collector = exporting::CollectorServer::start(*self->ingest_, config.collector);
   if (!collector) return tl::unexpected(collector.error());
   tracer->collector_ = std::move(*collector);
   tracer->thread_ = std::thread([self] { self->run(); });
-  auto http =
-      HttpServer::start(config.http, {.store = self->store_.get(),
-                                      .metrics = [self] { return metrics_of(self->status()); },
-                                      .health = [self] { return health_of(self->status()); },
-                                      .status = [self] { return status_json(self->status(), self->ingest_->probes()); },
-                                      .now_ns = wall_ns});
+  auto http = HttpServer::start(
+      config.http, {.store = self->store_.get(),
+                    .metrics = [self] { return metrics_of(self->status()); },
+                    .traffic = [self](exporting::MetricsWriter& out) { self->ingest_->traffic().write(out); },
+                    .health = [self] { return health_of(self->status()); },
+                    .status = [self] { return status_json(self->status(), self->ingest_->probes()); },
+                    .now_ns = wall_ns});
   if (!http) return tl::unexpected(http.error());
   tracer->http_ = std::move(*http);
   return tracer;

@@ -8,6 +8,7 @@ namespace {
 struct Appended {
   std::uint64_t batches = 0, records = 0, bytes = 0, gaps = 0;
   std::vector<std::string> duplicates;  ///< instances
+  std::vector<const InboxBatch*> stored;
 };
 
 /// The probe's row, made if it is not there. @return its id and last sequence
@@ -50,6 +51,7 @@ void append_one(SqliteConnection& inbox, const InboxBatch& batch, Appended& sums
       .number(gap)
       .number(probe)
       .run();
+  sums.stored.push_back(&batch);
   ++sums.batches;
   sums.records += batch.records;
   sums.bytes += batch.payload.size();
@@ -71,12 +73,16 @@ base::Outcome<std::uint64_t> Store::last_sequence(const std::string& instance) {
 
 base::Outcome<void> Store::append(std::span<const InboxBatch> batches) {
   Appended sums;
+  MetricsAdder metrics;
   base::Outcome<void> done;
   {
     const std::lock_guard turn(parts_->writing);
     done = parts_->inbox->transaction("store a batch", [&] {
       for (const InboxBatch& batch : batches) append_one(*parts_->inbox, batch, sums);
+      for (const InboxBatch* batch : sums.stored) metrics.add(*batch, parts_->config.metrics_seconds_kept_s > 0);
+      metrics.store(*parts_->inbox, *parts_->inbox_names, parts_->config.metrics_rows_max);
     });
+    if (!done) parts_->inbox_names->forget();
   }
   if (!done) {
     parts_->note_failure();
@@ -88,6 +94,7 @@ base::Outcome<void> Store::append(std::span<const InboxBatch> batches) {
     counters.inbox_records += sums.records;
     counters.inbox_bytes += sums.bytes;
     counters.sequence_gaps += sums.gaps;
+    counters.metrics_overflow += metrics.refused();
     counters.batch_duplicates += sums.duplicates.size();
     for (const std::string& instance : sums.duplicates) ++parts_->duplicates[instance];
   });

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <condition_variable>
 #include <cstdint>
 #include <limits>
@@ -79,6 +80,37 @@ class Dictionary {
   std::uint64_t refused_ = 0;
 };
 
+/// The metrics of the batches of one append(), added up by window and point before they meet those in the table.
+class MetricsAdder {
+ public:
+  struct Window {
+    std::uint64_t length_ns;
+    std::uint64_t start_ns;
+    std::string point;
+
+    auto operator<=>(const Window&) const = default;
+  };
+
+  /// @param seconds  keeps the rows themselves too, beside their minutes
+  void add(const InboxBatch& batch, bool seconds);
+  /// Within a transaction. @param rows_max  of clients, for each point in a window
+  void store(SqliteConnection& inbox, Dictionary& names, std::size_t rows_max);
+  std::uint64_t refused() const { return refused_; }  ///< rows that went to a wider one
+
+ private:
+  using Room = std::array<std::size_t, 3>;  ///< rows that may be added, by scope
+  struct Place {
+    const Window& window;
+    std::uint64_t point;  ///< name
+    Room& room;
+  };
+  void put(SqliteConnection& inbox, Dictionary& names, const Place& place, const MetricsKey& key,
+           const MetricsValues& values);
+
+  std::map<Window, std::map<MetricsKey, MetricsValues>> windows_;
+  std::uint64_t refused_ = 0;
+};
+
 /// Connections to read over; who comes when all are in use waits.
 class ReadPool {
  public:
@@ -136,10 +168,11 @@ struct Store::Parts {
   StoreConfig config;
   std::string file;
   int lock = -1;
-  Turns writing;                             ///< whoever uses one of the next three
+  Turns writing;                             ///< whoever uses one of the next four
   std::unique_ptr<SqliteConnection> inbox;   ///< every commit is on disk to stay
   std::unique_ptr<SqliteConnection> engine;  ///< commits are on disk in order, the latest perhaps not yet
-  std::unique_ptr<Dictionary> names;
+  std::unique_ptr<Dictionary> names;         ///< of `engine`
+  std::unique_ptr<Dictionary> inbox_names;   ///< of `inbox`
   ReadPool readers;
   mutable std::mutex counting;
   StoreCounters counters;

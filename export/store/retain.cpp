@@ -49,6 +49,32 @@ std::uint64_t delete_legs(SqliteConnection& engine, std::uint64_t before_ns) {
   return engine.changes();
 }
 
+/// The oldest minute that began before. @return deleted rows
+std::uint64_t delete_metrics(SqliteConnection& engine, std::uint64_t before_ns) {
+  engine
+      .prepare(
+          "DELETE FROM metrics WHERE length_ns = ?1 AND start_ns < ?2 AND start_ns = (SELECT min(start_ns) FROM "
+          "metrics "
+          "WHERE length_ns = ?1)")
+      .number(Store::kMetricsNs)
+      .number(before_ns)
+      .run();
+  return engine.changes();
+}
+
+/// Of rows shorter than a minute; up to kRowsPerStep. @return deleted
+std::uint64_t delete_seconds(SqliteConnection& engine, std::uint64_t before_ns) {
+  engine
+      .prepare(
+          "DELETE FROM metrics WHERE (length_ns, start_ns) IN (SELECT length_ns, start_ns FROM metrics WHERE "
+          "length_ns < ? AND start_ns < ? LIMIT ?)")
+      .number(Store::kMetricsNs)
+      .number(before_ns)
+      .number(kRowsPerStep)
+      .run();
+  return engine.changes();
+}
+
 std::uint64_t oldest_trace_ns(SqliteConnection& engine) {
   Statement find = engine.prepare("SELECT min(start_ns) FROM trace");
   return find.step() && !find.is_null_at(0) ? find.number_at(0) : INT64_MAX;
@@ -85,11 +111,17 @@ base::Outcome<std::uint64_t> Store::retain(std::uint64_t now_ns) {
   };
   repeat([&](std::uint64_t& traces) { return (traces = delete_traces(engine, before_ns)) > 0; });
   repeat([&](std::uint64_t&) { return delete_legs(engine, before_ns) > 0; });
+  repeat([&](std::uint64_t&) { return delete_metrics(engine, before_ns) > 0; });
+  const std::uint64_t seconds_ns = parts_->config.metrics_seconds_kept_s * 1'000'000'000;
+  const std::uint64_t seconds_before_ns =
+      std::min<std::uint64_t>(now_ns > seconds_ns ? now_ns - seconds_ns : 0, INT64_MAX);
+  repeat([&](std::uint64_t&) { return delete_seconds(engine, seconds_before_ns) > 0; });
   repeat([&](std::uint64_t&) { return delete_summaries(engine, before_ns), false; });
   repeat([&](std::uint64_t& traces) {
     if (pages_of(engine).used_bytes() <= parts_->config.retention.bytes_max) return false;
     traces = delete_traces(engine, INT64_MAX);
-    return traces + delete_legs(engine, traces > 0 ? oldest_trace_ns(engine) : INT64_MAX) > 0;
+    const std::uint64_t oldest_ns = traces > 0 ? oldest_trace_ns(engine) : INT64_MAX;
+    return traces + delete_legs(engine, oldest_ns) + delete_metrics(engine, oldest_ns) > 0;
   });
   repeat([&](std::uint64_t&) {
     const Pages before = pages_of(engine);

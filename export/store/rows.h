@@ -11,9 +11,10 @@
 #include <utility>
 #include <vector>
 
+#include "base/sketch.h"
+#include "export/metrics/row.h"
 #include "flowtable/record.h"
 #include "linker/run_verdict.h"
-#include "linker/sketch.h"
 #include "linker/trace.h"
 #include "linker/verdict.h"
 
@@ -28,7 +29,9 @@ struct InboxBatch {
   std::uint32_t records = 0;
   std::string coding;
   std::string payload;
-  std::string software;  ///< the probe's version; "": not said
+  std::string software;             ///< the probe's version; "": not said
+  std::vector<std::string> points;  ///< names, for MetricsKey::point
+  std::vector<MetricsRow> metrics;  ///< of the payload
 };
 
 struct StoredBatch : InboxBatch {
@@ -137,7 +140,7 @@ struct SegmentRow {
   linker::PartKind kind{};
   std::string from;
   std::string to;
-  linker::Sketch times;
+  base::Sketch times;
   std::uint64_t request_copies_lost = 0;
   std::uint64_t response_copies_lost = 0;
   double losses = 0;  ///< expected number
@@ -186,6 +189,24 @@ struct SpanFilter {
   std::size_t rows_max = 1000;
 };
 
+/// A row of metrics, of a minute or as a probe sent it.
+struct StoredMetrics {
+  std::string point;
+  MetricsRow row;  ///< its key's point means nothing
+};
+
+/// All that is given must hold.
+struct MetricsFilter {
+  bool seconds = false;                  ///< those shorter than a minute, in place of minutes
+  std::optional<std::uint64_t> from_ns;  ///< start of the row
+  std::optional<std::uint64_t> to_ns;    ///< before
+  std::string point;
+  std::string client;  ///< address
+  std::string server;  ///< address
+  std::optional<std::uint16_t> server_port;
+  std::string protocol;
+};
+
 /// What the store holds and did; sums since it was opened unless said otherwise.
 struct StoreCounters {
   std::uint64_t inbox_batches = 0;  ///< held now
@@ -198,7 +219,8 @@ struct StoreCounters {
   std::uint64_t open_traces = 0;  ///< of them, not final
   std::uint64_t traces_written = 0;
   std::uint64_t traces_expired = 0;
-  std::uint64_t names_refused = 0;  ///< not in the dictionary, which is full
+  std::uint64_t metrics_overflow = 0;  ///< rows of metrics that went to a wider one: their window was full
+  std::uint64_t names_refused = 0;     ///< not in the dictionary, which is full
   std::uint64_t write_failures = 0;
   std::uint64_t file_bytes = 0;  ///< now, free pages within included, the log beside it not
 };

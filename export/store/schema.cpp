@@ -76,6 +76,15 @@ CREATE TABLE leg(
 CREATE INDEX leg_last ON leg(last_ns);
 )";
 
+// What came with schema 2.
+constexpr const char* kMetrics = R"(
+CREATE TABLE metrics(
+  length_ns INTEGER NOT NULL, start_ns INTEGER NOT NULL, point INTEGER NOT NULL, scope INTEGER NOT NULL,
+  server TEXT NOT NULL, server_port INTEGER NOT NULL, protocol INTEGER NOT NULL, transport INTEGER NOT NULL,
+  client TEXT NOT NULL, tags INTEGER NOT NULL, data BLOB NOT NULL,
+  PRIMARY KEY(length_ns, start_ns, point, scope, server, server_port, protocol, transport, client, tags)) WITHOUT ROWID;
+)";
+
 }  // namespace
 
 base::Outcome<void> prepare_schema(SqliteConnection& connection, const std::string& file) {
@@ -85,6 +94,7 @@ base::Outcome<void> prepare_schema(SqliteConnection& connection, const std::stri
     connection.execute(kLayout);
     return connection.transaction("set up the database", [&] {
       connection.execute(kTables);
+      connection.execute(kMetrics);
       connection.execute(
           fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}", kApplication, Store::kSchemaVersion)
               .c_str());
@@ -100,7 +110,11 @@ base::Outcome<void> prepare_schema(SqliteConnection& connection, const std::stri
                     "another folder",
                     file, found.version, Store::kSchemaVersion)});
   }
-  return {};
+  if (found.version == Store::kSchemaVersion) return {};
+  return connection.transaction("bring the database up to date", [&] {
+    connection.execute(kMetrics);
+    connection.execute(fmt::format("PRAGMA user_version = {}", Store::kSchemaVersion).c_str());
+  });
 }
 
 }  // namespace hoptap::exporting

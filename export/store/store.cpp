@@ -147,6 +147,7 @@ void ReadPool::give(std::unique_ptr<SqliteConnection> connection) {
 
 Store::Parts::~Parts() {
   names.reset();
+  inbox_names.reset();
   inbox.reset();
   engine.reset();
   if (lock >= 0) ::close(lock);
@@ -182,6 +183,7 @@ base::Outcome<void> Store::Parts::open() {
   inbox->execute(kInboxSettings);
   if (auto set = inbox->outcome("open the database"); !set) return set;
   names = std::make_unique<Dictionary>(*engine);
+  inbox_names = std::make_unique<Dictionary>(*inbox);
   if (auto opened = readers.open(file, config.readers); !opened) return opened;
   return count();
 }

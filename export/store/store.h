@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -27,13 +28,16 @@ struct StoreConfig {
   std::string folder;  ///< made if it is not there
   Retention retention;
   std::size_t readers = 4;                        ///< queries at a time; more wait
+  std::size_t metrics_rows_max = 2000;            ///< of clients, for each point in a window; see RowSet
+  std::uint64_t metrics_seconds_kept_s = 900;     ///< rows shorter than a minute; 0: only their minutes
   std::uint64_t query_steps_max = 2'000'000'000;  ///< of SQLite's machine; a query that takes more is refused
 };
 
 class Store {
  public:
-  static constexpr int kSchemaVersion = 1;
+  static constexpr int kSchemaVersion = 2;
   static constexpr std::size_t kRowsPerTransaction = 2048;
+  static constexpr std::uint64_t kMetricsNs = 60'000'000'000;  ///< of a row of metrics that is kept like traces
   static constexpr std::size_t kNamesMax = 1u << 20;
   /// Failure::what of a query that took more than query_steps_max.
   static constexpr std::string_view kQueryTooLong =
@@ -51,8 +55,9 @@ class Store {
 
   /// The highest sequence of the instance that is on disk; 0: none.
   [[nodiscard]] base::Outcome<std::uint64_t> last_sequence(const std::string& instance);
-  /// One transaction; on disk to stay when this returns, so the batches may be acknowledged. A batch whose sequence is
-  /// not above its instance's last is counted and left out.
+  /// One transaction; on disk to stay when this returns, so the batches may be acknowledged. Their metrics are stored
+  /// and added to those of the same minutes. A batch whose sequence is not above its instance's last is counted and
+  /// left out.
   [[nodiscard]] base::Outcome<void> append(std::span<const InboxBatch> batches);
   /// By id, those above `after_id`.
   [[nodiscard]] base::Outcome<std::vector<StoredBatch>> read_inbox(std::uint64_t after_id, std::size_t batches_max);
@@ -94,6 +99,9 @@ class Store {
   [[nodiscard]] base::Outcome<std::vector<SegmentRow>> segments(const SpanFilter& filter);
   /// By name.
   [[nodiscard]] base::Outcome<std::vector<PointRow>> points();
+  /// Gives the rows of metrics to `take`, newest first, until that returns false.
+  [[nodiscard]] base::Outcome<void> metrics(const MetricsFilter& filter,
+                                            const std::function<bool(StoredMetrics&&)>& take);
   /// Asks the disk for the file's size only.
   StoreCounters counters() const;
 

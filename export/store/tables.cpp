@@ -229,7 +229,7 @@ base::Outcome<std::vector<SegmentRow>> Store::segments(const SpanFilter& filter)
       SegmentRow row;
       read_segment(find, row);
       if (!matches(filter, row)) continue;
-      base::Result<linker::Sketch> times = decode_sketch(base::as_bytes(find.text_at(8)));
+      base::Result<base::Sketch> times = decode_sketch(base::as_bytes(find.text_at(8)));
       whole = whole && times.has_value();
       if (times) row.times = std::move(*times);
       rows.push_back(std::move(row));

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "export/metrics/row.h"
 #include "export/zstd_frame.h"
 #include "flowtable/record.h"
 
@@ -28,16 +29,18 @@ struct BatchPoint {
   bool operator==(const BatchPoint&) const = default;
 };
 
-/// HopRecord::point and LegRecord::point are indexes into `points`.
+/// HopRecord::point, LegRecord::point and MetricsKey::point are indexes into `points`.
 struct Batch {
   std::vector<BatchPoint> points;
   std::vector<flowtable::HopRecord> hops;
   std::vector<flowtable::LegRecord> legs;
+  std::vector<MetricsRow> metrics;
 };
 
 /// What a batch may hold. A writer stays within; a reader refuses what does not.
 namespace batch_limit {
 inline constexpr std::size_t kRecords = 65'536;  ///< hop and leg records together
+inline constexpr std::size_t kMetricsRows = 8'192;
 inline constexpr std::size_t kPoints = 1'024;
 inline constexpr std::size_t kNameBytes = 1'024;            ///< of a point's name and role each
 inline constexpr std::size_t kTextBytes = 65'536;           ///< of one text of a record; the writer cuts what is longer

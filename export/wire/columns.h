@@ -18,7 +18,7 @@ class Descriptor;
 
 namespace hoptap::exporting {
 
-inline constexpr int kColumnsMax = 24;  ///< field numbers lie below
+inline constexpr int kColumnsMax = 32;  ///< field numbers lie below
 
 class ColumnWriter {
  public:

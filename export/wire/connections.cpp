@@ -81,17 +81,6 @@ bool take_vantage(std::string_view bytes, const std::vector<base::IpAddress>& ad
   return take_tunnels(field, addresses, vantage.tunnels);
 }
 
-std::vector<base::IpAddress> read_addresses(const std::vector<std::string_view>& fields, Trouble& trouble) {
-  std::vector<base::IpAddress> addresses;
-  if (fields.size() > kAddressesMax) trouble.say("more addresses than allowed");
-  for (const std::string_view field : fields) {
-    if (field.size() != 4 && field.size() != 16) trouble.say("RecordBatch.addresses has one of neither 4 nor 16 bytes");
-    if (trouble.any()) break;
-    addresses.push_back(base::IpAddress::from(base::as_bytes(field)));
-  }
-  return addresses;
-}
-
 std::vector<flowtable::Vantage> read_vantages(const std::vector<std::string_view>& fields,
                                               const std::vector<base::IpAddress>& addresses, Trouble& trouble) {
   std::vector<flowtable::Vantage> vantages;
@@ -104,6 +93,17 @@ std::vector<flowtable::Vantage> read_vantages(const std::vector<std::string_view
 }
 
 }  // namespace
+
+std::vector<base::IpAddress> read_addresses(const std::vector<std::string_view>& fields, Trouble& trouble) {
+  std::vector<base::IpAddress> addresses;
+  if (fields.size() > kAddressesMax) trouble.say("more addresses than allowed");
+  for (const std::string_view field : fields) {
+    if (field.size() != 4 && field.size() != 16) trouble.say("RecordBatch.addresses has one of neither 4 nor 16 bytes");
+    if (trouble.any()) break;
+    addresses.push_back(base::IpAddress::from(base::as_bytes(field)));
+  }
+  return addresses;
+}
 
 bool same_vantage(const flowtable::Vantage& left, const flowtable::Vantage& right) {
   return left.link.source == right.link.source && left.link.target == right.link.target &&
@@ -157,8 +157,8 @@ ConnectionRow ConnectionWriter::row_of(const Connection& connection) {
           .server_isn = connection.server_isn};
 }
 
-void ConnectionWriter::finish(std::string& out) {
-  if (connections_.empty()) return;
+std::string ConnectionWriter::columns() {
+  if (connections_.empty()) return "";
   ColumnWriter columns;
   ConnectionRow before;
   for (const Connection& connection : connections_) {
@@ -169,14 +169,13 @@ void ConnectionWriter::finish(std::string& out) {
   std::string message;
   append_number_field(hoptap::v1::ConnectionColumns::kRowsFieldNumber, connections_.size(), message);
   columns.finish(message);
-  out += address_fields_ + vantage_fields_;
-  append_bytes_field(hoptap::v1::RecordBatch::kConnectionsFieldNumber, message, out);
+  return message;
 }
 
-std::vector<Connection> read_connections(const ConnectionFields& fields, std::size_t points, Trouble& trouble) {
+std::vector<Connection> read_connections(const ConnectionFields& fields, const std::vector<base::IpAddress>& addresses,
+                                         std::size_t points, Trouble& trouble) {
   using Number = hoptap::v1::ConnectionColumns;
   std::vector<Connection> connections;
-  const std::vector<base::IpAddress> addresses = read_addresses(fields.addresses, trouble);
   const std::vector<flowtable::Vantage> vantages = read_vantages(fields.vantages, addresses, trouble);
   ColumnReader columns;
   columns.open(fields.columns, *Number::descriptor(), trouble);

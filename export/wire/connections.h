@@ -66,8 +66,11 @@ class ConnectionWriter {
   std::uint32_t size() const { return static_cast<std::uint32_t>(connections_.size()); }
   const Connection& operator[](std::uint32_t number) const { return connections_[number]; }
 
-  /// Appends the tables of addresses and vantages and the connection columns as fields of a RecordBatch.
-  void finish(std::string& out);
+  std::uint32_t address_number(const base::IpAddress& address);
+  /// The connection columns; "" without connections. Their addresses and vantages are in the tables from now on.
+  std::string columns();
+  /// The tables of addresses and vantages as fields of a RecordBatch.
+  void append_tables(std::string& out) const { out += address_fields_ + vantage_fields_; }
 
  private:
   template <class Record>
@@ -77,7 +80,6 @@ class ConnectionWriter {
            record.server_isn == connection.server_isn && record.client == connection.client &&
            record.server == connection.server && same_vantage(record.vantage, connection.vantage);
   }
-  std::uint32_t address_number(const base::IpAddress& address);
   std::uint32_t vantage_number(const flowtable::Vantage& vantage);
   ConnectionRow row_of(const Connection& connection);
 
@@ -90,14 +92,17 @@ class ConnectionWriter {
   std::string vantage_fields_;
 };
 
+/// RecordBatch.addresses; on trouble what came before it.
+std::vector<base::IpAddress> read_addresses(const std::vector<std::string_view>& fields, Trouble& trouble);
+
 /// The fields of a RecordBatch that make up its connections. Borrows the batch's bytes.
 struct ConnectionFields {
-  std::vector<std::string_view> addresses;
   std::vector<std::string_view> vantages;
   std::string_view columns;
 };
 
 /// All connections; on trouble what came before it. Each has a point below `points`.
-std::vector<Connection> read_connections(const ConnectionFields& fields, std::size_t points, Trouble& trouble);
+std::vector<Connection> read_connections(const ConnectionFields& fields, const std::vector<base::IpAddress>& addresses,
+                                         std::size_t points, Trouble& trouble);
 
 }  // namespace hoptap::exporting

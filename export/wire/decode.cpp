@@ -2,6 +2,7 @@
 
 #include "export/wire/batch.h"
 #include "export/wire/connections.h"
+#include "export/wire/metrics_columns.h"
 #include "export/wire/visit_hop.h"
 #include "export/wire/visit_leg.h"
 
@@ -19,9 +20,11 @@ struct RawBatch {
   std::string_view text;
   std::string_view text_sizes;
   std::string_view hashes;
+  std::vector<std::string_view> addresses;
   ConnectionFields connections;
   std::string_view hops;
   std::string_view legs;
+  std::string_view metrics;
 };
 
 bool take_once(std::string_view bytes, std::string_view& part) {
@@ -36,11 +39,12 @@ bool take_part(const Field& field, RawBatch& raw) {
     case RecordBatch::kTextFieldNumber: return take_once(field.bytes, raw.text);
     case RecordBatch::kTextSizesFieldNumber: return take_once(field.bytes, raw.text_sizes);
     case RecordBatch::kHashesFieldNumber: return take_once(field.bytes, raw.hashes);
-    case RecordBatch::kAddressesFieldNumber: return raw.connections.addresses.push_back(field.bytes), true;
+    case RecordBatch::kAddressesFieldNumber: return raw.addresses.push_back(field.bytes), true;
     case RecordBatch::kVantagesFieldNumber: return raw.connections.vantages.push_back(field.bytes), true;
     case RecordBatch::kConnectionsFieldNumber: return take_once(field.bytes, raw.connections.columns);
     case RecordBatch::kHopsFieldNumber: return take_once(field.bytes, raw.hops);
     case RecordBatch::kLegsFieldNumber: return take_once(field.bytes, raw.legs);
+    case RecordBatch::kMetricsFieldNumber: return take_once(field.bytes, raw.metrics);
     default: return true;
   }
 }
@@ -91,11 +95,13 @@ class BatchReader {
   BatchReader(const RawBatch& raw, std::size_t points, Trouble& trouble) : trouble_(trouble) {
     texts_.open(raw.text, raw.text_sizes, trouble_);
     table_.open(raw.hashes, trouble_);
-    connections_ = read_connections(raw.connections, points, trouble_);
+    addresses_ = read_addresses(raw.addresses, trouble_);
+    connections_ = read_connections(raw.connections, addresses_, points, trouble_);
     past_.next_record_id.resize(points);
     past_.connections.resize(connections_.size());
     open_hops(raw.hops);
     open_legs(raw.legs);
+    metrics_.open(raw.metrics, trouble_);
     const std::uint64_t hops = hops_.hops.number(hoptap::v1::HopColumns::kRowsFieldNumber);
     const std::uint64_t legs = legs_.legs.number(hoptap::v1::LegColumns::kRowsFieldNumber);
     if (hops > batch_limit::kRecords || legs > batch_limit::kRecords - hops) trouble_.say("more records than allowed");
@@ -113,6 +119,7 @@ class BatchReader {
          {&hops_.hops, &hops_.request, &hops_.response, &hops_.request_copies, &hops_.response_copies,
           &hops_.to_server_reset, &hops_.to_client_reset, &hops_.ids, &legs_.legs, &legs_.to_server, &legs_.to_client})
       columns->finish();
+    metrics_.read(texts_, addresses_, past_.next_record_id.size(), batch.metrics);
   }
 
  private:
@@ -189,7 +196,9 @@ class BatchReader {
   Trouble& trouble_;
   TextReader texts_;
   HashReader table_;
+  std::vector<base::IpAddress> addresses_;
   std::vector<Connection> connections_;
+  MetricsReaderColumns metrics_;
   std::size_t used_ = 0;   ///< connections so far
   std::uint64_t ids_ = 0;  ///< header identifiers so far
   BatchPast past_;

@@ -4,6 +4,7 @@
 
 #include "export/wire/batch.h"
 #include "export/wire/connections.h"
+#include "export/wire/metrics_columns.h"
 #include "export/wire/visit_hop.h"
 #include "export/wire/visit_leg.h"
 
@@ -48,16 +49,23 @@ class BatchWriter {
     visit_leg(legs_, leg, connections_[number], past_.leg, past_.connections[number]);
     legs_.next_row();
   }
+  void add(const MetricsRow& row) {
+    assert(row.key.point < past_.next_record_id.size());
+    metrics_.add(row, texts_, connections_);
+  }
   void finish(std::string& out) {
+    const std::string connections = connections_.columns();
     if (!texts_.sizes().empty()) {
       append_bytes_field(RecordBatch::kTextFieldNumber, texts_.bytes(), out);
       append_bytes_field(RecordBatch::kTextSizesFieldNumber, texts_.sizes(), out);
     }
     const std::string hashes = table_.column();
     if (!hashes.empty()) append_bytes_field(RecordBatch::kHashesFieldNumber, hashes, out);
-    connections_.finish(out);
+    connections_.append_tables(out);
+    if (!connections.empty()) append_bytes_field(RecordBatch::kConnectionsFieldNumber, connections, out);
     if (hops_.hops.rows() != 0) append_bytes_field(RecordBatch::kHopsFieldNumber, hop_message(), out);
     if (legs_.legs.rows() != 0) append_bytes_field(RecordBatch::kLegsFieldNumber, leg_message(), out);
+    metrics_.finish(out);
   }
 
  private:
@@ -115,6 +123,7 @@ class BatchWriter {
   HashWriter table_;
   ConnectionWriter connections_;
   BatchPast past_;
+  MetricsWriterColumns metrics_;
   HopColumnSet<ColumnWriter, TextWriter, HashWriter> hops_{texts_, table_, {}, {}, {}, {}, {}, {}, {}, {}};
   LegColumnSet<ColumnWriter, TextWriter, HashWriter> legs_{texts_, table_, {}, {}, {}};
 };
@@ -132,12 +141,14 @@ std::size_t text_bytes(const flowtable::HopRecord& record) {
 std::string encode_batch(const Batch& batch) {
   assert(batch.points.size() <= batch_limit::kPoints);
   assert(batch.hops.size() + batch.legs.size() <= batch_limit::kRecords);
+  assert(batch.metrics.size() <= batch_limit::kMetricsRows);
   std::string out;
   for (const BatchPoint& point : batch.points)
     append_bytes_field(RecordBatch::kPointsFieldNumber, point_message(point), out);
   BatchWriter writer(batch.points.size());
   for (const flowtable::HopRecord& hop : batch.hops) writer.add(hop);
   for (const flowtable::LegRecord& leg : batch.legs) writer.add(leg);
+  for (const MetricsRow& row : batch.metrics) writer.add(row);
   writer.finish(out);
   return out;
 }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "flowtable/record_codec.h"
 
 namespace hoptap::test {
@@ -33,6 +35,7 @@ Read read_on(const ProbeConfig& config, ReplayMark mark) {
   bool more = true;
   while (!batcher.mark().done) {
     more = replay->step();
+    batcher.advance(*replay);
     while ((batcher.is_due(*replay) || !more) && !batcher.mark().done) {
       read.batches.push_back(batcher.take(*replay));
       read.marks.push_back(batcher.mark());
@@ -56,6 +59,55 @@ std::vector<std::string> hops_of(const std::vector<exporting::Batch>& batches) {
   return hops;
 }
 
+/// Every row of metrics with its point's name, in order.
+std::vector<std::pair<std::string, exporting::MetricsRow>> rows_of(const std::vector<exporting::Batch>& batches) {
+  std::vector<std::pair<std::string, exporting::MetricsRow>> rows;
+  for (const exporting::Batch& batch : batches) {
+    for (exporting::MetricsRow row : batch.metrics) {
+      const std::string name = batch.points.at(row.key.point).name;
+      row.key.point = 0;
+      rows.emplace_back(name, std::move(row));
+    }
+  }
+  return rows;
+}
+
+/// RED of each point, added up from its hop records or its rows.
+struct Red {
+  std::uint64_t requests = 0, errors = 0, latencies = 0, latency_ns = 0;
+  bool operator==(const Red&) const = default;
+};
+
+Red red_of(const exporting::MetricsValues& values) {
+  const auto& latency = values.sums.times[exporting::index_of(exporting::Time::kLatency)];
+  std::uint64_t errors = 0;
+  for (std::size_t at = exporting::index_of(exporting::Count::kClientErrors);
+       at <= exporting::index_of(exporting::Count::kResets); ++at)
+    errors += values.sums.counts[at];
+  return {values.sums.count(exporting::Count::kRequests), errors, latency.count, latency.sum_ns};
+}
+
+TEST(Batcher, GivesRowsOfMetricsThatAddUpToTheHops) {
+  ProbeConfig config = demo_config(16);
+  const Read read = read_on(config, {});
+  std::map<std::string, exporting::MetricsValues> by_hops, by_rows;
+  std::size_t rows = 0;
+  for (const exporting::Batch& batch : read.batches) {
+    rows += batch.metrics.size();
+    for (const flowtable::HopRecord& hop : batch.hops) by_hops[batch.points.at(hop.point).name].add(hop);
+    for (const exporting::MetricsRow& row : batch.metrics) by_rows[batch.points.at(row.key.point).name].add(row.values);
+  }
+  EXPECT_GT(rows, 4u);
+  ASSERT_EQ(by_rows.size(), 2u);
+  for (auto& [name, values] : by_rows) {
+    EXPECT_EQ(red_of(values), red_of(by_hops[name])) << name;
+    EXPECT_EQ(values.latency, by_hops[name].latency) << name;
+    EXPECT_GT(red_of(values).requests, 20u);
+  }
+  config.metrics.length_ns = 0;
+  EXPECT_TRUE(rows_of(read_on(config, {}).batches).empty());
+}
+
 TEST(Batcher, CutsTheReplayIntoBatchesWithinTheLimit) {
   const ProbeConfig config = demo_config(7);
   const Read read = read_on(config, {});
@@ -63,8 +115,8 @@ TEST(Batcher, CutsTheReplayIntoBatchesWithinTheLimit) {
   std::uint64_t records = 0;
   for (std::size_t at = 0; at < read.batches.size(); ++at) {
     const exporting::Batch& batch = read.batches[at];
-    EXPECT_LE(batch.hops.size() + batch.legs.size(), 7u);
-    records += batch.hops.size() + batch.legs.size();
+    EXPECT_LE(batch.hops.size() + batch.legs.size() + batch.metrics.size(), 7u);
+    records += batch.hops.size() + batch.legs.size() + batch.metrics.size();
     EXPECT_EQ(read.marks[at].records, records);
     const bool last = at + 1 == read.batches.size();
     EXPECT_EQ(read.marks[at].done, last);
@@ -85,6 +137,7 @@ TEST(Batcher, GoesOnAfterAnyBatchAsIfItHadNeverStopped) {
     std::vector<exporting::Batch> batches(whole.batches.begin(), whole.batches.begin() + static_cast<int>(kept) + 1);
     for (exporting::Batch& batch : read_on(config, whole.marks[kept]).batches) batches.push_back(std::move(batch));
     EXPECT_EQ(hops_of(batches), all) << kept;
+    EXPECT_EQ(rows_of(batches), rows_of(whole.batches)) << kept;
   }
 }
 
@@ -102,6 +155,9 @@ TEST(ReplayMark, ComesBackAndKnowsOtherInputs) {
   const auto inputs = appliance::hash_of_inputs(config);
   ASSERT_TRUE(inputs);
   EXPECT_EQ(*appliance::hash_of_inputs(config), *inputs);
+  config.metrics.rows_max = 5;
+  EXPECT_NE(*appliance::hash_of_inputs(config), *inputs) << "other rows are other records";
+  config = demo_config(7);
   config.filter = "tcp";
   EXPECT_NE(*appliance::hash_of_inputs(config), *inputs);
   config.replay[0].file = "/nowhere.pcap";

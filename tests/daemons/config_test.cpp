@@ -31,6 +31,8 @@ TEST(TracerConfig, TheExampleHoldsTheDefaults) {
   EXPECT_EQ(read->engine.window.kept_ticks, defaults.engine.window.kept_ticks);
   EXPECT_EQ(read->engine.window.records_max, defaults.engine.window.records_max);
   EXPECT_EQ(read->engine.bucket_ns, defaults.engine.bucket_ns);
+  EXPECT_EQ(read->store.metrics_rows_max, defaults.store.metrics_rows_max);
+  EXPECT_EQ(read->totals_max, defaults.totals_max);
 }
 
 TEST(TracerConfig, TakesEveryKey) {
@@ -43,6 +45,7 @@ collect:
 http: {listen: "[::1]:80", tls: {certificate: b.pem, key: b.key}}
 keep: {age_days: 0.5, size_mib: 100}
 window: {rest_s: 2, kept_s: 90, records_max: 5000, verdict_s: 10, patience_s: 7}
+metrics: {rows_max: 11, seconds_kept_s: 13, totals_max: 12}
 )",
                                        "t.yaml");
   ASSERT_TRUE(read) << read.error().what;
@@ -60,6 +63,9 @@ window: {rest_s: 2, kept_s: 90, records_max: 5000, verdict_s: 10, patience_s: 7}
   EXPECT_EQ(read->engine.window.records_max, 5000u);
   EXPECT_EQ(read->engine.bucket_ns, 10'000'000'000u);
   EXPECT_EQ(read->engine.patience_ns, 7'000'000'000u);
+  EXPECT_EQ(read->store.metrics_rows_max, 11u);
+  EXPECT_EQ(read->totals_max, 12u);
+  EXPECT_EQ(read->store.metrics_seconds_kept_s, 13u);
 }
 
 TEST(TracerConfig, ComplaintsNameTheLineAndTheFix) {
@@ -85,6 +91,7 @@ name: node-7
 tracer: {address: "10.0.0.1:4717", retry_max_s: 2, tls: {ca: ca.pem, server_name: tracer}}
 spool: {folder: /srv/spool, size_mib: 5, when_full: drop_newest, survive_power_cut: true}
 batch_records_max: 50
+metrics: {interval_s: 60, rows_max: 10, totals_max: 20, listen: "[::1]:9464"}
 filter: tcp
 vxlan_ports: [8473]
 replay:
@@ -105,6 +112,12 @@ replay:
   EXPECT_EQ(read->spool.when_full, exporting::WhenFull::kDropNewest);
   EXPECT_TRUE(read->spool.survive_power_cut);
   EXPECT_EQ(read->batch_records_max, 50u);
+  EXPECT_EQ(read->metrics.length_ns, 60'000'000'000u);
+  EXPECT_EQ(read->metrics.rows_max, 10u);
+  EXPECT_EQ(read->totals_max, 20u);
+  ASSERT_TRUE(read->metrics_http);
+  EXPECT_EQ(read->metrics_http->address, "::1");
+  EXPECT_EQ(read->metrics_http->port, 9464);
   EXPECT_EQ(read->vxlan_ports, std::vector<std::uint16_t>{8473});
   ASSERT_EQ(read->replay.size(), 2u);
   EXPECT_EQ(read->replay[0].point.name, "tor-1");
@@ -117,6 +130,7 @@ TEST(ProbeConfig, ComplaintsNameTheLineAndTheFix) {
            Complaint{"replay:\n  - file: a\n    role: swich\n", "p.yaml:3: role of a capture is one of pod, node"},
            Complaint{"replay: a.pcap\n", "is a list"},
            Complaint{"spool: {when_full: panic}\n", "drop_oldest"},
+           Complaint{"metrics: {listen: here}\n", "p.yaml:1: listen of metrics 'here' is not ADDRESS:PORT"},
            Complaint{"tracer: {adress: x}\n", "did you mean address?"},
            Complaint{"vxlan_ports: [70000]\n", "65535"},
        }) {
@@ -133,6 +147,11 @@ TEST(ProbeConfig, WhatDoesNotFitTogetherIsSaid) {
   EXPECT_NE(appliance::check(config).error().what.find("'tor'"), std::string::npos);
   config.replay[1].point.name = "tor-2";
   EXPECT_TRUE(appliance::check(config));
+  config.metrics.length_ns = 0;
+  EXPECT_TRUE(appliance::check(config));
+  config.metrics_http.emplace();
+  EXPECT_NE(appliance::check(config).error().what.find("interval_s"), std::string::npos);
+  config.metrics_http.reset();
   config.filter = "tcp prot 80";
   EXPECT_FALSE(appliance::check(config));
   config.filter = "";

@@ -5,6 +5,7 @@
 #include <future>
 
 #include "stream.h"
+#include "tests/unit/metrics_records.h"
 
 namespace hoptap::test {
 namespace {
@@ -60,6 +61,31 @@ TEST_F(IngestTest, AnswersWhenABatchIsInTheInbox) {
   EXPECT_EQ(ingest_->counters().records, 2u);
   ingest_.reset();
   EXPECT_GE(commits_, 1);
+}
+
+TEST_F(IngestTest, AddsUpMetricsOnce) {
+  const auto hello = hello_of("a", '1');
+  exporting::Batch batch{.points = {{.name = "tor-1"}}};
+  const flowtable::HopRecord hop = hop_of(1, 100 * kSecondNs);
+  batch.metrics.push_back({.start_ns = 100 * kSecondNs, .length_ns = kSecondNs, .key = exporting::key_of(hop, 0)});
+  batch.metrics[0].values.add(hop);
+  const std::string payload = exporting::encode_batch(batch);
+  for (int restart = 0; restart < 2; ++restart) {
+    ASSERT_TRUE(ingest_->welcome(hello));
+    for (const std::uint64_t sequence : {1u, 2u, 2u, 1u})
+      EXPECT_EQ(store(*ingest_, hello, {sequence, 0, "identity", payload}).outcome, StoreOutcome::kStored);
+  }
+  exporting::MetricsWriter out(exporting::MetricsFormat::kText);
+  ingest_->traffic().write(out);
+  EXPECT_NE(out.finish().find("hoptap_requests_total{point=\"tor-1\",client=\"10.0.0.1\",server=\"10.255.255.1\","
+                              "server_port=\"80\",transport=\"tcp\",protocol=\"http\"} 2\n"),
+            std::string::npos);
+  std::uint64_t requests = 0;
+  ASSERT_TRUE(store_->metrics({}, [&](exporting::StoredMetrics&& row) {
+    requests += row.row.values.sums.count(exporting::Count::kRequests);
+    return true;
+  }));
+  EXPECT_EQ(requests, 2u);
 }
 
 TEST_F(IngestTest, RefusesWhatIsNoBatchInWords) {

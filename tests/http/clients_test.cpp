@@ -117,6 +117,11 @@ TEST_F(Clients, VerdictsAndPoints) {
   PointsOptions points;
   points.client = client_;
   EXPECT_NE(run(run_points, points).out.find("switch-a"), std::string::npos);
+  MetricsOptions metrics;
+  metrics.client = client_;
+  EXPECT_NE(run(run_metrics, metrics).out.find("10.255.255.1:80"), std::string::npos);
+  metrics.by = "pod";
+  EXPECT_EQ(run(run_metrics, metrics).code, kWrongUsage);
   points.client.json = true;
   const std::string lines = run(run_points, points).out;
   EXPECT_EQ(boost::json::parse(lines.substr(0, lines.find('\n'))).at("name").as_string(), "switch-a");

@@ -6,6 +6,7 @@
 #include "../store/demo_run.h"
 #include "appliance/http/router.h"
 #include "export/store/store.h"
+#include "tests/unit/metrics_records.h"
 
 namespace hoptap::testing {
 
@@ -16,7 +17,7 @@ inline std::unique_ptr<exporting::Store> demo_store(const std::string& folder, c
   auto store = exporting::Store::open({.folder = folder, .retention = {}});
   if (!store) return nullptr;
   const DemoRows rows(run.traces);
-  linker::Sketch times;
+  base::Sketch times;
   for (const std::int64_t value : {100'000, 200'000, 3'000'000}) times.add(value);
   const exporting::SegmentRow segment{0, kMinute, linker::PartKind::kSegment, "switch-a", "switch-b", times, 1, 2, 2.5};
   exporting::SegmentRow later = segment;
@@ -34,6 +35,17 @@ inline std::unique_ptr<exporting::Store> demo_store(const std::string& folder, c
   batches[0].probe = "probe-1";
   batches[0].sequence = 1;
   batches[0].records = 2;
+  batches[0].points = {"switch-a", "switch-b"};
+  for (std::uint32_t at = 0; at < 6; ++at) {
+    const flowtable::HopRecord hop = test::hop_of(at % 3, kMinute * (1 + at / 3), at % 2 == 0 ? 200 : 503);
+    exporting::MetricsRow row{
+        .start_ns = kMinute * (1 + at / 3), .length_ns = kMinute, .key = exporting::key_of(hop, 0)};
+    row.values.add(hop);
+    row.values.add(test::flow_of(at % 3, 1));
+    row.key.point = at % 2;
+    batches[0].metrics.push_back(at == 5 ? exporting::MetricsRow{row.start_ns, kMinute, row.key.wider(), row.values}
+                                         : row);
+  }
   const bool put = (*store)->put_traces({.put = rows.rows, .remove = {}}) &&
                    (*store)->put_stretches({.windows = windows, .segments = segments}) &&
                    (*store)->put_points(std::vector{point, behind}) && (*store)->append(batches);

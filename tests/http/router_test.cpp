@@ -233,6 +233,71 @@ TEST_F(RouterOverAStore, MetricsAreWellFormed) {
   EXPECT_GT(typed.size(), 10u);
 }
 
+TEST_F(RouterOverAStore, RowsOfMetricsAreFilteredAndAddedUp) {
+  const auto rows = [&](const std::string& query) { return json("/api/v1/metrics" + query).at("metrics").as_array(); };
+  const auto all = rows("");
+  ASSERT_EQ(all.size(), 6u);
+  EXPECT_EQ(all.front().at("start_ns"), 2 * testing::kMinute);
+  EXPECT_EQ(all.front().at("length_ns"), testing::kMinute);
+  EXPECT_EQ(all.front().at("requests"), 1);
+  EXPECT_NEAR(all.front().at("p50_ns").to_number<double>(), 1e6, 1e4);
+  EXPECT_GT(all.front().at("to_server").at("retransmissions_fast").as_int64(), 0);
+  EXPECT_EQ(all.front().at("times").at("handshake").at("count"), 2);
+  EXPECT_EQ(rows("?point=switch-a").size(), 3u);
+  EXPECT_EQ(rows("?client=10.0.0.1").size(), 2u);
+  EXPECT_EQ(rows("?server=10.255.255.1&port=81").size(), 0u);
+  EXPECT_EQ(rows("?from=60000000001").size(), 3u);
+  EXPECT_EQ(rows("?limit=2").size(), 2u);
+  EXPECT_EQ(json("/api/v1/metrics?limit=2").at("more"), true);
+
+  const auto points = rows("?by=point&step=all");
+  ASSERT_EQ(points.size(), 2u);
+  EXPECT_EQ(points[0].at("requests"), 3);
+  EXPECT_EQ(points[1].at("server_errors"), 3);
+  EXPECT_EQ(points[0].at("start_ns"), testing::kMinute);
+  EXPECT_EQ(points[0].at("length_ns"), 2 * testing::kMinute);
+  EXPECT_FALSE(points[0].as_object().contains("client"));
+  const auto clients = rows("?by=client&step=1h");
+  ASSERT_EQ(clients.size(), 4u);
+  EXPECT_EQ(clients.back().at("client"), "other");
+  EXPECT_EQ(clients.back().at("start_ns"), 0);
+  EXPECT_EQ(clients.back().at("length_ns"), 60 * testing::kMinute);
+  const std::string drawn = get("/api/v1/metrics?format=text&by=server").body;
+  EXPECT_NE(drawn.find("10.255.255.1:80"), std::string::npos) << drawn;
+  EXPECT_EQ(std::count(drawn.begin(), drawn.end(), '\n'), 2) << drawn;
+  expect_error("/api/v1/metrics?by=pod", 400, "by", "point,client,server,protocol");
+  expect_error("/api/v1/metrics?client=a", 400, "client", "IP address");
+  expect_error("/api/v1/metrics?port=70000", 400, "port", "65535");
+}
+
+TEST_F(RouterOverAStore, MetricsAreOpenMetricsForWhoAsks) {
+  sources_.traffic = [](exporting::MetricsWriter& out) {
+    out.family("hoptap_requests", exporting::FamilyType::kCounter, "", "Requests.");
+    out.sample("_total", exporting::label_text({{"point", "a"}}), std::uint64_t{7});
+  };
+  const HttpResponse text = get("/metrics");
+  EXPECT_EQ(text.content_type, "text/plain; version=0.0.4; charset=utf-8");
+  EXPECT_NE(text.body.find("# TYPE hoptap_requests_total counter\nhoptap_requests_total{point=\"a\"} 7\n"),
+            std::string::npos);
+  EXPECT_EQ(text.body.find("# EOF"), std::string::npos);
+  const HttpResponse open = get("/metrics", "application/openmetrics-text;version=1.0.0,text/plain;q=0.5");
+  EXPECT_EQ(open.content_type, "application/openmetrics-text; version=1.0.0; charset=utf-8");
+  EXPECT_NE(open.body.find("# TYPE hoptap_requests counter\nhoptap_requests_total{point=\"a\"} 7\n"),
+            std::string::npos);
+  EXPECT_EQ(open.body.substr(open.body.size() - 7), "\n# EOF\n");
+}
+
+TEST(RouterWithoutAStore, ServesMetricsAndHealthAlone) {
+  const Router router({.metrics = [] {
+    return std::vector<Metric>{{"hoptap_a_bytes", "A.", Metric::Type::kGauge, 3, {}}};
+  }});
+  EXPECT_EQ(router.handle({"GET", "/metrics", ""}).body,
+            "# HELP hoptap_a_bytes A.\n# TYPE hoptap_a_bytes gauge\nhoptap_a_bytes 3\n");
+  EXPECT_EQ(router.handle({"GET", "/healthz", ""}).status, 200u);
+  for (const char* path : {"/api/v1/traces", "/api/v1/traces/0123456789abcdef", "/api/v1/status", "/openapi.yaml", "/"})
+    EXPECT_EQ(router.handle({"GET", path, ""}).status, 404u) << path;
+}
+
 TEST(RouterQuick, KnowsWhatAsksTheDatabase) {
   EXPECT_TRUE(Router::is_quick({"GET", "/healthz", ""}));
   EXPECT_TRUE(Router::is_quick({"GET", "/metrics?x=1", ""}));

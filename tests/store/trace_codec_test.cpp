@@ -134,7 +134,7 @@ TEST(RunVerdictCodec, ComesBackExactly) {
 }
 
 TEST(SketchCodec, ComesBackExactly) {
-  linker::Sketch sketch;
+  base::Sketch sketch;
   for (const std::int64_t value : {0, 50, 1000, 5'000'000, 5'000'001}) sketch.add(value);
   std::vector<std::uint8_t> bytes;
   exporting::encode(sketch, bytes);

@@ -223,7 +223,7 @@ TEST_F(StoreOfTraces, KeepsVerdictsSegmentsPointsAndLegs) {
   EXPECT_EQ((*read)[1].verdict.text, "changed");
   EXPECT_EQ((*read)[2].start_ns, 10u);
 
-  linker::Sketch times;
+  base::Sketch times;
   times.add(1'000'000);
   const auto segment = [&](std::uint64_t start, const char* from, const char* to) {
     return SegmentRow{start, 10, linker::PartKind::kSegment, from, to, times, 1, 2, 2.5};

@@ -97,6 +97,31 @@ TEST(WireBatch, HasTheBytesItAlwaysHad) {
   EXPECT_EQ(base::hash_bytes(base::as_bytes(bytes)), 875980077866429608u);
 }
 
+TEST(WireBatch, OfAnyMetricsComesBack) {
+  for (std::uint64_t seed = 0; seed < 2000 && !::testing::Test::HasFailure(); ++seed)
+    expect_comes_back(any_batch_with_metrics(seed));
+  Batch alone = any_batch_with_metrics(4);
+  ASSERT_FALSE(alone.metrics.empty());
+  alone.hops.clear();
+  alone.legs.clear();
+  expect_comes_back(alone);
+}
+
+TEST(WireBatch, OfMetricsHasTheBytesItAlwaysHad) {
+  std::string bytes;
+  for (std::uint64_t seed = 0; seed < 200; ++seed) bytes += encode_batch(any_batch_with_metrics(seed));
+  EXPECT_EQ(base::hash_bytes(base::as_bytes(bytes)), 11881628070405958892u);
+}
+
+TEST(WireBatch, TakesAsManyMetricsAsAllowed) {
+  Batch batch{.points = {{}}};
+  batch.metrics.resize(exporting::batch_limit::kMetricsRows);
+  batch.metrics.back().values.latency.add(INT64_MAX);
+  const std::string bytes = encode_batch(batch);
+  EXPECT_LT(exporting::compress(bytes).size(), 200u) << "equal rows cost nothing";
+  expect_comes_back(batch);
+}
+
 TEST(WireBatch, OfManyConnectionsThatAlternateComesBack) {
   Batch batch{.points = {{}, {}}};
   for (std::uint32_t at = 0; at < 3000; ++at) {

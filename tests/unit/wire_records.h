@@ -127,6 +127,30 @@ inline LegRecord any_leg(AnyNumber& any, std::size_t points) {
   return record;
 }
 
+inline exporting::MetricsRow any_metrics(AnyNumber& any, std::size_t points) {
+  exporting::MetricsRow row;
+  exporting::MetricsKey& key = row.key;
+  base::Endpoint client;
+  any.fill_all(row.start_ns, row.length_ns, key.tags, key.transport);
+  fill(any, client);
+  fill(any, key.server);
+  key.client = client.address;
+  key.protocol = any.text().substr(0, exporting::MetricsKey::kProtocolBytesMax);
+  key.point = static_cast<std::uint32_t>(any.below(points));
+  if (any.below(3) == 0) key = key.wider();
+  if (any.below(3) == 0) key = key.wider();
+  for (std::uint64_t& count : row.values.sums.counts) any.fill(count);
+  for (auto& way : row.values.sums.ways)
+    for (std::uint64_t& count : way) any.fill(count);
+  for (exporting::TimeSums& times : row.values.sums.times) {
+    any.fill(times.count);
+    if (times.count != 0) any.fill_all(times.sum_ns, times.min_ns, times.max_ns);
+  }
+  for (std::uint64_t count = any.below(5); count > 0; --count)
+    row.values.latency.add(static_cast<std::int64_t>(any.bits() >> any.below(64)));
+  return row;
+}
+
 /// Some records share a connection, some repeat another.
 inline Batch any_batch(std::uint64_t seed) {
   AnyNumber any(seed);
@@ -151,6 +175,15 @@ inline Batch any_batch(std::uint64_t seed) {
     batch.hops.push_back(hop);
   }
   for (std::uint64_t count = any.below(8); count > 0; --count) batch.legs.push_back(any_leg(any, points));
+  return batch;
+}
+
+/// The same with rows of metrics.
+inline Batch any_batch_with_metrics(std::uint64_t seed) {
+  Batch batch = any_batch(seed);
+  AnyNumber any(seed + 1'000'000);
+  for (std::uint64_t count = any.below(6); count > 0; --count)
+    batch.metrics.push_back(any_metrics(any, batch.points.size()));
   return batch;
 }
 

@@ -39,6 +39,7 @@ inline auto fields_of(const LegRecord& leg) {
 
 inline void expect_same(const Batch& left, const Batch& right) {
   EXPECT_EQ(left.points, right.points);
+  EXPECT_EQ(left.metrics, right.metrics);
   ASSERT_EQ(left.hops.size(), right.hops.size());
   ASSERT_EQ(left.legs.size(), right.legs.size());
   for (std::size_t at = 0; at < left.hops.size(); ++at)

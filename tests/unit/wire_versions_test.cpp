@@ -22,6 +22,7 @@ Batch full_batch(int hops = 30) {
   Batch batch{.points = {{.name = "a"}, {.name = "b", .order = 2}}};
   for (int count = 0; count < hops; ++count) batch.hops.push_back(any_hop(any, 2));
   for (int count = 0; count < hops / 3; ++count) batch.legs.push_back(any_leg(any, 2));
+  for (int count = 0; count < hops / 3; ++count) batch.metrics.push_back(any_metrics(any, 2));
   return batch;
 }
 
@@ -57,7 +58,7 @@ TEST(WireVersions, BytesAreWhatTheProtoFileSays) {
     ++messages;
     EXPECT_TRUE(inside.GetReflection()->GetUnknownFields(inside).empty()) << inside.GetDescriptor()->name();
   });
-  EXPECT_GT(messages, 14);
+  EXPECT_GT(messages, 20);
   EXPECT_EQ(message.hops().rows(), 30u);
   EXPECT_EQ(message.hops().request().first_ns_size(), 30);
   EXPECT_EQ(message.legs().to_client().ttl_size(), 10);
@@ -71,7 +72,7 @@ TEST(WireVersions, FieldsOfNewerVersionsArePassedOver) {
   RecordBatch message = message_of(batch);
   for_each_message(message, [](Message& inside) {
     auto& unknown = *inside.GetReflection()->MutableUnknownFields(&inside);
-    unknown.AddLengthDelimited(23, "\x01\x02\x03");  // as many values as may be
+    unknown.AddLengthDelimited(30, "\x01\x02\x03");  // as many values as may be
     unknown.AddVarint(100, 7);
     unknown.AddFixed64(200, 7);
     unknown.AddFixed32(20'000, 7);
@@ -96,6 +97,39 @@ TEST(WireVersions, ColumnsThatOlderVersionsDoNotHaveReadAsZero) {
     EXPECT_EQ(hop.closing, 0);
     EXPECT_FALSE(hop.to_client_reset.seen());
   }
+}
+
+TEST(WireVersions, SumsHaveTheNamesOfTheCatalog) {
+  const auto expect_named = [](const google::protobuf::Descriptor& columns, const auto& infos) {
+    ASSERT_EQ(static_cast<std::size_t>(columns.field_count()), infos.size());
+    for (std::size_t at = 0; at < infos.size(); ++at) {
+      const FieldDescriptor* field = columns.FindFieldByNumber(static_cast<int>(at) + 1);
+      ASSERT_NE(field, nullptr) << at;
+      EXPECT_EQ(field->name(), infos[at].name);
+    }
+  };
+  expect_named(*hoptap::v1::CountColumns::descriptor(), exporting::count_infos());
+  expect_named(*hoptap::v1::WayColumns::descriptor(), exporting::way_infos());
+}
+
+TEST(WireVersions, MetricsOfNewerVersionsLoseOnlyWhatIsNew) {
+  Batch batch{.points = {{}}};
+  AnyNumber any(5);
+  batch.metrics = {any_metrics(any, 1), any_metrics(any, 1)};
+  batch.metrics[0].key = {};
+  batch.metrics[1].key = batch.metrics[1].key.wider().wider();
+  for (exporting::MetricsRow& row : batch.metrics) row.values.sums.times = {};
+  RecordBatch message = message_of(batch);
+  message.mutable_metrics()->set_scope(1, 99);
+  message.mutable_metrics()->clear_times_set();
+  message.mutable_metrics()->add_times_set(std::uint64_t{1} << 40);
+  message.mutable_metrics()->add_times_set(1u << 3);
+  message.mutable_metrics()->mutable_times()->add_count(77);
+  message.mutable_metrics()->mutable_times()->add_count(5);
+  batch.metrics[1].values.sums.times[3].count = 5;
+  const auto decoded = decode_batch(message.SerializeAsString());
+  ASSERT_TRUE(decoded) << decoded.error().what;
+  expect_same(batch, *decoded);
 }
 
 TEST(WireVersions, ChangesThatMustBeKnownAreRefusedInWords) {
@@ -139,6 +173,16 @@ TEST(WireVersions, BadBatchesAreRefusedInWords) {
       {"more records than allowed", [](auto& m) { m.mutable_legs()->set_rows(UINT64_MAX); }},
       {"HopColumns.connection names", [](auto& m) { m.mutable_hops()->set_connection(0, 0); }},
       {"LegColumns.connection names", [](auto& m) { m.mutable_legs()->set_connection(9, UINT64_MAX); }},
+      {"MetricsColumns.rows is more", [](auto& m) { m.mutable_metrics()->set_rows(8193); }},
+      {"MetricsColumns.times_set has too few", [](auto& m) { m.mutable_metrics()->mutable_times_set()->RemoveLast(); }},
+      {"WayColumns.syn has too many", [](auto& m) { m.mutable_metrics()->mutable_to_server()->add_syn(1); }},
+      {"TimeColumns.min_ns has too many", [](auto& m) { m.mutable_metrics()->mutable_times()->add_min_ns(1); }},
+      {"BucketColumns.empty has too few", [](auto& m) { m.mutable_metrics()->set_buckets(9, UINT64_MAX); }},
+      {"MetricsColumns.buckets has more",
+       [](auto& m) { m.mutable_metrics()->mutable_latency()->set_empty(1, UINT64_MAX); }},
+      {"MetricsColumns.point names", [](auto& m) { m.mutable_metrics()->set_point(0, 8); }},
+      {"MetricsColumns.server_address names", [](auto& m) { m.mutable_metrics()->set_server_address(0, 5000); }},
+      {"MetricsColumns.first_bucket leads", [](auto& m) { m.mutable_metrics()->set_first_bucket(0, 3072); }},
       {"HopColumns.closing has a value out of range", [](auto& m) { m.mutable_hops()->set_closing(3, 256); }},
       {"HopColumns.resource refers", [](auto& m) { m.mutable_hops()->set_resource(0, 50'000); }},
       {"HopColumns.ids has more", [](auto& m) { m.mutable_hops()->set_ids(0, 65); }},

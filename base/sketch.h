@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-namespace hoptap::linker {
+namespace hoptap::base {
 
 class Sketch {
  public:
@@ -31,6 +31,7 @@ class Sketch {
   /// The same sketch again; nothing when the buckets go beyond kBucketsMax.
   static std::optional<Sketch> from_parts(std::uint64_t zeros, std::size_t first_bucket,
                                           std::vector<std::uint32_t> counts);
+  bool operator==(const Sketch&) const = default;
 
  private:
   void grow_to(std::size_t bucket);
@@ -41,4 +42,4 @@ class Sketch {
   std::vector<std::uint32_t> counts_;
 };
 
-}  // namespace hoptap::linker
+}  // namespace hoptap::base

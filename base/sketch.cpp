@@ -1,10 +1,10 @@
-#include "linker/sketch.h"
+#include "base/sketch.h"
 
 #include <algorithm>
 #include <cmath>
 #include <utility>
 
-namespace hoptap::linker {
+namespace hoptap::base {
 namespace {
 
 constexpr double kGrowth = 1.02;  // of bucket bounds: a relative error of (kGrowth - 1) / (kGrowth + 1), just under 1 %
@@ -85,4 +85,4 @@ std::optional<Sketch> Sketch::from_parts(std::uint64_t zeros, std::size_t first_
   return sketch;
 }
 
-}  // namespace hoptap::linker
+}  // namespace hoptap::base

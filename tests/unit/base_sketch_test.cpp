@@ -1,4 +1,4 @@
-#include "linker/sketch.h"
+#include "base/sketch.h"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +10,7 @@
 namespace hoptap::test {
 namespace {
 
-using linker::Sketch;
+using base::Sketch;
 
 TEST(Sketch, QuantilesAreWithinOnePercent) {
   Random random(7);
