@@ -24,7 +24,11 @@ struct MessageStart {
 class ExchangeQueue {
  public:
   ExchangeQueue(const Flow& flow, const Ledger& ledger, TableContext& context)
-      : flow_(flow), ledger_(ledger), context_(context) {}
+      : flow_(flow),
+        ledger_(ledger),
+        context_(context),
+        // What was asked before is unknown of a leg picked up in the middle.
+        response_place_lost_((flow.flags & record_flag::kHandshakeSeen) == 0) {}
 
   /// A message begins. @return the exchange it belongs to; null for interim responses, copies, and
   /// over the limit.
@@ -90,7 +94,7 @@ class ExchangeQueue {
   bool turns_ = false;    ///< messages end only when the other side speaks
   bool in_order_ = true;  ///< exchanges finish in the order they began
   bool request_place_lost_ = false;
-  bool response_place_lost_ = false;
+  bool response_place_lost_;
   std::uint32_t owed_from_ = 0;  ///< answers to lost requests come from this sequence number on
   bool pipelined_ = false;       ///< the client was seen to send a request before the last one was answered
 };

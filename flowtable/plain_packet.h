@@ -6,10 +6,19 @@
 #include "flowtable/flow_update.h"
 #include "flowtable/packet_words.h"
 #include "flowtable/session.h"
+#include "flowtable/sighting.h"
 #include "flowtable/table_context.h"
 #include "flowtable/tcp_steps.h"
 
 namespace hoptap::flowtable {
+
+/// Does the packet's wire look as that of the packet before it on its way?
+[[gnu::always_inline]] inline bool is_same_wire(const decode::Decoded& packet, const FlowSide& own,
+                                                const LedgerSide& sent) {
+  if (packet.tunnels.depth != 0) [[unlikely]] return wire_of(packet) == own.wire;
+  const PacketWords words(packet);
+  return words.link(0) == sent.link[0] && words.link(1) == sent.link[1] && words.link(2) == sent.link[2];
+}
 
 /// Is it such a packet? Needs flow.calm. Asks that the packet looks as the one before on its way did, acknowledges,
 /// carries no more than timestamps, and, if it has data, goes on where the data ended.
@@ -18,8 +27,7 @@ namespace hoptap::flowtable {
   constexpr std::uint32_t kControl = 0xff'ff'ff & ~std::uint32_t{decode::tcp_flag::kPsh};  // no SACK block, no scale
   const PacketWords words(packet);
   return (words.control() & kControl) == decode::tcp_flag::kAck && words.looks() == sent.looks &&
-         words.link(0) == sent.link[0] && words.link(1) == sent.link[1] && words.link(2) == sent.link[2] &&
-         packet.tunnels.depth == 0 &&
+         is_same_wire(packet, own, sent) &&
          (packet.payload_wire_bytes == 0 ||
           (packet.tcp.sequence == own.next && packet.payload.size() == packet.payload_wire_bytes));
 }

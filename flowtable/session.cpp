@@ -41,9 +41,7 @@ Session::Session(Flow& flow, Ledger& ledger, TableContext& context)
     : flow_(flow),
       context_(context),
       exchanges_(flow, ledger, context),
-      sides_({Side(&context.memory), Side(&context.memory)}) {
-  if (!handshake_seen()) exchanges_.restart();  // what was asked before is unknown
-}
+      sides_({Side(&context.memory), Side(&context.memory)}) {}
 
 Session::~Session() {
   for (Side& side : sides_) release_held(side, side.held.size());

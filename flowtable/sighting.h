@@ -16,7 +16,7 @@ inline std::uint32_t wire_of(const decode::Decoded& packet) {
   const PacketWords words(packet);
   std::uint64_t hash = fold(words.link(0) ^ kFoldA, words.link(1) ^ kFoldB ^ packet.ttl) + words.link(2) * kFoldB;
   if (packet.tunnels.depth != 0) [[unlikely]]
-    for (const decode::Tunnel& tunnel : packet.tunnels.used()) hash = base::hash_values(hash, tunnel.id);
+    for (const decode::Tunnel& tunnel : packet.tunnels.used()) hash = fold(hash ^ kFoldA, tunnel.id ^ kFoldB);
   return static_cast<std::uint32_t>(hash >> 32) | 1;
 }
 

@@ -22,15 +22,20 @@ class Batches : public flowtable::RecordSink {
       : names_(std::move(names)), records_max_(records_max), together_(together), open_(names_.size(), kNone) {}
 
   void hop(const flowtable::HopRecord& record) override {
-    exporting::Batch& batch = batch_of(record.point);
+    std::uint32_t index = record.point;
+    exporting::Batch& batch = batch_of(index);
     const flowtable::MessageRecord& last = record.response.seen() ? record.response : record.request;
-    exporting::BatchPoint& point = batch.points[record.point];
+    exporting::BatchPoint& point = batch.points[index];
     point.reached_ns = std::max(point.reached_ns, last.last_ns);
     batch.hops.push_back(record);
+    batch.hops.back().point = index;
     ++hops;
   }
   void leg(const flowtable::LegRecord& record) override {
-    batch_of(record.point).legs.push_back(record);
+    std::uint32_t index = record.point;
+    exporting::Batch& batch = batch_of(index);
+    batch.legs.push_back(record);
+    batch.legs.back().point = index;
     ++legs;
   }
 
