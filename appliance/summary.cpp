@@ -40,6 +40,8 @@ void add_flow_counters(const Replay& replay, Counters& counters) {
   using Flow = flowtable::FlowCounters;
   add("legs", &Flow::legs);
   add("legs_evicted", &Flow::legs_evicted);
+  add("legs_evicted_opening", &Flow::legs_evicted_opening);
+  add("ledgers_refused", &Flow::ledgers_refused);
   add("duplicates_removed", &Flow::duplicates);
   add("virtual_points_split", &Flow::virtual_points);
   add("held_refused_bytes", &Flow::held_refused_bytes);

@@ -75,9 +75,20 @@ std::optional<ReplayMark> ReplayMark::read(const std::string& text) {
   return mark;
 }
 
+namespace {
+
+/// Of every limit that records depend on.
+std::uint64_t hash_of(const flowtable::FlowTableConfig& flows) {
+  return base::hash_values(flows.flows_max, flows.ledgers_max, flows.held_bytes_max, flows.idle_timeout_ns,
+                           flows.udp_timeout_ns, flows.opening_timeout_ns, flows.l7, flows.key.vlan,
+                           flows.key.tunnel_id);
+}
+
+}  // namespace
+
 base::Outcome<std::uint64_t> hash_of_inputs(const ProbeConfig& config) {
   std::uint64_t hash = base::hash_values(text_hash(HOPTAP_VERSION), text_hash(config.filter), config.metrics.length_ns,
-                                         config.metrics.grace_ns, config.metrics.rows_max);
+                                         config.metrics.grace_ns, config.metrics.rows_max, hash_of(config.flows));
   for (const std::uint16_t port : config.vxlan_ports) hash = base::hash_values(hash, port);
   for (const ReplayInput& input : config.replay) {
     const auto file = file_hash(input.file);

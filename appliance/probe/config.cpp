@@ -45,6 +45,28 @@ void read_metrics(const YAML::Node& node, ProbeConfig& config) {
     section.fail("listen", set.error().what);
 }
 
+void read_limits(const YAML::Node& node, flowtable::FlowTableConfig& flows) {
+  constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
+  const Section section(node, "limits", {"flows_max", "busy_flows_max", "held_mib", "idle_timeout_s", "udp_timeout_s",
+                                         "opening_timeout_s", "messages"});
+  flows.flows_max = section.integer("flows_max", flows.flows_max, {16, 1e8});
+  flows.ledgers_max = section.integer("busy_flows_max", flows.ledgers_max, {16, 1e7});
+  flows.held_bytes_max = section.integer("held_mib", flows.held_bytes_max >> 20, {1, 1e6}) << 20;
+  const auto seconds = [&](const char* key, std::uint64_t& ns) {
+    ns = section.integer(key, ns / kNsPerSecond, {1, 86400}) * kNsPerSecond;
+  };
+  seconds("idle_timeout_s", flows.idle_timeout_ns);
+  seconds("udp_timeout_s", flows.udp_timeout_ns);
+  seconds("opening_timeout_s", flows.opening_timeout_ns);
+  flows.l7 = section.flag("messages", flows.l7);
+}
+
+void read_flow_key(const YAML::Node& node, flowtable::KeyConfig& key) {
+  const Section section(node, "flow_key", {"vlan", "tunnel_id"});
+  key.vlan = section.flag("vlan", key.vlan);
+  key.tunnel_id = section.flag("tunnel_id", key.tunnel_id);
+}
+
 ReplayInput read_input(const YAML::Node& node) {
   const Section section(node, "a capture", {"file", "point", "role", "order"});
   ReplayInput input;
@@ -59,12 +81,15 @@ ReplayInput read_input(const YAML::Node& node) {
 
 ProbeConfig read(const YAML::Node& root) {
   const Section top(root, "the probe's configuration",
-                    {"name", "tracer", "spool", "batch_records_max", "metrics", "replay", "filter", "vxlan_ports"});
+                    {"name", "tracer", "spool", "batch_records_max", "metrics", "limits", "flow_key", "replay", "filter",
+                     "vxlan_ports"});
   ProbeConfig config;
   config.sender.probe = top.text("name", "");
   read_tracer(top.find("tracer"), config.sender);
   read_spool(top.find("spool"), config);
   read_metrics(top.find("metrics"), config);
+  read_limits(top.find("limits"), config.flows);
+  read_flow_key(top.find("flow_key"), config.flows.key);
   config.batch_records_max = top.integer("batch_records_max", config.batch_records_max, {1, 16384});
   config.filter = top.text("filter", "");
   if (const YAML::Node ports = top.find("vxlan_ports"); ports.IsDefined()) {
@@ -130,6 +155,19 @@ metrics:                        # counters by client, server and protocol (docs/
   rows_max: 2000                # clients of a point in an interval; further ones are added up
   # listen: 127.0.0.1:9464      # serve their sums to Prometheus, at /metrics
   totals_max: 1000              # clients there, since the start
+
+limits:                         # of each capture; what was let go is counted (docs/engine.md)
+  flows_max: 500000             # connections kept, 190 bytes each (IPv6: 222)
+  busy_flows_max: 100000        # of these with metrics and messages, 2 to 4 kB each
+  held_mib: 64                  # bytes out of order, and heads that are not whole
+  idle_timeout_s: 300
+  udp_timeout_s: 30
+  opening_timeout_s: 60         # of a connection that has not got beyond its first packets
+  messages: true                # false: connections and TCP metrics only
+
+flow_key:                       # what tells connections apart besides addresses and ports
+  vlan: false                   # true: the same addresses in two VLANs are two connections
+  tunnel_id: false              # true: the same behind two VNIs, TEIDs, keys
 
 # filter: tcp port 80           # a tcpdump expression
 # vxlan_ports: [8473]           # beside 4789 and 8472

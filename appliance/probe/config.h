@@ -13,6 +13,7 @@
 #include "export/metrics/windows.h"
 #include "export/transport/sender.h"
 #include "export/transport/spool.h"
+#include "flowtable/config.h"
 
 namespace hoptap::appliance {
 
@@ -33,6 +34,7 @@ struct ProbeConfig {
   std::optional<HttpServerConfig> metrics_http;  ///< where /metrics is served
   std::string filter;
   std::vector<std::uint16_t> vxlan_ports;
+  flowtable::FlowTableConfig flows;  ///< of each capture; metrics_interval_ns is metrics.length_ns
 };
 
 /// A failure names `file`, the line and what to write instead.

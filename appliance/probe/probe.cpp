@@ -110,6 +110,7 @@ base::Outcome<void> Probe::open_captures(std::uint64_t inputs) {
   if (mark.done) return {};
   batcher_ = std::make_unique<Batcher>(config_, mark);
   ReplayConfig replay;
+  replay.flows = config_.flows;
   replay.flows.metrics_interval_ns = config_.metrics.length_ns;
   replay.filter = config_.filter;
   replay.decode.vxlan_ports.insert(replay.decode.vxlan_ports.end(), config_.vxlan_ports.begin(),

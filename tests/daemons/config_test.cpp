@@ -92,6 +92,8 @@ tracer: {address: "10.0.0.1:4717", retry_max_s: 2, tls: {ca: ca.pem, server_name
 spool: {folder: /srv/spool, size_mib: 5, when_full: drop_newest, survive_power_cut: true}
 batch_records_max: 50
 metrics: {interval_s: 60, rows_max: 10, totals_max: 20, listen: "[::1]:9464"}
+limits: {flows_max: 1000, busy_flows_max: 100, held_mib: 2, idle_timeout_s: 60, udp_timeout_s: 5, opening_timeout_s: 3, messages: false}
+flow_key: {vlan: true, tunnel_id: true}
 filter: tcp
 vxlan_ports: [8473]
 replay:
@@ -115,6 +117,14 @@ replay:
   EXPECT_EQ(read->metrics.length_ns, 60'000'000'000u);
   EXPECT_EQ(read->metrics.rows_max, 10u);
   EXPECT_EQ(read->totals_max, 20u);
+  EXPECT_EQ(read->flows.flows_max, 1000u);
+  EXPECT_EQ(read->flows.ledgers_max, 100u);
+  EXPECT_EQ(read->flows.held_bytes_max, 2u << 20);
+  EXPECT_EQ(read->flows.idle_timeout_ns, 60'000'000'000u);
+  EXPECT_EQ(read->flows.udp_timeout_ns, 5'000'000'000u);
+  EXPECT_EQ(read->flows.opening_timeout_ns, 3'000'000'000u);
+  EXPECT_FALSE(read->flows.l7);
+  EXPECT_TRUE(read->flows.key.vlan && read->flows.key.tunnel_id);
   ASSERT_TRUE(read->metrics_http);
   EXPECT_EQ(read->metrics_http->address, "::1");
   EXPECT_EQ(read->metrics_http->port, 9464);
