@@ -155,7 +155,7 @@ void HalfStream::insert_piece(const Segment& segment) {
   context_.held_bytes += memory_of(piece);
 }
 
-void HalfStream::drop(Pieces::iterator at) {
+void HalfStream::drop(const Pieces::iterator& at) {
   Piece& piece = *at;
   state_.pieces.erase(at);
   state_.held_bytes -= memory_of(piece);

@@ -55,7 +55,7 @@ class HalfStream {
   void hold(Segment segment);
   void insert(const Segment& segment);
   void insert_piece(const Segment& segment);
-  void drop(Pieces::iterator piece);
+  void drop(const Pieces::iterator& piece);
   void drain();
   void skip_to(std::uint32_t sequence, bool acknowledged);
   void copied(const Segment& segment, std::uint32_t end, bool whole);
