@@ -40,6 +40,8 @@ struct FlowCounters {
   std::uint64_t legs_evicted = 0;          ///< by flows_max
   std::uint64_t legs_evicted_opening = 0;  ///< of these, legs that were no more than their first packets
   std::uint64_t ledgers_refused = 0;       ///< legs without metrics and messages, by ledgers_max
+  std::uint64_t unreported_packets = 0;    ///< of legs that were refused a ledger after they had been reported
+  std::uint64_t unreported_bytes = 0;      ///< their payload
   std::uint64_t duplicates = 0;            ///< packets captured twice, removed
   std::uint64_t virtual_points = 0;        ///< legs split off because one feed shows both sides of a router
   std::uint64_t held_refused_bytes = 0;    ///< by held_bytes_*; treated as not captured

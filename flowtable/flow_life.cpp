@@ -264,11 +264,12 @@ void take_side(LedgerSide& state, const FlowSide& side, DirectionMetrics& out) {
   state.reported_acknowledged_bytes = acknowledged;
 }
 
-/// A flow that has no ledger was one packet.
+/// A flow that never had a ledger was one packet, or was refused one.
 void take_single(const Flow& flow, Direction d, DirectionMetrics& out) {
   const FlowSide& side = flow.side(d);
   if (side.packets == 0) return;
   out.packets = side.packets;
+  out.payload_bytes = side.payload_bytes;
   out.bytes = flow.first_bytes;
   out.syn = side.isn_known ? 1 : 0;
   out.fin = side.fin_seen ? 1 : 0;

@@ -107,6 +107,10 @@ void FlowUpdate::note_data() {
 
 /// A flow that is no more than this packet, or one that was refused a ledger.
 void FlowUpdate::add_without_ledger() {
+  if (flow_.reported) {
+    ++context_.counters.unreported_packets;
+    context_.counters.unreported_bytes += packet_.payload_wire_bytes;
+  }
   if (packet_.outcome != decode::Outcome::kTcp) return;
   if (tcp_.has(tcp_flag::kSyn)) note_handshake();
   if (!tcp_.has(tcp_flag::kRst)) {

@@ -1,6 +1,7 @@
-// Random segments on a few flows: limits hold, and every leg is given out.
+// Random segments on a few flows: limits hold, every leg is given out, and reports of metrics add up to the legs.
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <span>
 
@@ -10,15 +11,41 @@ namespace {
 
 using namespace hoptap;
 
-struct Count : flowtable::RecordSink {
-  void hop(const flowtable::HopRecord&) override { ++hops; }
-  void leg(const flowtable::LegRecord&) override { ++legs; }
-  std::size_t hops = 0, legs = 0;
-};
-
-void require(bool holds) {
-  if (!holds) std::abort();
+void require(bool holds, const char* what) {
+  if (holds) return;
+  std::fprintf(stderr, "broken: %s\n", what);
+  std::abort();
 }
+
+/// Sums over all flows of what legs and what reports say.
+struct Count : flowtable::RecordSink {
+  void hop(const flowtable::HopRecord& record) override {
+    require(record.record_id > last_id, "record ids ascend");
+    last_id = record.record_id;
+    ++hops;
+  }
+  void leg(const flowtable::LegRecord& record) override {
+    ++legs;
+    for (const flowtable::LegRecord::Direction* one : {&record.to_server, &record.to_client}) {
+      packets += one->packets;
+      bytes += one->bytes;
+      retransmissions += one->retransmissions;
+    }
+  }
+  void metrics(const flowtable::FlowMetrics& report) override {
+    opened += report.opened ? 1 : 0;
+    closed += report.closed ? 1 : 0;
+    for (const flowtable::DirectionMetrics* one : {&report.to_server, &report.to_client}) {
+      reported_packets += one->packets;
+      reported_bytes += one->payload_bytes;
+      reported_retransmissions += one->retransmissions();
+    }
+  }
+  std::size_t hops = 0, legs = 0, opened = 0, closed = 0;
+  std::uint64_t last_id = 0;
+  std::uint64_t packets = 0, bytes = 0, retransmissions = 0;
+  std::uint64_t reported_packets = 0, reported_bytes = 0, reported_retransmissions = 0;
+};
 
 /// Six bytes say which flow, direction, flags, position and length; the payload follows.
 decode::Decoded packet_from(base::ByteCursor& in, std::uint64_t& now_ns) {
@@ -34,7 +61,15 @@ decode::Decoded packet_from(base::ByteCursor& in, std::uint64_t& now_ns) {
   if ((which & 0x04) != 0) std::swap(packet.source, packet.target);
   packet.ttl = (which & 0x08) != 0 ? 64 : 63;
   packet.ip_id = position;
-  packet.tcp.flags = flags & 0x17;
+  packet.tcp.flags = flags & 0x57;
+  packet.tcp.has_timestamps = (flags & 0x08) != 0;
+  packet.tcp.tsval = packet.tcp.has_timestamps ? wait : 0;
+  packet.tcp.tsecr = packet.tcp.has_timestamps ? acknowledged : 0;
+  packet.tcp.sack_blocks = (flags & 0x20) != 0 ? 1 : 0;
+  packet.tcp.has_window_scale = (flags & 0x80) != 0;
+  packet.tcp.window_scale = packet.tcp.has_window_scale ? position & 0x0f : 0;
+  packet.traffic_class = which >> 6;
+  packet.ip_bytes = 40;
   packet.tcp.sequence = 0xffffffc0u + position;  // across the wrap
   packet.tcp.acknowledgment = 0xffffffc0u + acknowledged;
   packet.tcp.window = wait;
@@ -48,6 +83,11 @@ decode::Decoded packet_from(base::ByteCursor& in, std::uint64_t& now_ns) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   flowtable::FlowTableConfig config;
   config.flows_max = 3;
+  config.ledgers_max = size % 2 == 0 ? 2 : 3;
+  config.metrics_interval_ns = 50'000'000;
+  config.l7 = size % 5 != 0;
+  config.quiet_ns = 300'000'000;
+  config.udp_timeout_ns = config.opening_timeout_ns = 200'000'000;
   config.held_bytes_flow_max = 512;
   config.held_bytes_max = 1024;
   config.head_bytes_max = 128;
@@ -61,11 +101,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   while (in.rest().size() >= 6) {
     const decode::Decoded packet = packet_from(in, now_ns);
     table.add(std::span(&packet, 1));
-    require(table.live_legs() <= config.flows_max);
-    require(table.held_bytes() <= config.held_bytes_max + 256);
+    require(table.live_legs() <= config.flows_max, "flows_max");
+    require(table.held_bytes() <= config.held_bytes_max + 256, "held_bytes_max");
   }
   table.finish();
-  require(table.held_bytes() == 0);
-  require(count.legs == table.counters().legs && count.hops == table.counters().exchanges);
+  require(table.held_bytes() == 0, "nothing is held at the end");
+  require(count.legs == table.counters().legs && count.hops == table.counters().exchanges, "all is given out");
+  require(count.opened == count.legs && count.closed == count.legs, "every leg opens and closes once in reports");
+  const flowtable::FlowCounters& counters = table.counters();
+  require(count.packets == count.reported_packets + counters.unreported_packets &&
+              count.bytes == count.reported_bytes + counters.unreported_bytes,
+          "reports add up");
+  require(count.retransmissions == count.reported_retransmissions, "retransmissions add up");
   return 0;
 }
