@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,9 +24,11 @@ class Recorder : public flowtable::RecordSink {
  public:
   void hop(const flowtable::HopRecord& record) override { hops.push_back(record); }
   void leg(const flowtable::LegRecord& record) override { legs.push_back(record); }
+  void metrics(const flowtable::FlowMetrics& report) override { reports.push_back(report); }
 
   std::vector<flowtable::HopRecord> hops;
   std::vector<flowtable::LegRecord> legs;
+  std::vector<flowtable::FlowMetrics> reports;
 };
 
 inline base::Endpoint endpoint(std::uint8_t host, std::uint16_t port) {
@@ -56,6 +59,7 @@ class Peer {
   }  ///< what further data acknowledges
   void set_timestamps(std::uint32_t tsval) { tsval_ = tsval; }
   void datagram(std::string_view payload);
+  std::function<void(decode::Decoded&)> touch;  ///< changes each packet before it passes, when set
 
   std::uint32_t start() const { return start_; }
   std::uint32_t next() const { return next_; }
@@ -134,7 +138,10 @@ inline decode::Decoded Peer::packet(std::uint32_t sequence, std::uint8_t flags, 
   return packet;
 }
 
-inline void Peer::play(decode::Decoded packet) { script_->play(packet); }
+inline void Peer::play(decode::Decoded packet) {
+  if (touch) touch(packet);
+  script_->play(packet);
+}
 
 inline void Peer::syn() {
   const bool answers = other().syn_sent_;
