@@ -39,9 +39,12 @@ void add_flow_counters(const Replay& replay, Counters& counters) {
   };
   using Flow = flowtable::FlowCounters;
   add("legs", &Flow::legs);
+  add("icmp_errors", &Flow::icmp_errors);
+  add("icmp_errors_unmatched", &Flow::icmp_errors_unmatched);
   add("legs_evicted", &Flow::legs_evicted);
   add("legs_evicted_opening", &Flow::legs_evicted_opening);
   add("ledgers_refused", &Flow::ledgers_refused);
+  add("unreported_packets", &Flow::unreported_packets);
   add("duplicates_removed", &Flow::duplicates);
   add("virtual_points_split", &Flow::virtual_points);
   add("held_refused_bytes", &Flow::held_refused_bytes);

@@ -36,6 +36,8 @@ struct FlowTableConfig {
 struct FlowCounters {
   std::uint64_t tcp_packets = 0;
   std::uint64_t udp_packets = 0;
+  std::uint64_t icmp_errors = 0;            ///< ICMP errors that quote a packet of a known leg
+  std::uint64_t icmp_errors_unmatched = 0;  ///< and of none
   std::uint64_t legs = 0;
   std::uint64_t legs_evicted = 0;          ///< by flows_max
   std::uint64_t legs_evicted_opening = 0;  ///< of these, legs that were no more than their first packets

@@ -128,10 +128,35 @@ void FlowTable::fetch_flows(std::span<const PacketKey> keys) {
   } else if (packet.outcome == Outcome::kUdp) {
     ++context_.counters.udp_packets;
   } else {
+    if (packet.outcome == Outcome::kIcmp && packet.icmp.quoted.valid) note_icmp_error(packet);
     return false;
   }
   fill_key(packet, context_.config.key, key);
   return true;
+}
+
+/// An ICMP error counts for the flow whose packet it quotes (RFC 792, RFC 4443 section 3); the quote has the addresses
+/// as they were where the error arose.
+void FlowTable::note_icmp_error(const Decoded& packet) {
+  const decode::Quoted& quoted = packet.icmp.quoted;
+  Decoded about;
+  about.source = quoted.source;
+  about.target = quoted.target;
+  about.protocol = quoted.protocol;
+  about.interface_id = packet.interface_id;
+  about.link = packet.link;
+  about.tunnels = packet.tunnels;
+  PacketKey key;
+  fill_key(about, context_.config.key, key);
+  const SlabIndex index = find(about, key);
+  if (index == kNoIndex) {
+    ++context_.counters.icmp_errors_unmatched;
+    return;
+  }
+  ++context_.counters.icmp_errors;
+  Flow& flow = context_.flows[index];
+  if (flow.ledger == kNoIndex) open_ledger(flow);
+  if (flow.ledger != kNoIndex) ++context_.ledgers[flow.ledger].icmp_errors;
 }
 
 /// Has the feed shown this packet before?

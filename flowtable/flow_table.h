@@ -51,6 +51,7 @@ class FlowTable {
   void add_packet(const decode::Decoded& packet, const PacketKey& key);
   void add_unusual(SlabIndex index, const decode::Decoded& packet, DuplicateFilter::Verdict verdict);
   DuplicateFilter::Verdict check_duplicate(const decode::Decoded& packet, const PacketKey& key, std::uint32_t wire);
+  void note_icmp_error(const decode::Decoded& packet);
   void count_duplicate(Flow* flow, const PacketKey& key);
   SlabIndex find(const decode::Decoded& packet, const PacketKey& key) const;
   void find_connection(SlabIndex index, const decode::Decoded& packet, const PacketKey& key);

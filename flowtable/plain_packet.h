@@ -15,7 +15,8 @@ namespace hoptap::flowtable {
 /// Does the packet's wire look as that of the packet before it on its way?
 [[gnu::always_inline]] inline bool is_same_wire(const decode::Decoded& packet, const FlowSide& own,
                                                 const LedgerSide& sent) {
-  if (packet.tunnels.depth != 0) [[unlikely]] return wire_of(packet) == own.wire;
+  if (packet.tunnels.depth != 0) [[unlikely]]
+    return wire_of(packet) == own.wire;
   const PacketWords words(packet);
   return words.link(0) == sent.link[0] && words.link(1) == sent.link[1] && words.link(2) == sent.link[2];
 }

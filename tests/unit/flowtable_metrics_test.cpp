@@ -247,6 +247,24 @@ TEST(Metrics, TheReplyToADatagram) {
   EXPECT_EQ(flow.to_client.packets, 2u);
 }
 
+TEST(Metrics, IcmpErrorsCountForTheFlowTheyQuote) {
+  MetricsScript script;
+  script.client.datagram("ask");
+  Decoded error;
+  error.time_ns = script.now_ns + kMs;
+  error.outcome = decode::Outcome::kIcmp;
+  error.protocol = 1;
+  error.source = {endpoint(99, 0).address, 0};  // a router on the way
+  error.target = {script.client.self().address, 0};
+  error.icmp.quoted = {.source = script.client.self(), .target = script.server.self(), .protocol = 17, .valid = true};
+  script.play(error);
+  error.icmp.quoted.target.port = 9;
+  script.play(error);
+  EXPECT_EQ(script.report().icmp_errors, 1u);
+  EXPECT_EQ(script.table.counters().icmp_errors, 1u);
+  EXPECT_EQ(script.table.counters().icmp_errors_unmatched, 1u);
+}
+
 TEST(Metrics, IntervalsAddUp) {
   const auto play = [](MetricsScript& script) {
     script.handshake();
