@@ -22,9 +22,10 @@ struct Exchange : boost::intrusive::list_base_hook<boost::intrusive::link_mode<b
   bool pairable = true;             ///< false: a gap makes it unknown which response answers it
   bool after_lost_request = false;  ///< asked while requests before it may have been lost
   bool request_has_ack = false;
-  std::uint32_t request_ack = 0;   ///< acknowledgment number of the request's first segment
-  bool reversed = false;           ///< asked by the leg's server: peers with equal roles (UDP)
-  std::uint32_t response_ack = 0;  ///< acknowledgment number of the response's first segment
+  std::uint32_t request_ack = 0;       ///< acknowledgment number of the request's first segment
+  Exchange* next_of_bucket = nullptr;  ///< another exchange whose key has the same bucket; see ExchangeQueue
+  bool reversed = false;               ///< asked by the leg's server: peers with equal roles (UDP)
+  std::uint32_t response_ack = 0;      ///< acknowledgment number of the response's first segment
   std::array<DirectionHealth, 2> health_before{};
 
   /// As newly made, but for what every exchange sets: application fields and identity.

@@ -230,10 +230,35 @@ void ExchangeQueue::adopt(Exchange& orphan, const Parser& parser, const Message&
 
 /// The latest exchange with this key.
 Exchange* ExchangeQueue::find_by_key(std::uint64_t key, bool reversed, bool answered) {
-  const auto found = std::find_if(exchanges_.rbegin(), exchanges_.rend(), [=](const Exchange& e) {
-    return e.record.key == key && e.reversed == reversed && e.answered() == answered && e.record.request.seen();
-  });
-  return found == exchanges_.rend() ? nullptr : &*found;
+  if (buckets_ == nullptr) return nullptr;
+  for (Exchange* at = buckets_[key % kBuckets]; at != nullptr; at = at->next_of_bucket)
+    if (at->record.key == key && at->reversed == reversed && at->answered() == answered && at->record.request.seen())
+      return at;
+  return nullptr;
+}
+
+void ExchangeQueue::enter_bucket(Exchange& exchange) {
+  if (buckets_ == nullptr) {
+    buckets_ = static_cast<Exchange**>(context_.memory.allocate(kBuckets * sizeof(Exchange*), alignof(Exchange*)));
+    std::fill_n(buckets_, kBuckets, nullptr);
+  }
+  Exchange*& first = buckets_[exchange.record.key % kBuckets];
+  exchange.next_of_bucket = first;
+  first = &exchange;
+}
+
+void ExchangeQueue::leave_bucket(Exchange& exchange) {
+  Exchange** at = &buckets_[exchange.record.key % kBuckets];
+  while (*at != &exchange) {
+    if (*at == nullptr) return;  // of a protocol that does not pair by key
+    at = &(*at)->next_of_bucket;
+  }
+  *at = exchange.next_of_bucket;
+}
+
+ExchangeQueue::~ExchangeQueue() {
+  while (!exchanges_.empty()) forget(exchanges_.front());
+  if (buckets_ != nullptr) context_.memory.deallocate(buckets_, kBuckets * sizeof(Exchange*), alignof(Exchange*));
 }
 
 /// Could this response answer that request? The server had received the request's first byte, and the
@@ -326,6 +351,7 @@ Exchange* ExchangeQueue::add(const Parser& parser, const Message& message) {
   exchange.health_before = {ledger_.health(Direction::kToServer), ledger_.health(Direction::kToClient)};
   exchange.closing_before = flow_.closing;
   fill_application(exchange.record, parser, message);
+  if (parser.pairing == Pairing::kKey) enter_bucket(exchange);
   return &exchange;
 }
 
@@ -337,6 +363,7 @@ void ExchangeQueue::end(Exchange& exchange, Direction direction, std::uint64_t t
   message.bytes += further;
   message.end_sequence = end_sequence;
   exchange.done(direction) = true;
+  ended_ = &exchange;
 }
 
 void ExchangeQueue::lost_place(Direction direction, std::uint32_t answered_to) {
@@ -402,6 +429,8 @@ void ExchangeQueue::give_out(Exchange& exchange) {
 }
 
 void ExchangeQueue::forget(Exchange& exchange) {
+  if (buckets_ != nullptr) leave_bucket(exchange);
+  if (ended_ == &exchange) ended_ = nullptr;
   std::vector<HeaderId>& ids = exchange.record.ids;
   std::move(ids.begin(), ids.end(), std::back_inserter(context_.spare_ids));
   ids.clear();
@@ -418,9 +447,19 @@ bool ExchangeQueue::finished(const Exchange& exchange) const {
   return exchange.response_done && (acked || exchanges_.size() > kAwaitingAckMax);
 }
 
+void ExchangeQueue::take_if_finished(Exchange& exchange) {
+  if (!exchange.given_out && finished(exchange)) give_out(exchange);
+}
+
 void ExchangeQueue::take_finished(bool settled) {
   // The newest waits for late copies; in a protocol of turns it may go on whenever it likes.
   const std::size_t waiting = settled && !turns_ ? 0 : 1;
+  if (!settled && !in_order_ && flow_.key.protocol() != kTcp) {  // nothing else can have changed
+    if (exchanges_.size() > 1) take_if_finished(*std::prev(exchanges_.end(), 2));
+    if (ended_ != nullptr && ended_ != &exchanges_.back()) take_if_finished(*ended_);
+    while (!exchanges_.empty() && exchanges_.front().given_out) forget(exchanges_.front());
+    return;
+  }
   std::size_t left = exchanges_.size();
   for (auto at = exchanges_.begin(); left > waiting; ++at, --left) {
     Exchange& exchange = *at;

@@ -30,6 +30,10 @@ class ExchangeQueue {
         // What was asked before is unknown of a leg picked up in the middle.
         response_place_lost_((flow.flags & record_flag::kHandshakeSeen) == 0) {}
 
+  ~ExchangeQueue();
+  ExchangeQueue(const ExchangeQueue&) = delete;
+  ExchangeQueue& operator=(const ExchangeQueue&) = delete;
+
   /// A message begins. @return the exchange it belongs to; null for interim responses, copies, and
   /// over the limit.
   Exchange* begin(const decode::l7::Parser& parser, const decode::l7::Message& message, const MessageStart& start);
@@ -73,6 +77,9 @@ class ExchangeQueue {
   Exchange* find_late_turn(const MessageStart& response);
   Exchange* find_by_turn(const MessageStart& response);
   Exchange* find_by_key(std::uint64_t key, bool reversed, bool answered);
+  void enter_bucket(Exchange& exchange);
+  void leave_bucket(Exchange& exchange);
+  void take_if_finished(Exchange& exchange);
   Exchange* find_in_order(const MessageStart& response);
   Exchange* add(const Parser& parser, const Message& message);
   Exchange* orphan_after(const MessageStart& request);
@@ -88,6 +95,9 @@ class ExchangeQueue {
   const Ledger& ledger_;
   TableContext& context_;
   boost::intrusive::list<Exchange> exchanges_;
+  static constexpr std::size_t kBuckets = 128;
+  Exchange* ended_ = nullptr;     ///< whose message ended last
+  Exchange** buckets_ = nullptr;  ///< by key, the latest first; only where a protocol pairs by key
   std::uint32_t given_out_ = 0;
   Direction last_turn_ = Direction::kToServer;
   bool has_turn_ = false;
