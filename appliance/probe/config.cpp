@@ -47,8 +47,9 @@ void read_metrics(const YAML::Node& node, ProbeConfig& config) {
 
 void read_limits(const YAML::Node& node, flowtable::FlowTableConfig& flows) {
   constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
-  const Section section(node, "limits", {"flows_max", "busy_flows_max", "held_mib", "idle_timeout_s", "udp_timeout_s",
-                                         "opening_timeout_s", "messages"});
+  const Section section(
+      node, "limits",
+      {"flows_max", "busy_flows_max", "held_mib", "idle_timeout_s", "udp_timeout_s", "opening_timeout_s", "messages"});
   flows.flows_max = section.integer("flows_max", flows.flows_max, {16, 1e8});
   flows.ledgers_max = section.integer("busy_flows_max", flows.ledgers_max, {16, 1e7});
   flows.held_bytes_max = section.integer("held_mib", flows.held_bytes_max >> 20, {1, 1e6}) << 20;
@@ -81,8 +82,8 @@ ReplayInput read_input(const YAML::Node& node) {
 
 ProbeConfig read(const YAML::Node& root) {
   const Section top(root, "the probe's configuration",
-                    {"name", "tracer", "spool", "batch_records_max", "metrics", "limits", "flow_key", "replay", "filter",
-                     "vxlan_ports"});
+                    {"name", "tracer", "spool", "batch_records_max", "metrics", "limits", "flow_key", "replay",
+                     "filter", "vxlan_ports"});
   ProbeConfig config;
   config.sender.probe = top.text("name", "");
   read_tracer(top.find("tracer"), config.sender);
