@@ -182,7 +182,7 @@ void PacketWalk::read_udp(const Slice& datagram) {
   const Result<UdpView> view = UdpView::parse(datagram);
   if (!view) return end(view.error());
   const UdpTunnel tunnel = ports_.find(view->source_port(), view->target_port());
-  if (tunnel != UdpTunnel::kNone && read_udp_tunnel(tunnel, view->payload())) return;
+  if (tunnel != UdpTunnel::kNone && read_udp_tunnel(tunnel, *view)) return;
   out_.source.port = view->source_port();
   out_.target.port = view->target_port();
   out_.l4_checksum = view->checksum();
