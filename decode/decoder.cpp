@@ -47,41 +47,40 @@ Decoder::Decoder(const DecodeConfig& config) : reassembler_(config.reassembly) {
 
 void Decoder::decode(Packets packets, Interfaces interfaces, std::span<Decoded> decoded) {
   assert(decoded.size() >= packets.size());
+  assert(std::all_of(packets.begin(), packets.end(),
+                     [&](const auto& packet) { return packet.interface_id < interfaces.size(); }));
   reassembler_.release();
   const bool all_ethernet = std::all_of(interfaces.begin(), interfaces.end(),
                                         [](const auto& interface) { return interface.link_type == kEthernet; });
-  if (has_short_cut_ && all_ethernet) return decode_ethernet(packets, interfaces, decoded.data());
-  for (std::size_t at = 0; at < packets.size(); ++at) walk(packets[at], interfaces, decoded[at]);
+  if (has_short_cut_ && all_ethernet) return decode_ethernet(packets, decoded.data());
+  for (std::size_t at = 0; at < packets.size(); ++at)
+    walk(packets[at], interfaces[packets[at].interface_id].link_type, decoded[at]);
 }
 
 #if defined(__x86_64__)
-[[gnu::target("avx")]] void Decoder::decode_ethernet(Packets packets, Interfaces interfaces, Decoded* out) {
-  std::uint64_t plain = 0;
+[[gnu::target("avx")]] void Decoder::decode_ethernet(Packets packets, Decoded* out) {
   for (const capture::Packet& packet : packets) {
-    assert(packet.interface_id < interfaces.size());
-    if (plain::read_packet(packet.bytes, *out)) [[likely]] {
+    if (plain::read_packet(packet.bytes, ports_, *out)) [[likely]] {
       out->time_ns = packet.time_ns;
       out->interface_id = packet.interface_id;
-      ++plain;
+      ++counters_[static_cast<std::size_t>(out->outcome)];
     } else {
-      walk(packet, interfaces, *out);
+      walk(packet, kEthernet, *out);
     }
     ++out;
   }
-  counters_[static_cast<std::size_t>(Outcome::kTcp)] += plain;
 }
 #else
-void Decoder::decode_ethernet(Packets packets, Interfaces interfaces, Decoded* out) {
-  for (const capture::Packet& packet : packets) walk(packet, interfaces, *out++);
+void Decoder::decode_ethernet(Packets packets, Decoded* out) {
+  for (const capture::Packet& packet : packets) walk(packet, kEthernet, *out++);
 }
 #endif
 
-[[gnu::noinline]] void Decoder::walk(const capture::Packet& packet, Interfaces interfaces, Decoded& out) {
-  assert(packet.interface_id < interfaces.size());
+[[gnu::noinline]] void Decoder::walk(const capture::Packet& packet, capture::LinkType link_type, Decoded& out) {
   clear(out);
   out.time_ns = packet.time_ns;
   out.interface_id = packet.interface_id;
-  out.outcome = PacketWalk(ports_, reassembler_, out).run(packet, interfaces[packet.interface_id].link_type);
+  out.outcome = PacketWalk(ports_, reassembler_, out).run(packet, link_type);
   ++counters_[static_cast<std::size_t>(out.outcome)];
 }
 

@@ -44,8 +44,8 @@ class Decoder {
   using Packets = std::span<const capture::Packet>;
   using Interfaces = std::span<const capture::Interface>;
 
-  void decode_ethernet(Packets packets, Interfaces interfaces, Decoded* out);  ///< with the short cut of plain.h
-  void walk(const capture::Packet& packet, Interfaces interfaces, Decoded& out);
+  void decode_ethernet(Packets packets, Decoded* out);  ///< with the short cut of plain.h
+  void walk(const capture::Packet& packet, capture::LinkType link_type, Decoded& out);
 
   bool has_short_cut_ = false;  ///< this processor can
   UdpPorts ports_;

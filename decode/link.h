@@ -26,9 +26,32 @@ inline constexpr std::uint16_t kMpls = 0x8847, kMplsMulticast = 0x8848, kPppoe =
 inline constexpr std::uint16_t kProviderBackbone = 0x88e7, kMacsec = 0x88e5, kServiceHeader = 0x894f;
 inline constexpr std::uint16_t kVirtualNetworkTag = 0x8926, kPortExtensionTag = 0x893f;  ///< VN-Tag, IEEE 802.1BR E-TAG
 inline constexpr std::uint16_t kPpp = 0x880b;                                            ///< in GRE
+inline constexpr std::uint16_t kArp = 0x0806;
 inline constexpr std::uint16_t kFabricPath = 0x8903;  ///< Cisco: a tag of 2 bytes, then a whole frame
 inline constexpr std::uint16_t kRedirect = 0x883e;    ///< in GRE: WCCP
 }  // namespace ether_type
+
+/// A type that frames of a network have: read here, or ARP.
+constexpr bool is_known_type(std::uint16_t type) {
+  switch (type) {
+    case ether_type::kIpv4:
+    case ether_type::kIpv6:
+    case ether_type::kArp:
+    case ether_type::kVlan:
+    case ether_type::kServiceVlan:
+    case ether_type::kVlanOld:
+    case ether_type::kMpls:
+    case ether_type::kMplsMulticast:
+    case ether_type::kPppoe:
+    case ether_type::kProviderBackbone:
+    case ether_type::kMacsec:
+    case ether_type::kServiceHeader:
+    case ether_type::kVirtualNetworkTag:
+    case ether_type::kPortExtensionTag:
+    case ether_type::kFabricPath: return true;
+    default: return false;
+  }
+}
 
 /// Reads the link layer of a packet captured with `link_type` and notes its addresses and VLANs.
 /// kUnsupported: a link type that is not decoded.

@@ -47,8 +47,6 @@ void read_option(base::Bytes option, Tcp& tcp) {
 
 void read_tcp_options(Tcp& tcp) {
   base::Bytes rest = tcp.options;
-  // What nearly every segment of nearly every connection has (RFC 7323 appendix A).
-  constexpr std::uint32_t kPaddedTimestamps = 0x0101080a;
   constexpr std::size_t kPaddedTimestampsBytes = 12;
   if (rest.size() == kPaddedTimestampsBytes && be32(rest, 0) == kPaddedTimestamps) {
     read_option(rest.subspan(2), tcp);

@@ -40,6 +40,10 @@ class TcpView {
   std::size_t header_bytes_;
 };
 
+/// What nearly every segment of nearly every connection has: two bytes of padding, kind and length of timestamps (RFC
+/// 7323 appendix A).
+inline constexpr std::uint32_t kPaddedTimestamps = 0x0101080a;
+
 /// Reads the options that matter from tcp.options into tcp. An option whose length cannot be ends it.
 void read_tcp_options(Tcp& tcp);
 

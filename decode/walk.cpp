@@ -181,8 +181,8 @@ void PacketWalk::read_tcp(const Slice& segment) {
 void PacketWalk::read_udp(const Slice& datagram) {
   const Result<UdpView> view = UdpView::parse(datagram);
   if (!view) return end(view.error());
-  const UdpTunnel tunnel = ports_.find(view->source_port(), view->target_port());
-  if (tunnel != UdpTunnel::kNone && read_udp_tunnel(tunnel, view->payload())) return;
+  const UdpTunnel tunnel = ports_.find(datagram.bytes.data());
+  if (tunnel != UdpTunnel::kNone && read_udp_tunnel(tunnel, *view)) return;
   out_.source.port = view->source_port();
   out_.target.port = view->target_port();
   out_.l4_checksum = view->checksum();

@@ -13,6 +13,7 @@
 namespace hoptap::decode {
 
 class GreView;
+class UdpView;
 
 /// The state of one packet on its way through the layers: either it goes on with `network`, or
 /// `ended` says where it stopped.
@@ -44,7 +45,7 @@ class PacketWalk {
   std::uint64_t place() const;
 
   // walk_tunnels.cpp: what lies between two networks
-  bool read_udp_tunnel(UdpTunnel tunnel, const Slice& payload);  ///< false: the payload is not of that tunnel
+  bool read_udp_tunnel(UdpTunnel tunnel, const UdpView& datagram);  ///< false: the payload is not of that tunnel
   void read_gre(const Slice& packet);
   void read_gre_version_one(const Slice& packet);
   void read_redirect(const GreView& gre);

@@ -9,6 +9,7 @@
 #include "decode/tunnel/nsh_view.h"
 #include "decode/tunnel/teredo.h"
 #include "decode/tunnel/vxlan_view.h"
+#include "decode/udp_view.h"
 #include "decode/walk.h"
 
 namespace hoptap::decode {
@@ -48,10 +49,10 @@ Result<TunnelHeader> read_l2tp(const Slice& payload) {
   return TunnelHeader{TunnelType::kL2tp, l2tp->tunnel_and_session(), *inside};
 }
 
-Result<TunnelHeader> read_header(UdpTunnel tunnel, const Slice& payload) {
+Result<TunnelHeader> read_header(UdpTunnel tunnel, std::uint16_t source_port, const Slice& payload) {
   switch (tunnel) {
     case UdpTunnel::kVxlan:
-      return header_of(VxlanView::parse(payload), [](const VxlanView& view) {
+      return header_of(VxlanView::parse(payload, source_port), [](const VxlanView& view) {
         return TunnelHeader{TunnelType::kVxlan, view.network_identifier(), {ether_type::kBridged, view.payload()}};
       });
     case UdpTunnel::kVxlanGpe:
@@ -81,8 +82,8 @@ Result<TunnelHeader> read_header(UdpTunnel tunnel, const Slice& payload) {
 }  // namespace
 
 /// A header that cannot be one leaves the datagram what it is: ports are only a hint.
-bool PacketWalk::read_udp_tunnel(UdpTunnel tunnel, const Slice& payload) {
-  const Result<TunnelHeader> header = read_header(tunnel, payload);
+bool PacketWalk::read_udp_tunnel(UdpTunnel tunnel, const UdpView& datagram) {
+  const Result<TunnelHeader> header = read_header(tunnel, datagram.source_port(), datagram.payload());
   if (header) {
     enter(header->type, header->id, header->inside);
     return true;

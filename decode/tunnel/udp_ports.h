@@ -3,10 +3,10 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
-#include <utility>
-#include <vector>
 
 namespace hoptap::decode {
 
@@ -14,33 +14,40 @@ enum class UdpTunnel : std::uint8_t { kNone, kVxlan, kVxlanGpe, kGeneve, kGtp, k
 
 class UdpPorts {
  public:
+  /// A port that was added before stays what it is.
   void add(std::span<const std::uint16_t> ports, UdpTunnel tunnel) {
     for (const std::uint16_t port : ports) {
-      set_[port >> 6] |= std::uint64_t{1} << (port & 63);
-      known_.emplace_back(port, tunnel);
+      const std::array<std::uint8_t, 2> bytes{static_cast<std::uint8_t>(port >> 8), static_cast<std::uint8_t>(port)};
+      const std::uint32_t number = as_it_lies(bytes.data());
+      set_[number >> 6] |= std::uint64_t{1} << (number & 63);
+      if (tunnels_[port] == UdpTunnel::kNone) tunnels_[port] = tunnel;
     }
   }
 
-  /// What a datagram may be by its target port, or by its source port if the protocol answers from there.
-  UdpTunnel find(std::uint16_t source_port, std::uint16_t target_port) const {
-    if (!has(target_port) && !has(source_port)) [[likely]]
+  /// What a datagram may be by its target port, or by its source port if the protocol answers from there. `header`: at
+  /// least the 4 bytes of its ports.
+  UdpTunnel find(const std::uint8_t* header) const {
+    if (!has(header) && !has(header + 2)) [[likely]]
       return UdpTunnel::kNone;
-    const UdpTunnel by_target = look_up(target_port);
+    const UdpTunnel by_source = tunnels_[number_of(header)], by_target = tunnels_[number_of(header + 2)];
     if (by_target != UdpTunnel::kNone) return by_target;
-    const UdpTunnel by_source = look_up(source_port);
     return by_source == UdpTunnel::kL2tp || by_source == UdpTunnel::kTeredo ? by_source : UdpTunnel::kNone;
   }
 
  private:
-  bool has(std::uint16_t port) const { return (set_[port >> 6] >> (port & 63) & 1) != 0; }
-  UdpTunnel look_up(std::uint16_t port) const {
-    for (const auto& [known, tunnel] : known_)
-      if (known == port) return tunnel;
-    return UdpTunnel::kNone;
+  static std::size_t number_of(const std::uint8_t* port) { return std::size_t{port[0]} << 8 | port[1]; }
+  static std::uint32_t as_it_lies(const std::uint8_t* port) {
+    std::uint16_t number;
+    std::memcpy(&number, port, sizeof number);
+    return number;
+  }
+  bool has(const std::uint8_t* port) const {
+    const std::uint32_t number = as_it_lies(port);
+    return (set_[number >> 6] >> (number & 63) & 1) != 0;
   }
 
-  std::array<std::uint64_t, 1024> set_{};
-  std::vector<std::pair<std::uint16_t, UdpTunnel>> known_;  ///< first come, first served
+  std::array<std::uint64_t, 1024> set_{};   ///< by the port as it lies: few cache lines, no swapping
+  std::array<UdpTunnel, 65536> tunnels_{};  ///< by the port; looked at only for those in the set
 };
 
 }  // namespace hoptap::decode

@@ -2,7 +2,8 @@
 // so that the difference is Decoder::decode() alone. Prints nothing but what it was asked for and the sum of the
 // outcomes.
 //
-// usage: hoptap-decode-speed SHAPE BATCHES     SHAPE: tcp, tcp-plain, vlan, udp, ipv6, vxlan
+// usage: hoptap-decode-speed SHAPE BATCHES     SHAPE: tcp, tcp-plain, vlan, udp, ipv6, ipv6-udp, vxlan,
+//                                              vxlan-udp, vxlan-vlan, walk (TCP as well, the long way)
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -22,23 +23,31 @@ Buffer segment(bool timestamps) {
   return test::tcp({.options = timestamps ? test::timestamps_option(7, 9) : Buffer{}}, Buffer(100, 'x'));
 }
 
-Buffer frame_of(const std::string& shape) {
-  const Buffer plain = test::ethernet({}, test::ipv4({}, segment(true)));
-  if (shape == "tcp-plain") return test::ethernet({}, test::ipv4({}, segment(false)));
-  if (shape == "vlan") return test::ethernet({.vlans = {{.id = 5}}}, test::ipv4({}, segment(true)));
-  if (shape == "udp") return test::ethernet({}, test::ipv4({.protocol = 17}, test::udp({}, Buffer(100, 'x'))));
-  if (shape == "ipv6") return test::ethernet({}, test::ipv6({}, segment(true)));
-  if (shape == "vxlan") {
-    return test::ethernet({}, test::ipv4({.protocol = 17}, test::udp({.target_port = 4789}, test::vxlan(5, plain))));
-  }
-  return plain;
+std::map<std::string, Buffer> frames() {
+  const test::EthernetFields in_vlan{.vlans = {{.id = 5}}};
+  const Buffer datagram = test::udp({}, Buffer(100, 'x'));
+  const Buffer tcp = test::ipv4({}, segment(true)), udp = test::ipv4({.protocol = 17}, datagram);
+  const Buffer tcp6 = test::ipv6({}, segment(true)), udp6 = test::ipv6({.next_header = 17}, datagram);
+  const auto in_vxlan = [](const Buffer& frame) {
+    return test::ipv4({.protocol = 17}, test::udp({.target_port = 4789}, test::vxlan(5, frame)));
+  };
+  return {{"tcp", test::ethernet({}, tcp)},
+          {"tcp-plain", test::ethernet({}, test::ipv4({}, segment(false)))},
+          {"vlan", test::ethernet(in_vlan, tcp)},
+          {"udp", test::ethernet({}, udp)},
+          {"ipv6", test::ethernet({}, tcp6)},
+          {"ipv6-udp", test::ethernet({}, udp6)},
+          {"vxlan", test::ethernet({}, in_vxlan(test::ethernet({}, tcp)))},
+          {"vxlan-udp", test::ethernet({}, in_vxlan(test::ethernet({}, udp)))},
+          {"vxlan-vlan", test::ethernet({}, in_vxlan(test::ethernet(in_vlan, tcp)))},
+          {"walk", test::ethernet({}, test::ipv4({.options = Buffer(4, 1)}, segment(true)))}};
 }
 
 }  // namespace
 
 int main(int count, char** arguments) {
   if (count != 3) return std::fputs("usage: hoptap-decode-speed SHAPE BATCHES\n", stderr), 2;
-  const Buffer frame = frame_of(arguments[1]);
+  const Buffer frame = frames().at(arguments[1]);
   std::array<capture::Packet, 256> packets;
   packets.fill(test::packet_of(frame, 1));
   const std::array<capture::Interface, 1> interfaces{};

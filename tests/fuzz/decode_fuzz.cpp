@@ -53,6 +53,24 @@ decode::DecodeConfig config() {
   return config;
 }
 
+/// But for bytes that one decoder put together and the other too, each at its own place.
+void check_same(const decode::Decoded& one, const decode::Decoded& other) {
+  check(one.outcome == other.outcome && one.source == other.source && one.target == other.target);
+  check(one.ttl == other.ttl && one.protocol == other.protocol && one.traffic_class == other.traffic_class);
+  check(one.ip_id == other.ip_id && one.ip_bytes == other.ip_bytes && one.l4_checksum == other.l4_checksum);
+  check(one.payload.size() == other.payload.size() && one.payload_wire_bytes == other.payload_wire_bytes);
+  check(std::equal(one.payload.begin(), one.payload.end(), other.payload.begin()));
+  check(one.tunnels == other.tunnels && one.mirror.type == other.mirror.type);
+  check(one.link.source == other.link.source && one.link.target == other.link.target);
+  check(one.link.vlans == other.link.vlans && one.link.vlan_count == other.link.vlan_count);
+  check(one.link.interface_index == other.link.interface_index && one.interface_id == other.interface_id);
+  check(one.tcp.sequence == other.tcp.sequence && one.tcp.acknowledgment == other.tcp.acknowledgment);
+  check(one.tcp.window == other.tcp.window && one.tcp.mss == other.tcp.mss && one.tcp.flags == other.tcp.flags);
+  check(one.tcp.tsval == other.tcp.tsval && one.tcp.tsecr == other.tcp.tsecr);
+  check(one.tcp.has_timestamps == other.tcp.has_timestamps && one.tcp.sack_left == other.tcp.sack_left);
+  check(one.tcp.options.size() == other.tcp.options.size() && one.tcp.sack_blocks == other.tcp.sack_blocks);
+}
+
 /// A second interface of another link type keeps the decoder from the short cut. Both must say the same.
 void decode_all(const std::vector<capture::Packet>& packets, capture::LinkType link_type) {
   const std::array<capture::Interface, 2> interfaces{capture::Interface{.link_type = link_type},
@@ -65,10 +83,7 @@ void decode_all(const std::vector<capture::Packet>& packets, capture::LinkType l
   check(decoder.counters() == walker.counters());
   for (std::size_t at = 0; at < packets.size(); ++at) {
     check_one(first[at], packets[at], decoder);
-    check(first[at].outcome == second[at].outcome && first[at].source == second[at].source);
-    check(first[at].target == second[at].target && first[at].tcp.sequence == second[at].tcp.sequence);
-    check(first[at].payload.size() == second[at].payload.size() && first[at].tunnels == second[at].tunnels);
-    check(first[at].tcp.tsval == second[at].tcp.tsval && first[at].ip_bytes == second[at].ip_bytes);
+    check_same(first[at], second[at]);
   }
 }
 
@@ -92,7 +107,13 @@ class Recipe {
 Buffer transport(Recipe& recipe, std::uint8_t& protocol) {
   const Buffer payload(recipe.next() * 8u, 'x');
   switch (recipe.below(4)) {
-    case 0: protocol = 17; return test::udp({.target_port = recipe.next()}, payload);
+    case 0: {
+      constexpr std::array<std::uint16_t, 8> kPorts{53, 443, 1024, 1701, 4789, 8472, 6081, 60000};
+      protocol = 17;
+      const std::uint16_t source = kPorts[recipe.below(kPorts.size())], target = kPorts[recipe.below(kPorts.size())];
+      return test::udp({.source_port = source, .target_port = target},
+                       test::Writer().u8(recipe.next()).u24(0).add(payload).take());
+    }
     case 1: protocol = 1; return test::Writer().u8(recipe.next()).u8(0).u16(0).u32(0).add(payload).take();
     case 2: protocol = 6; return test::tcp({.options = test::sack_option({{1, 2}, {3, 4}})}, payload);
     default: protocol = 6; return test::tcp({.options = test::timestamps_option(1, 2)}, payload);
@@ -125,7 +146,7 @@ Buffer encapsulate(Recipe& recipe, const Buffer& packet) {
     return network(recipe, 47, test::gre(fields, inside));
   };
   switch (recipe.below(16)) {
-    case 0: return in_udp(recipe, 4789, test::vxlan(id, frame));
+    case 0: return in_udp(recipe, 4789, test::vxlan(id, frame, id < 224 ? 0x08 : id));
     case 1: return in_udp(recipe, 4790, test::vxlan_gpe(3, id, frame));
     case 2:
       return in_udp(recipe, 4790, test::vxlan_gpe(4, id, test::nsh(type_of(packet) == 0x0800 ? 1 : 2, id, packet)));

@@ -146,7 +146,8 @@ class Counter final : public flowtable::RecordSink {
 /// Decoder and table; what they need is made before the first packet.
 class Engine {
  public:
-  explicit Engine(const flowtable::FlowTableConfig& config) : table(config, 0, sink) {}
+  explicit Engine(const flowtable::FlowTableConfig& config, const decode::DecodeConfig& decoding = {})
+      : table(config, 0, sink), decoder(decoding) {}
 
   /// Plays a part of the traffic. @return allocations meanwhile
   std::uint64_t play(const Traffic& traffic, std::size_t from, std::size_t to) {
@@ -154,7 +155,7 @@ class Engine {
     for (std::size_t at = from; at < to; at += kBatch) {
       const std::size_t count = std::min(kBatch, to - at);
       for (std::size_t each = 0; each < count; ++each) packets_[each] = traffic.packet(at + each);
-      decoder_.decode(std::span(packets_).first(count), interfaces_, decoded_);
+      decoder.decode(std::span(packets_).first(count), interfaces_, decoded_);
       table.add(std::span(decoded_).first(count));
     }
     return tests::allocations() - before;
@@ -162,9 +163,9 @@ class Engine {
 
   Counter sink;
   flowtable::FlowTable table;
+  decode::Decoder decoder;
 
  private:
-  decode::Decoder decoder_;
   std::array<capture::Interface, 1> interfaces_{};
   std::vector<capture::Packet> packets_{kBatch};
   std::vector<decode::Decoded> decoded_{kBatch};
@@ -232,6 +233,41 @@ TEST(NoAlloc, ConnectionsThatComeAndGo) {
     ++exchanges;
   }
   expect_none(traffic, warm, exchanges);
+}
+
+/// An answer of 2,000 bytes in two fragments, in either order; of every eighth the last one never comes.
+void answer_in_fragments(Traffic& traffic, std::uint16_t id) {
+  constexpr std::size_t kCut = 1400, kBytes = 2000;
+  const test::Buffer datagram = test::udp({.source_port = 53, .target_port = 40000}, test::Buffer(kBytes, 'x'));
+  std::vector<test::Buffer> parts =
+      test::ipv4_fragments({.source = 0x0a000035, .target = 0x0a000007, .protocol = 17, .id = id}, datagram, {kCut});
+  if (id % 8 == 0) parts.pop_back();
+  for (const test::Buffer& part : parts) traffic.put(test::ethernet({}, part));
+  if (id % 3 == 0 && parts.size() > 1) traffic.swap_last_two();
+}
+
+/// Datagrams that are completed, that are given up after their time, and that make room for others.
+TEST(NoAlloc, Fragments) {
+  constexpr std::uint16_t kDatagrams = 4000;
+  Traffic traffic;
+  std::size_t warm = 0;
+  for (std::uint16_t at = 0; at < 2 * kDatagrams; ++at) {
+    if (at == kDatagrams) warm = traffic.size();
+    if (at % 1000 == 0) traffic.now_ns += 40 * kSecond;
+    answer_in_fragments(traffic, at);
+  }
+  decode::DecodeConfig config;
+  config.reassembly.datagrams_max = 64;
+  Engine engine(small_config(), config);
+  engine.play(traffic, 0, warm);
+  const tests::Taken before = tests::taken();
+  const decode::ReassemblyCounters at_first = engine.decoder.reassembly_counters();
+  EXPECT_EQ(engine.play(traffic, warm, traffic.size()), 0u);
+  EXPECT_EQ(tests::taken(), before) << "malloc() or mmap()";
+  const decode::ReassemblyCounters& later = engine.decoder.reassembly_counters();
+  EXPECT_EQ(later.completed - at_first.completed, kDatagrams - kDatagrams / 8);
+  EXPECT_GT(later.timed_out, at_first.timed_out);
+  EXPECT_GT(later.evicted, at_first.evicted);
 }
 
 /// The count itself: one call is one.

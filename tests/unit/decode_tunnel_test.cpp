@@ -76,6 +76,18 @@ INSTANTIATE_TEST_SUITE_P(
              TunnelType::kErspan2, 0x155}),
     [](const testing::TestParamInfo<Case>& one) { return one.param.name; });
 
+/// What the capture cut off cannot be looked at: neither VXLAN nor anything else.
+TEST(TunnelTest, VxlanCutBeforeItsFramesType) {
+  const Buffer packet = in_vxlan(inner_frame(), 5, 4789, 0x88);
+  constexpr std::size_t kFrameAt = 20 + 8 + 8;
+  for (std::size_t cut = kFrameAt; cut < kFrameAt + 14; ++cut) {
+    const OneDecoded one = decode_one(Buffer(packet.begin(), packet.begin() + static_cast<std::ptrdiff_t>(cut)), kRaw,
+                                      static_cast<std::uint32_t>(packet.size()));
+    EXPECT_EQ(one->outcome, Outcome::kTruncated) << cut;
+    EXPECT_EQ(one->tunnels.depth, 0) << cut;
+  }
+}
+
 TEST(TunnelTest, Ipv6Outside) {
   for (const bool is_v6 : {false, true}) {
     const OneDecoded one =
@@ -116,6 +128,38 @@ TEST_P(TunnelOutcomeTest, IsAsExpected) {
 
 Buffer arp_frame() { return test::ethernet({.type = 0x0806}, Buffer(28)); }
 
+/// To VXLAN's port, in an 8-byte header that is VXLAN's or looks a bit like it.
+Buffer to_vxlan_port(const Buffer& header, const Buffer& rest, std::uint16_t source_port = 40000) {
+  return outer(
+      kUdp, test::udp({.source_port = source_port, .target_port = 4789}, test::Writer().add(header).add(rest).take()));
+}
+
+const Buffer kGroupPolicy{0x88, 0, 0x12, 0x34, 0, 0, 5, 0}, kLastByteSet{8, 0, 0, 0, 0, 0, 5, 0x81};
+const Buffer kExact{8, 0, 0, 0, 0, 0, 5, 0};
+
+/// A DNS answer whose id has VXLAN's flag (0x2e0d), for a client whose port is 4789 or 8472.
+Buffer dns_answer(std::uint16_t target_port) {
+  const Buffer message = test::Writer()
+                             .u16(0x2e0d)
+                             .u16(0x8180)
+                             .u16(1)
+                             .u16(1)
+                             .u32(0)
+                             .u8(4)
+                             .add(test::text("shop"))
+                             .u8(7)
+                             .add(test::text("example"))
+                             .u8(0)
+                             .u32(0x00010001)
+                             .u32(0xc00c0001)
+                             .u16(1)
+                             .u32(60)
+                             .u16(4)
+                             .u32(0x0a000007)
+                             .take();
+  return outer(kUdp, test::udp({.source_port = 53, .target_port = target_port}, message));
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Outcomes, TunnelOutcomeTest,
     testing::Values(
@@ -125,6 +169,18 @@ INSTANTIATE_TEST_SUITE_P(
         OutcomeCase{"VxlanFromThePortIsUdp",
                     outer(kUdp, test::udp({.source_port = 4789, .target_port = 99}, test::vxlan(5, inner_frame()))),
                     Outcome::kUdp, 0},
+        OutcomeCase{"VxlanDnsAnswer", dns_answer(4789), Outcome::kUdp, 0},
+        OutcomeCase{"VxlanDnsAnswerOldPort", dns_answer(8472), Outcome::kUdp, 0},
+        OutcomeCase{"VxlanGroupPolicy", to_vxlan_port(kGroupPolicy, inner_frame()), Outcome::kTcp, 1},
+        OutcomeCase{"VxlanLastByteSet", to_vxlan_port(kLastByteSet, inner_frame()), Outcome::kTcp, 1},
+        OutcomeCase{"VxlanGroupPolicyOfArp", to_vxlan_port(kGroupPolicy, arp_frame()), Outcome::kNotIp, 1},
+        OutcomeCase{"VxlanGroupPolicyOfNoFrame", to_vxlan_port(kGroupPolicy, Buffer(40, 'x')), Outcome::kUdp, 0},
+        OutcomeCase{"VxlanGroupPolicyOfTooLittle", to_vxlan_port(kGroupPolicy, Buffer(13, 8)), Outcome::kUdp, 0},
+        OutcomeCase{"VxlanGroupPolicyFromAService", to_vxlan_port(kGroupPolicy, inner_frame(), 1023), Outcome::kUdp, 0},
+        OutcomeCase{"VxlanGroupPolicyFromAnother", to_vxlan_port(kGroupPolicy, inner_frame(), 1024), Outcome::kTcp, 1},
+        OutcomeCase{"VxlanExactFromAService", to_vxlan_port(kExact, inner_frame(), 53), Outcome::kTcp, 1},
+        OutcomeCase{"VxlanExactOfAnotherType", to_vxlan_port(kExact, test::ethernet({.type = 0x88cc}, Buffer(50))),
+                    Outcome::kNotIp, 1},
         OutcomeCase{"VxlanOfArp", in_vxlan(arp_frame()), Outcome::kNotIp, 1},
         OutcomeCase{"VxlanOfNothing", in_vxlan({}), Outcome::kMalformed, 1},
         OutcomeCase{"VxlanOfFragment", in_vxlan(test::ethernet({}, test::ipv4({.fragment = 0x2000}, Buffer(80)))),
