@@ -231,7 +231,7 @@ void ExchangeQueue::adopt(Exchange& orphan, const Parser& parser, const Message&
 /// The latest exchange with this key.
 Exchange* ExchangeQueue::find_by_key(std::uint64_t key, bool reversed, bool answered) {
   if (buckets_ == nullptr) return nullptr;
-  for (Exchange* at = buckets_[key % kBuckets]; at != nullptr; at = at->next_of_bucket)
+  for (Exchange* at = buckets_[bucket_of(key)]; at != nullptr; at = at->next_of_bucket)
     if (at->record.key == key && at->reversed == reversed && at->answered() == answered && at->record.request.seen())
       return at;
   return nullptr;
@@ -242,13 +242,13 @@ void ExchangeQueue::enter_bucket(Exchange& exchange) {
     buckets_ = static_cast<Exchange**>(context_.memory.allocate(kBuckets * sizeof(Exchange*), alignof(Exchange*)));
     std::fill_n(buckets_, kBuckets, nullptr);
   }
-  Exchange*& first = buckets_[exchange.record.key % kBuckets];
+  Exchange*& first = buckets_[bucket_of(exchange.record.key)];
   exchange.next_of_bucket = first;
   first = &exchange;
 }
 
 void ExchangeQueue::leave_bucket(Exchange& exchange) {
-  Exchange** at = &buckets_[exchange.record.key % kBuckets];
+  Exchange** at = &buckets_[bucket_of(exchange.record.key)];
   while (*at != &exchange) {
     if (*at == nullptr) return;  // of a protocol that does not pair by key
     at = &(*at)->next_of_bucket;

@@ -77,6 +77,9 @@ class ExchangeQueue {
   Exchange* find_late_turn(const MessageStart& response);
   Exchange* find_by_turn(const MessageStart& response);
   Exchange* find_by_key(std::uint64_t key, bool reversed, bool answered);
+  std::size_t bucket_of(std::uint64_t key) const {
+    return fold(key ^ context_.config.key.seed ^ kFoldA, kFoldB) % kBuckets;
+  }
   void enter_bucket(Exchange& exchange);
   void leave_bucket(Exchange& exchange);
   void take_if_finished(Exchange& exchange);
