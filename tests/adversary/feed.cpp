@@ -74,7 +74,7 @@ void Talk::open() {
   ack(0);
 }
 
-void Talk::put(int end, std::uint32_t sequence, std::uint8_t flags, std::string_view bytes) {
+void Talk::put(std::size_t end, std::uint32_t sequence, std::uint8_t flags, std::string_view bytes) {
   Decoded packet = packet_between(end == 0 ? client_ : server_, end == 0 ? server_ : client_);
   packet.tcp.flags = flags;
   packet.tcp.sequence = sequence;
@@ -87,24 +87,24 @@ void Talk::put(int end, std::uint32_t sequence, std::uint8_t flags, std::string_
   feed_.put(packet);
 }
 
-void Talk::send(int end, std::string_view bytes) {
+void Talk::send(std::size_t end, std::string_view bytes) {
   const std::uint32_t sequence = next_[end];
   next_[end] += static_cast<std::uint32_t>(bytes.size());
   put(end, sequence, tcp_flag::kAck, bytes);
 }
 
-void Talk::send_at(int end, std::int64_t distance, std::string_view bytes) {
+void Talk::send_at(std::size_t end, std::int64_t distance, std::string_view bytes) {
   put(end, next_[end] + static_cast<std::uint32_t>(distance), tcp_flag::kAck, bytes);
 }
 
-void Talk::ack(int end, std::uint32_t behind) {
+void Talk::ack(std::size_t end, std::uint32_t behind) {
   const std::uint32_t seen = next_[1 - end];
   next_[1 - end] -= behind;
   put(end, next_[end], tcp_flag::kAck, {});
   next_[1 - end] = seen;
 }
 
-void Talk::reset(int end) { put(end, next_[end], tcp_flag::kRst, {}); }
+void Talk::reset(std::size_t end) { put(end, next_[end], tcp_flag::kRst, {}); }
 
 std::string dns(std::uint16_t id, std::string_view label, bool response) {
   std::string message = number(id) + (response ? '\x81' : '\x01') + '\0';

@@ -86,18 +86,18 @@ class Talk {
   void open();
 
   /// The next bytes of an end (0 client, 1 server), acknowledging all of the other's.
-  void send(int end, std::string_view bytes);
+  void send(std::size_t end, std::string_view bytes);
   /// Bytes `distance` behind the next ones, which stay next.
-  void send_at(int end, std::int64_t distance, std::string_view bytes);
+  void send_at(std::size_t end, std::int64_t distance, std::string_view bytes);
   /// Bytes that pass unseen.
-  void lose(int end, std::size_t count) { next_[end] += static_cast<std::uint32_t>(count); }
-  void ack(int end, std::uint32_t behind = 0);  ///< all of the other's bytes but the last ones
-  void reset(int end);
+  void lose(std::size_t end, std::size_t count) { next_[end] += static_cast<std::uint32_t>(count); }
+  void ack(std::size_t end, std::uint32_t behind = 0);  ///< all of the other's bytes but the last ones
+  void reset(std::size_t end);
 
-  void hold_ack(int end) { held_ack_[end] = true; }  ///< its ACK stays as it is
+  void hold_ack(std::size_t end) { held_ack_[end] = true; }  ///< its ACK stays as it is
 
  private:
-  void put(int end, std::uint32_t sequence, std::uint8_t flags, std::string_view bytes);
+  void put(std::size_t end, std::uint32_t sequence, std::uint8_t flags, std::string_view bytes);
 
   Feed& feed_;
   base::Endpoint client_ = endpoint(0x0a000001, 20000);

@@ -5,7 +5,7 @@ namespace hoptap::adversary {
 namespace {
 
 /// Sends a text byte by byte, as far as packets are left.
-void drip(Feed& feed, Talk& talk, int end, std::string_view text) {
+void drip(Feed& feed, Talk& talk, std::size_t end, std::string_view text) {
   for (std::size_t at = 0; at < text.size() && feed.more(); ++at) talk.send(end, text.substr(at, 1));
 }
 
@@ -76,7 +76,7 @@ void http_chunk_lines(Feed& feed) {
 }
 
 /// After our place was lost: what looks like the beginning of a message everywhere, and a line that is none.
-void false_starts(Feed& feed, int end, std::string_view start) {
+void false_starts(Feed& feed, std::size_t end, std::string_view start) {
   Talk talk(feed);
   talk.open();
   talk.send(0, "GET / HTTP/1.1\r\nContent-Length: 10\r\n\r\n");
@@ -112,7 +112,7 @@ void tls_hello(Feed& feed) {
 void tls_records(Feed& feed) {
   Talk talk(feed, 443);
   talk.open();
-  while (feed.more()) drip(feed, talk, feed.random.below(2) == 0 ? 0 : 1, std::string("\x17\x03\x03\x00\x02xx", 7));
+  while (feed.more()) drip(feed, talk, feed.random.below(2), std::string("\x17\x03\x03\x00\x02xx", 7));
 }
 
 void dns_tcp_bytes(Feed& feed) {
@@ -154,7 +154,7 @@ void opaque_turns(Feed& feed) {
 void opaque_bytes(Feed& feed) {
   Talk talk(feed, 9000);
   talk.open();
-  while (feed.more()) talk.send(feed.random.below(2) == 0 ? 0 : 1, std::string_view("\x01", 1));
+  while (feed.more()) talk.send(feed.random.below(2), std::string_view("\x01", 1));
 }
 
 constexpr std::array kCases{
