@@ -379,8 +379,11 @@ void ExchangeQueue::end(Exchange& exchange, Direction direction, std::uint64_t t
   exchange.done(direction) = true;
   if (message.ack_ns == 0 && flow_.key.protocol() == kTcp) {
     ExchangeLink& link = exchange.unacknowledged[index_of(direction)];
-    link.unlink();
-    unacknowledged_[index_of(direction)].push_back(link);
+    ExchangeLinks& links = unacknowledged_[index_of(direction)];
+    if (links.empty() || &links.back() != &link) {
+      link.unlink();
+      links.push_back(link);
+    }
   }
   const bool ended = exchange.request_done && (exchange.response_done || !(exchange.answered() || exchange.pairable));
   if (ended && !exchange.ended.is_linked() && !exchange.given_out) ended_.push_back(exchange.ended);
