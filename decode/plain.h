@@ -1,8 +1,8 @@
 // The packets that most packets are: Ethernet with at most one VLAN tag, IPv4 without options or IPv6 without extension
 // headers, whole, TCP without options or with the usual timestamps, or UDP; and the same in VXLAN. A short cut of what
 // walk.h does, with the same result (decode_plain_test.cpp compares them): headers go to their fields by shuffles of 16
-// bytes, a fifth of the walk's instructions (README.md has the numbers). For x86 with AVX (2011); others take the walk.
-// Private to decode/.
+// bytes, about a quarter of the instructions (README.md has the numbers). For x86 with AVX (2011); others take the
+// walk. Private to decode/.
 #pragma once
 
 #if defined(__x86_64__)

@@ -8,8 +8,8 @@
 
 namespace hoptap::flowtable {
 
-/// Every limit of the flow stage. The memory it takes is docs/performance.md's: an idle flow 168 bytes (IPv6: 200), a
-/// busy one about 2 KiB more, with messages in flight another 2 KiB.
+/// Every limit of the flow stage. The memory it takes is docs/performance.md's: an idle flow 190 bytes with its place
+/// in the index (IPv6: 222), a busy one about 2 KiB more, with messages in flight another 2 KiB.
 struct FlowTableConfig {
   std::size_t flows_max = 500'000;                    ///< live legs; over it one is closed: one that is no more than
                                                       ///< its first packets, else the longest idle one
@@ -39,7 +39,7 @@ struct FlowCounters {
   std::uint64_t icmp_errors = 0;            ///< ICMP errors that quote a packet of a known leg
   std::uint64_t icmp_errors_unmatched = 0;  ///< and of none
   std::uint64_t legs = 0;
-  std::uint64_t legs_evicted = 0;          ///< by flows_max
+  std::uint64_t legs_evicted = 0;          ///< by flows_max or ledgers_max
   std::uint64_t legs_evicted_opening = 0;  ///< of these, legs that were no more than their first packets
   std::uint64_t ledgers_refused = 0;       ///< legs without metrics and messages, by ledgers_max
   std::uint64_t unreported_packets = 0;    ///< of legs that were refused a ledger after they had been reported

@@ -35,8 +35,6 @@ class DuplicateFilter {
     return Verdict::kElsewhere;
   }
 
-  void prefetch(std::uint64_t signature) const { __builtin_prefetch(&slots_[signature % kSlots], 1); }
-
   static constexpr std::size_t kWiresMax = 8;  ///< one feed that shows one packet on more is a loop
 
  private:

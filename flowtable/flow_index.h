@@ -61,8 +61,6 @@ class FlowIndex {
     entries_[hole] = {};
   }
 
-  std::size_t bytes() const { return (mask_ + 1) * sizeof(Entry); }
-
  private:
   struct Entry {
     std::uint32_t hash;

@@ -60,8 +60,9 @@ struct KeyConfig {
 std::uint32_t encapsulation_of(const decode::Decoded& packet, const KeyConfig& config);
 
 inline std::uint64_t hash_of(const FlowKey::Wide& wide, std::uint64_t seed) {
-  return fold(fold(wide.words[0] ^ kFoldA, wide.words[1] ^ seed),
-              fold(wide.words[2] ^ kFoldB, wide.words[3] ^ seed) ^ kFoldA);
+  // The seed is in every factor: a product with 0 would be 0 whatever the other is.
+  return fold(fold(wide.words[0] ^ kFoldA ^ seed, wide.words[1] ^ seed),
+              fold(wide.words[2] ^ kFoldB ^ std::rotl(seed, 32), wide.words[3] ^ seed) ^ kFoldA);
 }
 
 /// Of a packet's key, or of a flow's whose `addresses` are as in a packet's.

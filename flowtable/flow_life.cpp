@@ -51,18 +51,26 @@ Ledger* FlowTable::ledger_for(SlabIndex index, const decode::Decoded& packet) {
   return &ledger;
 }
 
+/// Closes a flow that has a ledger and is missed little; none when the first few of each kind have none.
+void FlowTable::free_ledger(const Flow& wanting) {
+  constexpr int kTried = 16;
+  for (const FlowStage stage : {FlowStage::kOpening, FlowStage::kIdleUdp, FlowStage::kQuiet, FlowStage::kIdle}) {
+    SlabIndex at = lists_.oldest(stage);
+    for (int tried = 0; at != kNoIndex && tried < kTried; ++tried, at = context_.flows[at].younger)
+      if (context_.flows[at].ledger != kNoIndex && &context_.flows[at] != &wanting) return evict(at);
+  }
+}
+
+void FlowTable::evict(SlabIndex index) {
+  ++context_.counters.legs_evicted;
+  if (context_.flows[index].stage == FlowStage::kOpening) ++context_.counters.legs_evicted_opening;
+  remove(index, CloseType::kEvicted);
+}
+
 /// Leaves flow.ledger at kNoIndex when there is none to be had.
 void FlowTable::open_ledger(Flow& flow) {
   if (flow.refused) return;
-  constexpr int kClosedMax = 16;  // for one packet
-  for (int closed = 0; context_.ledgers.live() >= context_.config.ledgers_max && closed < kClosedMax; ++closed) {
-    SlabIndex oldest = kNoIndex;
-    for (const FlowStage stage : {FlowStage::kOpening, FlowStage::kIdleUdp, FlowStage::kIdle})
-      if (oldest == kNoIndex) oldest = lists_.oldest(stage);
-    if (oldest == kNoIndex || &context_.flows[oldest] == &flow) break;
-    ++context_.counters.legs_evicted;
-    remove(oldest, CloseType::kEvicted);
-  }
+  if (context_.ledgers.live() >= context_.config.ledgers_max) free_ledger(flow);
   flow.ledger = context_.ledgers.take();
   if (flow.ledger == kNoIndex) {
     ++context_.counters.ledgers_refused;
@@ -158,7 +166,8 @@ void FlowTable::quieten(SlabIndex index) {
   }
   const bool answer_due = ledger.spoke == index_of(Direction::kToServer);
   if (ledger.session != nullptr || ledger.overflown || answer_due) return;
-  if (context_.config.metrics_interval_ns != 0) report(flow, false, CloseType::kOpen);
+  const bool unreported = !flow.reported || ledger.report_place < Ledger::kNeverReported || ledger.icmp_errors != 0;
+  if (context_.config.metrics_interval_ns != 0 && unreported) report(flow, false, CloseType::kOpen);
   drop_ledger(flow);
 }
 
@@ -219,14 +228,9 @@ void FlowTable::unlink(SlabIndex index) {
 
 /// Closes the flow that is missed least.
 void FlowTable::make_room() {
-  ++context_.counters.legs_evicted;
   for (const FlowStage stage :
-       {FlowStage::kOpening, FlowStage::kIdleUdp, FlowStage::kQuiet, FlowStage::kIdle, FlowStage::kActive}) {
-    const SlabIndex oldest = lists_.oldest(stage);
-    if (oldest == kNoIndex) continue;
-    if (stage == FlowStage::kOpening) ++context_.counters.legs_evicted_opening;
-    return remove(oldest, CloseType::kEvicted);
-  }
+       {FlowStage::kOpening, FlowStage::kIdleUdp, FlowStage::kQuiet, FlowStage::kIdle, FlowStage::kActive})
+    if (lists_.oldest(stage) != kNoIndex) return evict(lists_.oldest(stage));
 }
 
 void FlowTable::finish() {
@@ -281,7 +285,7 @@ void take_single(const Flow& flow, Direction d, DirectionMetrics& out) {
   if (side.packets == 0) return;
   out.packets = side.packets;
   out.payload_bytes = side.payload_bytes;
-  out.bytes = flow.first_bytes;
+  if (flow.link_of_server == (d == Direction::kToClient)) out.bytes = flow.first_bytes;
   out.syn = side.isn_known ? 1 : 0;
   out.fin = side.fin_seen ? 1 : 0;
   out.mss = side.mss;

@@ -1,6 +1,8 @@
 #include "flowtable/flow_table.h"
 
 #include <algorithm>
+#include <array>
+#include <utility>
 
 #include "base/hash.h"
 #include "flowtable/flow_update.h"
@@ -49,6 +51,8 @@ std::uint64_t mac_pair(const base::Link& link) {
   return base::hash_values(base::load_be(link.source.bytes)) + base::hash_values(base::load_be(link.target.bytes));
 }
 
+bool is_icmp_error(const Decoded& packet) { return packet.outcome == Outcome::kIcmp && packet.icmp.quoted.valid; }
+
 void prefetch_lines(const void* from, std::size_t bytes) {
   constexpr std::size_t kLineBytes = 64;
   for (std::size_t at = 0; at < bytes; at += kLineBytes) __builtin_prefetch(static_cast<const std::byte*>(from) + at);
@@ -65,11 +69,6 @@ FlowTable::~FlowTable() {
       drop_ledger(context_.flows[at]);
 }
 
-std::size_t FlowTable::flow_bytes() const {
-  return context_.flows.bytes() + context_.ledgers.bytes() + context_.wides.bytes() + context_.vantages.bytes() +
-         index_.bytes();
-}
-
 void FlowTable::add(std::span<const Decoded> batch) {
   while (!batch.empty()) {
     const std::span<const Decoded> some = batch.first(std::min(batch.size(), kAhead));
@@ -80,7 +79,11 @@ void FlowTable::add(std::span<const Decoded> batch) {
     }
     for (const Decoded& packet : some) {
       PacketKey key;
-      if (prepare(packet, key)) add_packet(packet, key);
+      if (prepare(packet, key)) [[likely]] {
+        add_packet(packet, key);
+      } else if (is_icmp_error(packet)) {
+        note_icmp_error(packet);
+      }
     }
   }
 }
@@ -89,15 +92,22 @@ void FlowTable::add(std::span<const Decoded> batch) {
 void FlowTable::add_fetching(std::span<const Decoded> packets) {
   std::array<PacketKey, kAhead> keys;
   std::array<const Decoded*, kAhead> kept;
-  std::size_t count = 0;
+  std::array<std::pair<std::size_t, const Decoded*>, kAhead> errors;  // and how many packets came before
+  std::size_t count = 0, error_count = 0;
   for (const Decoded& packet : packets) {
-    if (!prepare(packet, keys[count])) continue;
+    if (!prepare(packet, keys[count])) {
+      if (is_icmp_error(packet)) errors[error_count++] = {count, &packet};
+      continue;
+    }
     index_.prefetch(static_cast<std::uint32_t>(keys[count].hash));
     kept[count++] = &packet;
   }
   const auto fetched = std::span(keys).first(count);
   fetch_flows(fetched);
-  for (std::size_t at = 0; at < count; ++at) add_packet(*kept[at], keys[at]);
+  for (std::size_t at = 0, error = 0; at <= count; ++at) {
+    for (; error < error_count && errors[error].first == at; ++error) note_icmp_error(*errors[error].second);
+    if (at < count) add_packet(*kept[at], keys[at]);
+  }
 }
 
 /// Asks for the memory of the flows, then of their ledgers, then of their sessions: each knows where the next lies.
@@ -128,7 +138,6 @@ void FlowTable::fetch_flows(std::span<const PacketKey> keys) {
   } else if (packet.outcome == Outcome::kUdp) {
     ++context_.counters.udp_packets;
   } else {
-    if (packet.outcome == Outcome::kIcmp && packet.icmp.quoted.valid) note_icmp_error(packet);
     return false;
   }
   fill_key(packet, context_.config.key, key);
@@ -244,6 +253,8 @@ void FlowTable::find_connection(SlabIndex index, const Decoded& packet, const Pa
   if (is_reused_by(flow, packet, flow.direction_of(key.sender))) {
     close(flow, CloseType::kReused);
     begin(index, packet, key, flow.twin_number);
+    lists_.move(index, FlowStage::kOpening);
+    expect_expiry(now_ns_ + context_.config.opening_timeout_ns);
   }
   if (!flow.direction_known && !packet.payload.empty()) find_direction(flow, packet, key.sender);
 }
@@ -251,7 +262,9 @@ void FlowTable::find_connection(SlabIndex index, const Decoded& packet, const Pa
 void FlowTable::count_duplicate(Flow* flow, const PacketKey& key) {
   ++context_.counters.duplicates;
   if (flow == nullptr) return;
-  if (flow->ledger == kNoIndex) open_ledger(*flow);
+  // A flood that is shown twice must not take what busy flows need.
+  const bool plenty = context_.ledgers.live() < context_.config.ledgers_max / 2;
+  if (flow->ledger == kNoIndex && plenty) open_ledger(*flow);
   if (flow->ledger == kNoIndex) return;
   LedgerSide& state = context_.ledgers[flow->ledger].side(flow->direction_of(key.sender));
   ++state.duplicates_removed;
@@ -333,8 +346,7 @@ SlabIndex FlowTable::create(const Decoded& packet, const PacketKey& key, std::ui
   begin(index, packet, key, twin_number);
   if (twin_number == 0) index_.insert(static_cast<std::uint32_t>(key.hash), index);
   lists_.append(index, FlowStage::kOpening);
-  next_expiry_ns_ = std::min(next_expiry_ns_, now_ns_ + context_.config.opening_timeout_ns);
-  next_due_ns_ = std::min(next_due_ns_, next_expiry_ns_);
+  expect_expiry(now_ns_ + context_.config.opening_timeout_ns);
   return index;
 }
 

@@ -1,9 +1,8 @@
 // The flow stage: decoded packets in, leg and hop records and metrics out. One table per worker and source.
 #pragma once
 
-#include <array>
+#include <algorithm>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <vector>
 
@@ -36,8 +35,6 @@ class FlowTable {
   const FlowCounters& counters() const { return context_.counters; }
   std::size_t live_legs() const { return context_.flows.live(); }
   std::size_t held_bytes() const { return context_.held_bytes; }  ///< out-of-order and unparsed, over all legs
-  /// Memory of flows, index and ledgers in use or kept for use again; sessions and what they hold not included.
-  std::size_t flow_bytes() const;
 
  private:
   static constexpr std::size_t kAhead =
@@ -69,12 +66,18 @@ class FlowTable {
   static FlowStage stage_after(const Flow& flow, const decode::Decoded& packet);
 
   void do_due();
+  void expect_expiry(std::uint64_t at_ns) {
+    next_expiry_ns_ = std::min(next_expiry_ns_, at_ns);
+    next_due_ns_ = std::min(next_due_ns_, next_expiry_ns_);
+  }
   void expire();
   void settle(SlabIndex index);
   void quieten(SlabIndex index);
   void close(Flow& flow, CloseType reason);
   void remove(SlabIndex index, CloseType reason);
   void make_room();
+  void free_ledger(const Flow& wanting);
+  void evict(SlabIndex index);
   void unlink(SlabIndex index);
 
   void report_due();

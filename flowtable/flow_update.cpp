@@ -115,6 +115,9 @@ void FlowUpdate::add_without_ledger() {
   if (tcp_.has(tcp_flag::kSyn)) note_handshake();
   if (!tcp_.has(tcp_flag::kRst)) {
     if (!tcp_.has(tcp_flag::kSyn)) own_.window = tcp_.window;
+    const std::uint32_t end = tcp_.sequence + (tcp_.has(tcp_flag::kSyn) ? 1 : 0) + packet_.payload_wire_bytes;
+    if (own_.started && sequence_distance(end, own_.next) > 0) own_.next = end;
+    if (flow_.awaits_client_ack && tcp_.has(tcp_flag::kAck)) note_client_ack();
     if (tcp_.has(tcp_flag::kAck) && !other_.ack_seen && !other_.isn_known) {
       other_.ack_seen = true;
       other_.acked = other_.start = tcp_.acknowledgment;
@@ -187,6 +190,7 @@ void FlowUpdate::note_client_ack() {
   if (direction_ != Direction::kToServer || !plain || tcp_.acknowledgment != other_.start) return;
   flow_.awaits_client_ack = false;
   flow_.ack = ShortTime::of(time_between(flow_.first_ns, packet_.time_ns));
+  if (ledger_ == nullptr) return;
   ledger_->overflown = false;
   ledger_->handshake_client.add(flow_.ack.ns() - std::min(flow_.ack.ns(), flow_.syn_ack.ns()));
   if (flow_.syn.known()) ledger_->handshake.add(flow_.ack.ns() - flow_.syn.ns());

@@ -193,7 +193,8 @@ void HalfStream::acknowledged(std::uint32_t ack, std::uint64_t now_ns) {
 
 void HalfStream::give_up_holes(std::uint64_t now_ns, bool final) {
   if (!side_.started) return;  // nothing is known of where its bytes begin
-  const bool due = state_.hole_since_ns != 0 && now_ns - state_.hole_since_ns >= context_.config.gap_grace_ns;
+  const bool due =
+      state_.hole_since_ns != 0 && time_between(state_.hole_since_ns, now_ns) >= context_.config.gap_grace_ns;
   if (!due && !final) return;
   Pieces& pieces = state_.pieces;
   while (side_.ack_seen && sequence_distance(side_.acked, side_.next) > (pieces.empty() ? 1 : 0)) {

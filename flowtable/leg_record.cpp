@@ -1,5 +1,6 @@
 #include "flowtable/leg_record.h"
 
+#include <array>
 #include <cstring>
 #include <utility>
 

@@ -2,12 +2,10 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <string_view>
 
 #include "base/address.h"
-#include "base/encapsulation.h"
 #include "flowtable/record.h"
 
 namespace hoptap::flowtable {

@@ -76,8 +76,6 @@ class Slab {
   void prefetch(SlabIndex index) const { __builtin_prefetch(static_cast<const T*>(memory_.base()) + index); }
 
   std::size_t live() const { return live_; }
-  std::size_t capacity() const { return capacity_; }
-  std::size_t bytes() const { return used_ * sizeof(T); }  ///< memory in use, what was given back included
 
  private:
   T& at(SlabIndex index) { return static_cast<T*>(memory_.base())[index]; }

@@ -23,8 +23,6 @@ class Vantages {
   void give_back(Id id);
 
   const Vantage& operator[](Id id) const { return entries_[id].vantage; }
-  std::size_t live() const { return ids_.size(); }
-  std::size_t bytes() const { return entries_.size() * (sizeof(Entry) + 2 * sizeof(std::uint64_t)); }
 
  private:
   struct Entry {

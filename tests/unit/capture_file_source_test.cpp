@@ -144,19 +144,21 @@ TEST_F(OpenFileTest, ReadsStandardInputFromAPipeOrAFile) {
 }
 
 TEST(FileSourceTest, GivesAtMostOneBatchAtATime) {
-  const Buffer file = some_capture(700);
+  constexpr std::size_t kLeft = 40, kPackets = 2 * kBatchPackets + 3 + kLeft;
+  static_assert(kLeft < kBatchPackets);
+  const Buffer file = some_capture(kPackets);
   auto source = open_bytes(file);
   ASSERT_TRUE(source.has_value());
   std::vector<Packet> batch(1000);
   EXPECT_EQ((*source)->poll(batch), kBatchPackets);
-  EXPECT_EQ((*source)->counters().packets, 256u);
+  EXPECT_EQ((*source)->counters().packets, kBatchPackets);
   EXPECT_EQ((*source)->poll(std::span(batch).first(3)), 3u);
-  EXPECT_EQ(batch[0].bytes[0], static_cast<std::uint8_t>(256));
+  EXPECT_EQ(batch[0].bytes[0], static_cast<std::uint8_t>(kBatchPackets));
   EXPECT_EQ((*source)->poll(batch), kBatchPackets);
-  EXPECT_EQ((*source)->poll(batch), 700u - 2 * kBatchPackets - 3);
+  EXPECT_EQ((*source)->poll(batch), kLeft);
   EXPECT_EQ((*source)->poll(batch), 0u);
   EXPECT_EQ((*source)->poll(batch), 0u);
-  EXPECT_EQ((*source)->counters().packets, 700u);
+  EXPECT_EQ((*source)->counters().packets, kPackets);
 }
 
 }  // namespace

@@ -57,6 +57,53 @@ TEST(FlowTable, LegsHaveALimit) {
   EXPECT_EQ(script.records.legs.size(), 100u);
 }
 
+decode::Decoded data(std::uint64_t time_ns, std::uint16_t client_port, bool from_server) {
+  decode::Decoded segment = packet(time_ns, client_port, 64, client_port);
+  segment.tcp.flags = decode::tcp_flag::kAck;
+  segment.payload = base::as_bytes("x");
+  segment.payload_wire_bytes = 1;
+  if (from_server) std::swap(segment.source, segment.target);
+  return segment;
+}
+
+TEST(FlowTable, BusyLegsHaveALimit) {
+  FlowTableConfig config;
+  config.ledgers_max = 4;
+  config.l7 = false;
+  Script script(config);
+  for (std::uint16_t port = 1; port <= 20; ++port) {  // all of them established
+    script.play(data(kSecond + port, port, false));
+    script.play(data(kSecond + port, port, true));
+  }
+  EXPECT_EQ(script.table.live_legs(), 20u);  // nothing idle could go: further ones are counted, no more
+  EXPECT_EQ(script.table.counters().ledgers_refused, 16u);
+  script.play(data(10 * kSecond, 50, false));  // the others are idle now: one of them goes
+  EXPECT_EQ(script.table.counters().ledgers_refused, 16u);
+  EXPECT_EQ(script.table.counters().legs_evicted, 1u);
+  script.finish();
+  ASSERT_EQ(script.records.legs.size(), 21u);
+  for (const auto& leg : script.records.legs) EXPECT_GE(leg.to_server.packets, 1u);
+}
+
+TEST(FlowTable, ARefusedLegStillEnds) {
+  FlowTableConfig config;
+  config.ledgers_max = 1;
+  config.l7 = false;
+  Script script(config);
+  script.play(data(kSecond, 1, false));
+  script.play(data(kSecond, 1, true));
+  script.handshake();
+  script.client.send("ask");
+  script.server.send("answer");
+  script.client.fin();
+  script.server.fin();
+  script.client.ack();
+  script.play(data(script.now_ns + 5 * kSecond, 1, false));
+  ASSERT_EQ(script.records.legs.size(), 1u);
+  EXPECT_EQ(script.records.legs[0].close, CloseType::kFin);
+  EXPECT_NE(script.records.legs[0].ack_ns, 0u);
+}
+
 TEST(FlowTable, IdleLegsAreClosed) {
   Script script;
   script.play(packet(kSecond, 40000, 64, 1));
