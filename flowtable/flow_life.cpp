@@ -38,7 +38,7 @@ Ledger* FlowTable::ledger_for(SlabIndex index, const decode::Decoded& packet) {
   Ledger& ledger = context_.ledgers[flow.ledger];
   if (ledger.report_place == kNoIndex) {
     if (ledger.first_ns == 0) ledger.first_ns = packet.time_ns;
-    if (to_report_closed_ > context_.ledgers.capacity() / 2 && 2 * to_report_closed_ > to_report_.size())
+    if (to_report_closed_ > context_.config.ledgers_max / 2 && 2 * to_report_closed_ > to_report_.size())
       compact_reports();
     ledger.report_place = static_cast<SlabIndex>(to_report_.size());
     to_report_.push_back(index);
