@@ -17,9 +17,15 @@ PACKETS = 4096
 GROWTH_MAX = 1.15  # trees are a level deeper when there are twice as many
 SECRET_SEED = 0xD6E8FEB86659FD93  # any 64 random bits
 
-# Instructions that a packet may cost.
-BOUNDS = {"http_false_responses": 40_000, "dns_tcp_resync": 40_000, "http_false_requests": 5000}  # of 1,000 bytes
-BOUND = 6000  # of the others, which are small: what closing one flow and beginning another costs
+# Instructions that a packet may cost: those that begin or close a flow or an exchange, those of a known one, and those of
+# 1,000 bytes that look like many messages.
+BOUND, SMALL, LARGE = 6000, 2500, 40_000
+BOUNDS = dict.fromkeys(
+    """hole_forward hole_random overlaps duplicate_acks retransmissions http_heads http_endless_line http_endless_fields
+    http_short_lines http_blank_lines http_blanks http_status_bytes http_trailer http_chunk_lines tls_hello tls_records
+    dns_tcp_bytes dns_tcp_endless opaque_turns opaque_bytes ordinary pipelined pipelined_answer_bytes vnis twins
+    fragments_forward fragments_reverse fragments_random fragments_overlapping fragments_endless fragments_last
+    extensions tags options""".split(), SMALL) | {"http_false_responses": LARGE, "dns_tcp_resync": LARGE}
 
 
 def instructions(program: str, case: str, packets: int, seed: int) -> int:

@@ -7,6 +7,18 @@ namespace {
 constexpr std::string_view kRequest = "GET / HTTP/1.1\r\n\r\n";
 constexpr std::string_view kResponse = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
+/// What is to be expected: a request, its answer, and acknowledgments.
+void ordinary(Feed& feed) {
+  Talk talk(feed);
+  talk.open();
+  while (feed.more()) {
+    talk.send(0, kRequest);
+    talk.ack(1);
+    talk.send(1, kResponse);
+    talk.ack(0);
+  }
+}
+
 /// Unanswered requests, each acknowledged.
 void pipelined(Feed& feed) {
   Talk talk(feed);
@@ -135,6 +147,15 @@ void dns_answers(Feed& feed) {
   }
 }
 
+/// A question and its answer, as should be.
+void dns_ordinary(Feed& feed) {
+  DnsTalk talk(feed);
+  for (std::uint16_t id = 0; feed.more(); ++id) {
+    talk.ask(id, "host");
+    talk.answer(id, "host");
+  }
+}
+
 void dns_unasked(Feed& feed) {
   DnsTalk talk(feed);
   talk.ask(60000, "host");
@@ -159,6 +180,7 @@ void dns_tcp_pipelined(Feed& feed) {
 }
 
 constexpr std::array kCases{
+    Case{"ordinary", ordinary},
     Case{"pipelined", pipelined},
     Case{"pipelined_answers", pipelined_answers},
     Case{"pipelined_answer_bytes", pipelined_answer_bytes},
@@ -166,6 +188,7 @@ constexpr std::array kCases{
     Case{"lost_answers", lost_answers},
     Case{"lost_requests", lost_requests},
     Case{"switches", switches},
+    Case{"dns_ordinary", dns_ordinary},
     Case{"dns_one_id", dns_one_id},
     Case{"dns_many_ids", dns_many_ids},
     Case{"dns_repeats", dns_repeats},
