@@ -3,6 +3,7 @@
 
 #include <array>
 #include <boost/intrusive/list.hpp>
+#include <boost/intrusive/set.hpp>
 #include <cstdint>
 
 #include "flowtable/flow.h"
@@ -10,6 +11,14 @@
 #include "flowtable/stamp.h"
 
 namespace hoptap::flowtable {
+
+struct Exchange;
+
+/// A place in one of the further lists of an ExchangeQueue. Unlinks itself.
+struct ExchangeLink : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+  Exchange* exchange = nullptr;
+};
+using ExchangeLinks = boost::intrusive::list<ExchangeLink, boost::intrusive::constant_time_size<false>>;
 
 /// In an ObjectPool, so that its texts keep their memory.
 struct Exchange : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> {
@@ -22,11 +31,18 @@ struct Exchange : boost::intrusive::list_base_hook<boost::intrusive::link_mode<b
   bool pairable = true;             ///< false: a gap makes it unknown which response answers it
   bool after_lost_request = false;  ///< asked while requests before it may have been lost
   bool request_has_ack = false;
-  std::uint32_t request_ack = 0;       ///< acknowledgment number of the request's first segment
-  Exchange* next_of_bucket = nullptr;  ///< another exchange whose key has the same bucket; see ExchangeQueue
-  bool reversed = false;               ///< asked by the leg's server: peers with equal roles (UDP)
-  std::uint32_t response_ack = 0;      ///< acknowledgment number of the response's first segment
+  std::uint32_t request_ack = 0;   ///< acknowledgment number of the request's first segment
+  bool reversed = false;           ///< asked by the leg's server: peers with equal roles (UDP)
+  std::uint32_t response_ack = 0;  ///< acknowledgment number of the response's first segment
   std::array<DirectionHealth, 2> health_before{};
+  std::array<ExchangeLink, 2> unacknowledged;  ///< by direction: its message has ended and awaits its ACK
+  ExchangeLink ended;                          ///< both messages have ended; of protocols that pair by key
+  ExchangeLink orphaned;                       ///< its request may still come; of protocols that pair in order
+  boost::intrusive::set_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> by_key;
+
+  Exchange() { unacknowledged[0].exchange = unacknowledged[1].exchange = ended.exchange = orphaned.exchange = this; }
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
 
   /// As newly made, but for what every exchange sets: application fields and identity.
   void renew() {
@@ -45,6 +61,30 @@ struct Exchange : boost::intrusive::list_base_hook<boost::intrusive::link_mode<b
   bool& done(Direction d) { return asks(d) ? request_done : response_done; }
   bool asks(Direction d) const { return (d == Direction::kToServer) != reversed; }
   bool answered() const { return record.response.seen(); }
+
+  /// Takes it out of all lists but the queue.
+  void unlink() {
+    for (ExchangeLink* link : {&unacknowledged[0], &unacknowledged[1], &ended, &orphaned}) link->unlink();
+    by_key.unlink();
+  }
 };
+
+/// What exchanges are found by where they are paired by key.
+struct ExchangeKey {
+  std::uint64_t key;
+  bool reversed;
+  bool answered;
+  auto operator<=>(const ExchangeKey&) const = default;
+};
+struct KeyOfExchange {
+  using type = ExchangeKey;
+  type operator()(const Exchange& exchange) const {
+    return {exchange.record.key, exchange.reversed, exchange.answered()};
+  }
+};
+using ExchangesByKey =
+    boost::intrusive::multiset<Exchange, boost::intrusive::key_of_value<KeyOfExchange>,
+                               boost::intrusive::member_hook<Exchange, decltype(Exchange::by_key), &Exchange::by_key>,
+                               boost::intrusive::constant_time_size<false>>;
 
 }  // namespace hoptap::flowtable

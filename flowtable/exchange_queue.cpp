@@ -129,6 +129,8 @@ Exchange* ExchangeQueue::begin_request(const Parser& parser, const Message& mess
   exchange->request_has_ack = start.stamp.has_ack;
   if (message.handshake) exchange->record.flags |= record_flag::kHandshake;
   fill_message(exchange->record.request, start);
+  if (request_place_lost_) ++unanswered_after_loss_;
+  if (parser.pairing == Pairing::kKey) by_key_.insert(*exchange);
   return exchange;
 }
 
@@ -166,9 +168,14 @@ Exchange* ExchangeQueue::begin_response(const Parser& parser, const Message& mes
     exchange->record.flags |= record_flag::kRequestMissing;
     exchange->request_done = true;
     exchange->pairable = false;
+    if (parser.pairing == Pairing::kOrder) note_orphan(*exchange);
   }
+  if (exchange->after_lost_request) --unanswered_after_loss_;
+  const bool keyed = exchange->by_key.is_linked();
+  if (keyed) by_key_.erase(by_key_.iterator_to(*exchange));
   exchange->response_ack = start.stamp.ack;
   fill_message(exchange->record.response, start);
+  if (keyed) by_key_.insert(*exchange);
   return exchange;
 }
 
@@ -211,12 +218,27 @@ Exchange* ExchangeQueue::find_by_turn(const MessageStart& response) {
 /// A response that was captured before its request: sent when the server had received this request, and
 /// when the client, sending it, had received nothing of the response.
 Exchange* ExchangeQueue::orphan_after(const MessageStart& request) {
-  const auto found = std::find_if(exchanges_.begin(), exchanges_.end(), [&](const Exchange& e) {
-    return !e.given_out && (e.record.flags & record_flag::kRequestMissing) != 0 && request.stamp.has_ack &&
-           sequence_distance(e.response_ack, request.sequence) > 0 &&
-           sequence_distance(e.record.response.sequence, request.stamp.ack) >= 0;
-  });
-  return found == exchanges_.end() ? nullptr : &*found;
+  if (!request.stamp.has_ack) return nullptr;
+  for (const ExchangeLink& link : orphaned_) {
+    Exchange& e = *link.exchange;
+    if (sequence_distance(e.response_ack, request.sequence) > 0 &&
+        sequence_distance(e.record.response.sequence, request.stamp.ack) >= 0)
+      return &e;
+  }
+  return nullptr;
+}
+
+void ExchangeQueue::note_orphan(Exchange& orphan) {
+  constexpr std::size_t kOrphansMax = 16;  // a request that is captured later than so many answers comes no more
+  if (orphans_ == kOrphansMax) forget_orphan(*orphaned_.front().exchange);
+  orphaned_.push_back(orphan.orphaned);
+  ++orphans_;
+}
+
+void ExchangeQueue::forget_orphan(Exchange& exchange) {
+  if (!exchange.orphaned.is_linked()) return;
+  exchange.orphaned.unlink();
+  --orphans_;
 }
 
 /// The orphan's request has come after all.
@@ -224,41 +246,35 @@ void ExchangeQueue::adopt(Exchange& orphan, const Parser& parser, const Message&
   --context_.counters.orphan_responses;
   orphan.record.flags &= ~record_flag::kRequestMissing;
   orphan.request_done = false;
+  forget_orphan(orphan);
   fill_application(orphan.record, parser, message);
   fill_message(orphan.record.request, start);
 }
 
 /// The latest exchange with this key.
 Exchange* ExchangeQueue::find_by_key(std::uint64_t key, bool reversed, bool answered) {
-  if (buckets_ == nullptr) return nullptr;
-  for (Exchange* at = buckets_[bucket_of(key)]; at != nullptr; at = at->next_of_bucket)
-    if (at->record.key == key && at->reversed == reversed && at->answered() == answered && at->record.request.seen())
-      return at;
-  return nullptr;
-}
-
-void ExchangeQueue::enter_bucket(Exchange& exchange) {
-  if (buckets_ == nullptr) {
-    buckets_ = static_cast<Exchange**>(context_.memory.allocate(kBuckets * sizeof(Exchange*), alignof(Exchange*)));
-    std::fill_n(buckets_, kBuckets, nullptr);
-  }
-  Exchange*& first = buckets_[bucket_of(exchange.record.key)];
-  exchange.next_of_bucket = first;
-  first = &exchange;
-}
-
-void ExchangeQueue::leave_bucket(Exchange& exchange) {
-  Exchange** at = &buckets_[bucket_of(exchange.record.key)];
-  while (*at != &exchange) {
-    if (*at == nullptr) return;  // of a protocol that does not pair by key
-    at = &(*at)->next_of_bucket;
-  }
-  *at = exchange.next_of_bucket;
+  const ExchangeKey wanted{key, reversed, answered};
+  const auto behind = by_key_.upper_bound(wanted);
+  if (behind == by_key_.begin()) return nullptr;
+  Exchange& latest = *std::prev(behind);
+  return KeyOfExchange{}(latest) == wanted ? &latest : nullptr;
 }
 
 ExchangeQueue::~ExchangeQueue() {
   while (!exchanges_.empty()) forget(exchanges_.front());
-  if (buckets_ != nullptr) context_.memory.deallocate(buckets_, kBuckets * sizeof(Exchange*), alignof(Exchange*));
+}
+
+/// The oldest request that may still be answered by the next response.
+boost::intrusive::list<Exchange>::iterator ExchangeQueue::first_open() {
+  while (open_ != exchanges_.end() && (open_->answered() || !open_->pairable)) ++open_;  // neither is ever undone
+  return open_;
+}
+
+/// Nothing that is unanswered can be paired with certainty any more.
+void ExchangeQueue::doubt_open() {
+  for (; open_ != exchanges_.end(); ++open_)
+    if (!open_->answered()) open_->pairable = false;
+  look_at_all_ = true;
 }
 
 /// Could this response answer that request? The server had received the request's first byte, and the
@@ -273,20 +289,23 @@ bool may_answer(const MessageStart& response, const Exchange& exchange) {
 /// The unanswered request that this response answers, when that is certain: the oldest. When messages
 /// were lost it must be the first thing the client received after it had sent the request.
 Exchange* ExchangeQueue::find_in_order(const MessageStart& response) {
+  constexpr std::size_t kSearchedMax = 64;  // with more in flight, it cannot be told which one is meant
+  if (response_place_lost_ && pipelined_) return nullptr;
   Exchange* exact = nullptr;
-  for (Exchange& exchange : exchanges_) {
-    if (exchange.answered() || !exchange.pairable) continue;
-    if (!may_answer(response, exchange)) break;
-    if (!response_place_lost_) return &exchange;
-    if (!exchange.request_has_ack || exchange.request_ack != response.sequence) continue;
+  std::size_t searched = 0;
+  for (auto at = first_open(); at != exchanges_.end(); ++at) {
+    if (++searched > kSearchedMax) return nullptr;
+    if (at->answered() || !at->pairable) continue;
+    if (!may_answer(response, *at)) break;
+    if (!response_place_lost_) return &*at;
+    if (!at->request_has_ack || at->request_ack != response.sequence) continue;
     if (exact != nullptr) return nullptr;  // pipelined: either may be meant
-    exact = &exchange;
+    exact = &*at;
   }
-  if (pipelined_ || exact == nullptr) return nullptr;
-  for (Exchange& exchange : exchanges_) {  // what was asked before was answered in the gap
-    if (&exchange == exact) break;
-    if (!exchange.answered()) exchange.pairable = false;
-  }
+  if (exact == nullptr) return nullptr;
+  for (auto at = first_open(); &*at != exact; ++at)  // what was asked before was answered in the gap
+    if (!at->answered()) at->pairable = false;
+  look_at_all_ = true;
   response_place_lost_ = false;
   return exact;
 }
@@ -300,10 +319,8 @@ std::uint8_t ExchangeQueue::next_hint(const MessageStart& response) {
 void ExchangeQueue::quiesce(const MessageStart& request) {
   if (!request.stamp.has_ack || !request.answered_known) return;
   const bool caught_up = sequence_distance(request.stamp.ack, request.answered_to) >= 0;
-  const bool outstanding =
-      std::any_of(exchanges_.begin(), exchanges_.end(), [](const Exchange& e) { return !e.answered() && e.pairable; });
   if (!request_place_lost_ && !response_place_lost_) {
-    if (outstanding && request.stamp.ack == request.answered_to) pipelined_ = true;
+    if (request.stamp.ack == request.answered_to && first_open() != exchanges_.end()) pipelined_ = true;
     return;
   }
   if (!caught_up) return;
@@ -311,19 +328,15 @@ void ExchangeQueue::quiesce(const MessageStart& request) {
     // Requests that we did not see may be owed answers: the client must have received something since,
     // and have sent nothing else meanwhile.
     const bool answered_since = sequence_distance(request.stamp.ack, owed_from_) > 0;
-    const bool sent_since = std::any_of(exchanges_.begin(), exchanges_.end(),
-                                        [](const Exchange& e) { return !e.answered() && e.after_lost_request; });
-    if (!answered_since || sent_since) return;
+    if (!answered_since || unanswered_after_loss_ > 0) return;
   }
-  for (Exchange& exchange : exchanges_)
-    if (!exchange.answered()) exchange.pairable = false;
+  doubt_open();
   request_place_lost_ = response_place_lost_ = false;
 }
 
 /// A response that is still to come has lost its request: which of those in flight it is cannot be told.
 void ExchangeQueue::doubt_all() {
-  for (Exchange& exchange : exchanges_)
-    if (!exchange.answered()) exchange.pairable = false;
+  doubt_open();
   request_place_lost_ = true;
 }
 
@@ -342,16 +355,17 @@ Exchange* ExchangeQueue::add(const Parser& parser, const Message& message) {
     if (!oldest.given_out) give_out(oldest);
     forget(oldest);
   }
+  look_at_all_ = look_at_all_ || in_order_;
   in_order_ = parser.pairing != Pairing::kKey;
   turns_ = parser.pairing == Pairing::kTurn;
   Exchange& exchange = context_.exchanges.take();
   exchange.renew();
   exchanges_.push_back(exchange);
+  if (open_ == exchanges_.end()) --open_;
   exchange.hint = message.hint;
   exchange.health_before = {ledger_.health(Direction::kToServer), ledger_.health(Direction::kToClient)};
   exchange.closing_before = flow_.closing;
   fill_application(exchange.record, parser, message);
-  if (parser.pairing == Pairing::kKey) enter_bucket(exchange);
   return &exchange;
 }
 
@@ -363,7 +377,16 @@ void ExchangeQueue::end(Exchange& exchange, Direction direction, std::uint64_t t
   message.bytes += further;
   message.end_sequence = end_sequence;
   exchange.done(direction) = true;
-  ended_ = &exchange;
+  if (message.ack_ns == 0 && flow_.key.protocol() == kTcp) {
+    ExchangeLink& link = exchange.unacknowledged[index_of(direction)];
+    ExchangeLinks& links = unacknowledged_[index_of(direction)];
+    if (links.empty() || &links.back() != &link) {
+      link.unlink();
+      links.push_back(link);
+    }
+  }
+  const bool ended = exchange.request_done && (exchange.response_done || !(exchange.answered() || exchange.pairable));
+  if (ended && !exchange.ended.is_linked() && !exchange.given_out) ended_.push_back(exchange.ended);
 }
 
 void ExchangeQueue::lost_place(Direction direction, std::uint32_t answered_to) {
@@ -377,17 +400,18 @@ void ExchangeQueue::lost_place(Direction direction, std::uint32_t answered_to) {
 
 void ExchangeQueue::restart() {
   has_turn_ = false;
-  for (Exchange& exchange : exchanges_)
-    if (!exchange.answered()) exchange.pairable = false;
+  doubt_open();
   response_place_lost_ = true;
 }
 
 void ExchangeQueue::copied(Direction direction, std::uint32_t sequence, std::uint32_t end, bool whole,
                            const Stamp& stamp) {
-  for (Exchange& exchange : exchanges_) {
-    MessageRecord& message = exchange.message(direction);
+  constexpr std::size_t kSearchedMax = 64;  // of older ones copies are not told
+  std::size_t searched = 0;
+  for (auto at = exchanges_.rbegin(); at != exchanges_.rend() && searched < kSearchedMax; ++at, ++searched) {
+    MessageRecord& message = at->message(direction);
     if (!message.seen() || sequence_distance(message.sequence, end) >= 0) continue;
-    if (exchange.done(direction) && sequence_distance(sequence, message.end_sequence) >= 0) continue;
+    if (at->done(direction) && sequence_distance(sequence, message.end_sequence) >= 0) continue;
     if (whole) ++message.retransmissions;
     message.last_copy_ns = stamp.time_ns;
     if (sequence_distance(sequence, message.sequence) <= 0) add_copy(message, stamp);
@@ -395,16 +419,22 @@ void ExchangeQueue::copied(Direction direction, std::uint32_t sequence, std::uin
 }
 
 void ExchangeQueue::acknowledged(Direction direction, std::uint32_t ack, std::uint64_t time_ns) {
-  for (Exchange& exchange : exchanges_) {
+  ExchangeLinks& links = unacknowledged_[index_of(direction)];
+  while (!links.empty()) {
+    Exchange& exchange = *links.front().exchange;
     MessageRecord& message = exchange.message(direction);
-    if (!message.seen() || message.ack_ns != 0 || !exchange.done(direction)) continue;
-    if (sequence_distance(ack, message.end_sequence) < 0) break;
-    message.ack_ns = time_ns;
+    if (message.ack_ns == 0 && exchange.done(direction)) {
+      if (sequence_distance(ack, message.end_sequence) < 0) break;
+      message.ack_ns = time_ns;
+    }
+    links.pop_front();
   }
 }
 
 void ExchangeQueue::give_out(Exchange& exchange) {
   exchange.given_out = true;
+  exchange.ended.unlink();
+  forget_orphan(exchange);
   HopRecord& record = exchange.record;
   ++given_out_;
   identify(record, flow_, context_);
@@ -429,8 +459,10 @@ void ExchangeQueue::give_out(Exchange& exchange) {
 }
 
 void ExchangeQueue::forget(Exchange& exchange) {
-  if (buckets_ != nullptr) leave_bucket(exchange);
-  if (ended_ == &exchange) ended_ = nullptr;
+  if (open_ == exchanges_.iterator_to(exchange)) ++open_;
+  if (!exchange.answered() && exchange.after_lost_request) --unanswered_after_loss_;
+  forget_orphan(exchange);
+  exchange.unlink();
   std::vector<HeaderId>& ids = exchange.record.ids;
   std::move(ids.begin(), ids.end(), std::back_inserter(context_.spare_ids));
   ids.clear();
@@ -447,29 +479,33 @@ bool ExchangeQueue::finished(const Exchange& exchange) const {
   return exchange.response_done && (acked || exchanges_.size() > kAwaitingAckMax);
 }
 
-void ExchangeQueue::take_if_finished(Exchange& exchange) {
-  if (!exchange.given_out && finished(exchange)) give_out(exchange);
-}
-
 void ExchangeQueue::take_finished(bool settled) {
   // The newest waits for late copies; in a protocol of turns it may go on whenever it likes.
   const std::size_t waiting = settled && !turns_ ? 0 : 1;
-  if (!settled && !in_order_ && flow_.key.protocol() != kTcp) {  // nothing else can have changed
-    if (exchanges_.size() > 1) take_if_finished(*std::prev(exchanges_.end(), 2));
-    if (ended_ != nullptr && ended_ != &exchanges_.back()) take_if_finished(*ended_);
-    while (!exchanges_.empty() && exchanges_.front().given_out) forget(exchanges_.front());
-    return;
-  }
-  std::size_t left = exchanges_.size();
-  for (auto at = exchanges_.begin(); left > waiting; ++at, --left) {
-    Exchange& exchange = *at;
-    if (finished(exchange) || (settled && exchange.request_done && exchange.response_done)) {
-      if (!exchange.given_out) give_out(exchange);
-    } else if (in_order_) {
-      break;
+  if (!in_order_ && !look_at_all_) {
+    take_ended(settled, waiting > 0);
+  } else {
+    std::size_t left = exchanges_.size();
+    for (auto at = exchanges_.begin(); left > waiting; ++at, --left) {
+      Exchange& exchange = *at;
+      if (finished(exchange) || (settled && exchange.request_done && exchange.response_done)) {
+        if (!exchange.given_out) give_out(exchange);
+      } else if (in_order_) {
+        break;
+      }
     }
+    if (!in_order_) look_at_all_ = false;
   }
   while (!exchanges_.empty() && exchanges_.front().given_out) forget(exchanges_.front());
+}
+
+/// Not in order: only what has ended can be finished, and few of those wait for an acknowledgment.
+void ExchangeQueue::take_ended(bool settled, bool newest_waits) {
+  for (auto at = ended_.begin(); at != ended_.end();) {
+    Exchange& exchange = *(at++)->exchange;
+    if (newest_waits && &exchange == &exchanges_.back()) continue;
+    if (finished(exchange) || (settled && exchange.request_done && exchange.response_done)) give_out(exchange);
+  }
 }
 
 void ExchangeQueue::close() {

@@ -77,19 +77,18 @@ class ExchangeQueue {
   Exchange* find_late_turn(const MessageStart& response);
   Exchange* find_by_turn(const MessageStart& response);
   Exchange* find_by_key(std::uint64_t key, bool reversed, bool answered);
-  std::size_t bucket_of(std::uint64_t key) const {
-    return fold(key ^ context_.config.key.seed ^ kFoldA, kFoldB) % kBuckets;
-  }
-  void enter_bucket(Exchange& exchange);
-  void leave_bucket(Exchange& exchange);
-  void take_if_finished(Exchange& exchange);
   Exchange* find_in_order(const MessageStart& response);
   Exchange* add(const Parser& parser, const Message& message);
   Exchange* orphan_after(const MessageStart& request);
+  void note_orphan(Exchange& orphan);
+  void forget_orphan(Exchange& exchange);
   void adopt(Exchange& orphan, const Parser& parser, const Message& message, const MessageStart& start);
   void quiesce(const MessageStart& request);
   void doubt_all();
+  boost::intrusive::list<Exchange>::iterator first_open();
+  void doubt_open();
   void give_out(Exchange& exchange);
+  void take_ended(bool settled, bool newest_waits);
   bool finished(const Exchange& exchange) const;
 
   void forget(Exchange& exchange);
@@ -98,9 +97,15 @@ class ExchangeQueue {
   const Ledger& ledger_;
   TableContext& context_;
   boost::intrusive::list<Exchange> exchanges_;
-  static constexpr std::size_t kBuckets = 128;
-  Exchange* ended_ = nullptr;     ///< whose message ended last
-  Exchange** buckets_ = nullptr;  ///< by key, the latest first; only where a protocol pairs by key
+  // What follows finds some of them without a look at all: packets that do so cost the same however many there are.
+  boost::intrusive::list<Exchange>::iterator open_ = exchanges_.end();  ///< all before it are answered or in doubt
+  std::array<ExchangeLinks, 2> unacknowledged_;  ///< by direction: their messages have ended and await their ACK
+  ExchangeLinks ended_;                          ///< not in order: those that may be finished, as they ended
+  ExchangeLinks orphaned_;                       ///< the latest responses whose requests may still come
+  std::size_t orphans_ = 0;                      ///< in orphaned_
+  ExchangesByKey by_key_;
+  std::size_t unanswered_after_loss_ = 0;  ///< unanswered, and after_lost_request
+  bool look_at_all_ = false;               ///< others than those in ended_ may be finished
   std::uint32_t given_out_ = 0;
   Direction last_turn_ = Direction::kToServer;
   bool has_turn_ = false;

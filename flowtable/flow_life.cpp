@@ -38,6 +38,8 @@ Ledger* FlowTable::ledger_for(SlabIndex index, const decode::Decoded& packet) {
   Ledger& ledger = context_.ledgers[flow.ledger];
   if (ledger.report_place == kNoIndex) {
     if (ledger.first_ns == 0) ledger.first_ns = packet.time_ns;
+    if (to_report_closed_ > context_.config.ledgers_max / 2 && 2 * to_report_closed_ > to_report_.size())
+      compact_reports();
     ledger.report_place = static_cast<SlabIndex>(to_report_.size());
     to_report_.push_back(index);
     if (next_report_ns_ == UINT64_MAX) {
@@ -242,7 +244,16 @@ void FlowTable::report_due() {
   for (std::size_t at = 0; at < to_report_.size(); ++at)
     if (to_report_[at] != kNoIndex) report(context_.flows[to_report_[at]], false, CloseType::kOpen);
   to_report_.clear();
+  to_report_closed_ = 0;
   next_report_ns_ = UINT64_MAX;
+}
+
+/// Flows come and go while no report falls due: the list of those to report must not grow with them.
+void FlowTable::compact_reports() {
+  std::erase(to_report_, kNoIndex);
+  for (std::size_t place = 0; place < to_report_.size(); ++place)
+    context_.ledgers[context_.flows[to_report_[place]].ledger].report_place = static_cast<SlabIndex>(place);
+  to_report_closed_ = 0;
 }
 
 namespace {
@@ -309,8 +320,10 @@ void FlowTable::report(Flow& flow, bool closed, CloseType reason) {
     metrics.icmp_errors = std::exchange(ledger->icmp_errors, 0);
     ledger->first_ns = 0;
     flow.calm = false;  // its next packet puts it on the list again
-    if (ledger->report_place < Ledger::kNeverReported)
+    if (ledger->report_place < Ledger::kNeverReported) {
       to_report_[std::exchange(ledger->report_place, kNoIndex)] = kNoIndex;
+      ++to_report_closed_;
+    }
   } else if (!flow.reported) {
     for (const Direction d : kDirections)
       take_single(flow, d, d == Direction::kToServer ? metrics.to_server : metrics.to_client);

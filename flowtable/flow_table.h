@@ -81,13 +81,15 @@ class FlowTable {
   void unlink(SlabIndex index);
 
   void report_due();
+  void compact_reports();
   void report(Flow& flow, bool closed, CloseType reason);
 
   TableContext context_;
   FlowIndex index_;
   FlowLists lists_;
   DuplicateFilter duplicates_;
-  std::vector<SlabIndex> to_report_;  ///< flows with packets since their last report
+  std::vector<SlabIndex> to_report_;  ///< flows with packets since their last report; kNoIndex: closed since
+  std::size_t to_report_closed_ = 0;  ///< of these
   std::uint64_t now_ns_ = 0;          ///< latest packet time
   std::uint64_t next_expiry_ns_ = 0;  ///< nothing is due before
   std::uint64_t next_report_ns_ = UINT64_MAX;

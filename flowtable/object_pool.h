@@ -12,7 +12,7 @@ class ObjectPool {
  public:
   T& take() {
     if (free_.empty()) {
-      free_.reserve(all_.size() + 1);  // so that give_back() never allocates
+      if (free_.capacity() <= all_.size()) free_.reserve(2 * all_.size() + 1);  // so that give_back() never allocates
       return all_.emplace_back();
     }
     T& object = *free_.back();

@@ -91,7 +91,8 @@ void Session::forget_marks(Side& side) {
   const auto current = first_mark_from(side, side.sequence + 1);
   if (current == more.begin()) return;
   side.mark = *std::prev(current);
-  more.erase(more.begin(), current);
+  const bool many = 2 * (current - more.begin()) >= std::ssize(more);  // few are left to be moved
+  if (many || more.size() >= kMarksMax) more.erase(more.begin(), current);
 }
 
 /// Gives the held bytes to the parser once more.
@@ -99,7 +100,7 @@ void Session::pump(Direction direction) {
   Side& side = this->side(direction);
   if (side.pumping || side.held.empty()) return;
   side.pumping = true;
-  const std::size_t used = parse(direction, side.held);
+  const std::size_t used = parse(direction, side.held.bytes());
   side.pumping = false;
   release_held(side, used);
 }
@@ -116,7 +117,7 @@ void Session::hold(Side& side, Bytes bytes) {
     lose_place(&side == &sides_[0] ? Direction::kToServer : Direction::kToClient);
     return;
   }
-  side.held.insert(side.held.end(), bytes.begin(), bytes.end());
+  side.held.append(bytes);
   context_.held_bytes += bytes.size();
 }
 
@@ -128,9 +129,8 @@ void Session::drop_held(Side& side, std::size_t count) {
 }
 
 void Session::release_held(Side& side, std::size_t count) {
-  side.held.erase(side.held.begin(), side.held.begin() + static_cast<std::ptrdiff_t>(count));
+  side.held.take(count);
   context_.held_bytes -= count;
-  if (side.held.empty()) side.held = std::pmr::vector<std::uint8_t>(&context_.memory);
 }
 
 /// Passes over bytes of the open message. @return how many of the available ones

@@ -10,6 +10,7 @@
 
 #include "decode/l7/parser.h"
 #include "flowtable/exchange_queue.h"
+#include "flowtable/held_bytes.h"
 
 namespace hoptap::flowtable {
 
@@ -104,17 +105,17 @@ class Session {
   struct Side {
     explicit Side(std::pmr::memory_resource* memory) : held(memory), more_marks(memory) {}
 
-    std::pmr::vector<std::uint8_t> held;  ///< bytes that the parser has not taken yet
-    Mark mark;                            ///< the segment that carried the first byte of what is being parsed
-    std::pmr::vector<Mark> more_marks;    ///< those behind it, while bytes are held
-    std::uint64_t to_skip = 0;            ///< bytes of the open message still to pass over
-    std::uint64_t latest_ns = 0;          ///< when all bytes so far had passed
-    std::uint32_t sequence = 0;           ///< of the first byte not taken
-    Exchange* open = nullptr;             ///< whose message has not ended
-    bool in_message = false;              ///< also when the message has no exchange (interim)
-    bool more = false;                    ///< further parts follow what is skipped
-    bool upgrades = false;                ///< when it ends, another protocol begins
-    bool placed = true;                   ///< at a message start; else it has to be looked for
+    HeldBytes held;                     ///< bytes that the parser has not taken yet
+    Mark mark;                          ///< the segment that carried the first byte of what is being parsed
+    std::pmr::vector<Mark> more_marks;  ///< those behind it, while bytes are held
+    std::uint64_t to_skip = 0;          ///< bytes of the open message still to pass over
+    std::uint64_t latest_ns = 0;        ///< when all bytes so far had passed
+    std::uint32_t sequence = 0;         ///< of the first byte not taken
+    Exchange* open = nullptr;           ///< whose message has not ended
+    bool in_message = false;            ///< also when the message has no exchange (interim)
+    bool more = false;                  ///< further parts follow what is skipped
+    bool upgrades = false;              ///< when it ends, another protocol begins
+    bool placed = true;                 ///< at a message start; else it has to be looked for
     bool pumping = false;
     bool seen = false;    ///< any byte, or a hole
     bool in_gap = false;  ///< what is being passed over was not captured

@@ -23,7 +23,8 @@ struct TableContext {
         point_base(point_base_),
         flows(config.flows_max),
         ledgers(config.ledgers_max),
-        wides(config.flows_max) {}
+        wides(config.flows_max),
+        vantages(config_.key.seed) {}
 
   FlowTableConfig config;
   FlowCounters counters;

@@ -5,19 +5,19 @@
 namespace hoptap::flowtable {
 namespace {
 
-std::uint64_t hash_of(const base::Link& link, const base::TunnelStack& tunnels) {
-  std::uint64_t hash = base::hash_values(base::load_be(link.source.bytes), base::load_be(link.target.bytes),
+std::uint64_t hash_of(const base::Link& link, const base::TunnelStack& tunnels, std::uint64_t seed) {
+  std::uint64_t hash = base::hash_values(seed, base::load_be(link.source.bytes), base::load_be(link.target.bytes),
                                          link.vlan_count, link.vlans[0], link.vlans[1], link.interface_index);
   for (const base::Tunnel& tunnel : tunnels.used())
-    hash = base::hash_values(hash, tunnel.type, tunnel.id, base::hash_bytes(tunnel.source.bytes),
-                             base::hash_bytes(tunnel.target.bytes));
+    hash = base::hash_values(hash, tunnel.type, tunnel.id, base::hash_bytes(tunnel.source.bytes, seed),
+                             base::hash_bytes(tunnel.target.bytes, seed));
   return hash;
 }
 
 }  // namespace
 
 Vantages::Id Vantages::take(const base::Link& link, const base::TunnelStack& tunnels) {
-  const std::uint64_t hash = hash_of(link, tunnels);
+  const std::uint64_t hash = hash_of(link, tunnels, seed_);
   const auto found = ids_.find(hash);
   if (found != ids_.end()) {
     ++entries_[found->second].users;
@@ -27,7 +27,7 @@ Vantages::Id Vantages::take(const base::Link& link, const base::TunnelStack& tun
   if (free_.empty()) {
     id = static_cast<Id>(entries_.size());
     entries_.emplace_back();
-    free_.reserve(entries_.size());
+    if (free_.capacity() < entries_.size()) free_.reserve(2 * entries_.size());  // give_back() never allocates
   } else {
     id = free_.back();
     free_.pop_back();

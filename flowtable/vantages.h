@@ -15,6 +15,9 @@ class Vantages {
  public:
   using Id = std::uint32_t;
 
+  /// @param seed  of the hash that they are found by: see KeyConfig::seed
+  explicit Vantages(std::uint64_t seed) : seed_(seed) {}
+
   /// The vantage of a packet that passed with this link and these tunnels; adds a user.
   Id take(const base::Link& link, const base::TunnelStack& tunnels);
   void give_back(Id id);
@@ -28,6 +31,7 @@ class Vantages {
     std::uint32_t users = 0;
   };
 
+  std::uint64_t seed_;
   std::deque<Entry> entries_;
   std::vector<Id> free_;
   boost::unordered_flat_map<std::uint64_t, Id> ids_;  ///< by hash of the vantage

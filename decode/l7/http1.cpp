@@ -24,16 +24,21 @@ enum Place : std::uint8_t { kAtHead = 0, kInChunks = 1, kInTrailers = 2, kAwaiti
 
 std::uint8_t& place_of(ParserState& state, Direction direction) { return state.bytes[index_of(direction)]; }
 
-/// How many bytes of a head that is not whole were searched already: one that comes byte by byte is
-/// not read again and again.
-std::uint32_t searched_of(const ParserState& state, Direction direction) {
-  std::uint32_t searched = 0;
+/// What of a head or line that is not whole was searched already: one that comes byte by byte is not read again and
+/// again.
+struct Searched {
+  std::uint32_t bytes : 31 = 0;
+  std::uint32_t has_line : 1 = 0;  ///< its first line is among them
+};
+
+Searched searched_of(const ParserState& state, Direction direction) {
+  Searched searched;
   std::memcpy(&searched, state.bytes.data() + 4 + 4 * index_of(direction), sizeof searched);
   return searched;
 }
 
-void set_searched(ParserState& state, Direction direction, std::size_t bytes) {
-  const auto searched = static_cast<std::uint32_t>(bytes);
+void set_searched(ParserState& state, Direction direction, std::size_t bytes, bool has_line) {
+  const Searched searched{static_cast<std::uint32_t>(bytes & 0x7fffffff), has_line ? 1u : 0u};
   std::memcpy(state.bytes.data() + 4 + 4 * index_of(direction), &searched, sizeof searched);
 }
 
@@ -209,7 +214,9 @@ bool read_fields(Lines& lines, Fields& fields, Message& out) {
 /// Where " HTTP/1.x" begins that ends a request line; npos when something else ends it.
 std::size_t version_at(std::string_view line) {
   constexpr std::string_view kVersion = " HTTP/1.";
-  line = trimmed(line);
+  constexpr std::size_t kBlanksMax = 64;  // behind it; with more it is none
+  for (std::size_t blanks = 0; blanks < kBlanksMax && !line.empty() && is_blank(line.back()); ++blanks)
+    line.remove_suffix(1);
   if (line.size() <= kVersion.size() || line.back() < '0' || line.back() > '9') return std::string_view::npos;
   const std::size_t at = line.size() - 1 - kVersion.size();
   return line.substr(at).starts_with(kVersion) ? at : std::string_view::npos;
@@ -239,6 +246,18 @@ std::uint32_t read_status_line(std::string_view line) {
     code = code * 10 + static_cast<std::uint32_t>(c - '0');
   }
   return line.size() > kCodeAt + 3 && line[kCodeAt + 3] != ' ' ? 0 : code;
+}
+
+/// Could a status line begin so? Tells without looking for its end.
+bool may_be_status_line(std::string_view text) {
+  constexpr std::string_view kExample = "HTTP/1.1 200 ";
+  constexpr std::string_view kVersion = "HTTP/1.";
+  if (text.size() >= kExample.size()) {
+    text = text.substr(0, kExample.size());
+    if (is_blank(text.back()) || text.back() == '\r' || text.back() == '\n') text.remove_suffix(1);
+    return read_status_line(text) != 0;
+  }
+  return kVersion.starts_with(text.substr(0, kVersion.size())) || text == "\r";  // the last: half an empty line
 }
 
 /// A head that was read whole, with `body_bytes` behind it.
@@ -279,6 +298,7 @@ ParseStep parse_request(Bytes stream, ParserState& state, Message& out) {
 ParseStep parse_response(Bytes stream, ParserState& state, Message& out) {
   constexpr std::uint32_t kSwitchingProtocols = 101, kNoContent = 204, kNotModified = 304;
   Lines lines(stream);
+  if (!may_be_status_line(as_text(stream))) return {Step::kInvalid};
   const auto line = lines.next();
   if (!line) return {Step::kNeedMore};
   out.status = read_status_line(*line);
@@ -319,12 +339,14 @@ std::optional<std::uint64_t> chunk_size(std::string_view line) {
 }
 
 /// Inside a chunked body (RFC 9112 section 7.1).
-ParseStep parse_chunk(Bytes stream, std::uint8_t& place) {
+ParseStep parse_chunk(Bytes stream, std::uint8_t& place, std::size_t searched) {
   constexpr std::uint64_t kLineEndBytes = 2;
+  if (as_text(stream).find('\n', searched) == std::string_view::npos)
+    return {place == kInChunks && stream.size() > kChunkLineBytesMax ? Step::kInvalid : Step::kNeedMore};
   Lines lines(stream);
   if (place == kInChunks) {
     const auto line = lines.next();
-    if (!line) return {stream.size() > kChunkLineBytesMax ? Step::kInvalid : Step::kNeedMore};
+    if (!line) return {Step::kInvalid};
     const auto size = chunk_size(*line);
     if (!size) return {Step::kInvalid};
     if (*size > 0) return {Step::kPart, lines.consumed() + *size + kLineEndBytes};
@@ -339,11 +361,12 @@ ParseStep parse_chunk(Bytes stream, std::uint8_t& place) {
 }
 
 /// Could more be said of a head than when it was searched last? Only once its first line or an empty line has ended.
-bool head_has_grown(std::string_view head, std::size_t searched) {
-  if (searched == 0 || searched > head.size()) return true;
-  for (std::size_t end = head.find('\n', searched); end != std::string_view::npos; end = head.find('\n', end + 1)) {
+bool head_has_grown(std::string_view head, const Searched& searched) {
+  if (searched.bytes == 0 || searched.bytes > head.size()) return true;
+  for (std::size_t end = head.find('\n', searched.bytes); end != std::string_view::npos;
+       end = head.find('\n', end + 1)) {
     const std::size_t before = head[end - 1] == '\r' && end > 1 ? end - 2 : end - 1;
-    if (head[before] == '\n' || head.find('\n') == end) return true;
+    if (head[before] == '\n' || searched.has_line == 0) return true;
   }
   return false;
 }
@@ -358,14 +381,17 @@ std::size_t empty_lines(Bytes stream) {
 }
 
 ParseStep parse_head(Bytes stream, Direction direction, ParserState& state, Message& out) {
-  if (!head_has_grown(as_text(stream), searched_of(state, direction))) {
-    set_searched(state, direction, stream.size());
+  const Searched searched = searched_of(state, direction);
+  if (!head_has_grown(as_text(stream), searched)) {
+    set_searched(state, direction, stream.size(), searched.has_line != 0);
     return {Step::kNeedMore};
   }
   if (const std::size_t empty = empty_lines(stream)) return {Step::kSkip, empty};
   const ParseStep step =
       direction == Direction::kToServer ? parse_request(stream, state, out) : parse_response(stream, state, out);
-  set_searched(state, direction, step.step == Step::kNeedMore ? stream.size() : 0);
+  const bool again = step.step == Step::kNeedMore;
+  set_searched(state, direction, again ? stream.size() : 0,
+               again && as_text(stream).find('\n') != std::string_view::npos);
   return step;
 }
 
@@ -374,8 +400,10 @@ ParseStep parse(Bytes stream, Direction direction, ParserState& state, Message& 
   switch (place) {
     case kInChunks:
     case kInTrailers: {
-      const ParseStep step = parse_chunk(stream, place);
+      const std::uint32_t searched = searched_of(state, direction).bytes;
+      const ParseStep step = parse_chunk(stream, place, searched <= stream.size() ? searched : 0);
       if (step.step == Step::kInvalid) place = kAtHead;
+      set_searched(state, direction, step.step == Step::kNeedMore ? stream.size() : 0, false);
       return step;
     }
     case kAwaitingUpgrade: return {Step::kNeedMore};
@@ -404,10 +432,12 @@ Probe probe_request(std::string_view text) {
 
 Probe probe(Bytes first, Direction direction, std::uint16_t) {
   constexpr std::string_view kVersion = "HTTP/1.";
-  constexpr std::size_t kStatusBytes = 12;  // "HTTP/1.1 200"
+  constexpr std::size_t kStatusBytes = 12;    // "HTTP/1.1 200"
+  constexpr std::size_t kEmptyBytesMax = 64;  // of empty lines before the first message
   std::string_view text = as_text(first);
-  while (!text.empty() && (text.front() == '\r' || text.front() == '\n')) text.remove_prefix(1);
-  if (text.empty()) return Probe::kMaybe;
+  const std::size_t begin = text.substr(0, kEmptyBytesMax + 1).find_first_not_of("\r\n");
+  if (begin == std::string_view::npos) return text.size() <= kEmptyBytesMax ? Probe::kMaybe : Probe::kNo;
+  text.remove_prefix(begin);
   if (direction == Direction::kToServer) return probe_request(text);
   if (text.size() < kStatusBytes)
     return kVersion.starts_with(text.substr(0, kVersion.size())) ? Probe::kMaybe : Probe::kNo;
@@ -416,19 +446,32 @@ Probe probe(Bytes first, Direction direction, std::uint16_t) {
 
 /// Could a request or status line begin at `text`? For resync: strict, known methods only.
 bool may_begin(std::string_view text, Direction direction) {
+  if (text.front() < 'A' || text.front() > 'Z') return false;
   const auto matches = [text](std::string_view start) { return text.starts_with(start) || start.starts_with(text); };
-  if (direction == Direction::kToClient) return matches("HTTP/1.1 ") || matches("HTTP/1.0 ");
+  if (direction == Direction::kToClient)
+    return text.front() == 'H' && (matches("HTTP/1.1 ") || matches("HTTP/1.0 ")) && may_be_status_line(text);
   return std::any_of(kMethods.begin(), kMethods.end(), [&](std::string_view method) {
     return matches(method) && (text.size() <= method.size() || text[method.size()] == ' ');
   });
 }
 
+/// Does the line end as a request line does?
+bool ends_request(std::string_view line) {
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  return version_at(line) != std::string_view::npos;
+}
+
 std::size_t resync(Bytes stream, Direction direction, ParserState& state) {
   place_of(state, direction) = kAtHead;
-  set_searched(state, direction, 0);
+  set_searched(state, direction, 0, false);
   const std::string_view text = as_text(stream);
-  for (std::size_t at = 0; at < text.size(); ++at)
-    if (may_begin(text.substr(at), direction)) return at;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (!may_begin(text.substr(at), direction)) continue;
+    if (direction == Direction::kToClient) return at;
+    const std::size_t line_end = text.find('\n', at);
+    if (line_end == std::string_view::npos || ends_request(text.substr(at, line_end - at))) return at;
+    at = line_end;  // wherever in this line a request began, it would be none
+  }
   return stream.size();
 }
 

@@ -1,4 +1,5 @@
-// Random segments on a few flows: limits hold, every leg is given out, and reports of metrics add up to the legs.
+// Random segments on a few flows, and ones that nearly fit (flowtable_talks.h): limits hold, every leg is given out,
+// and reports of metrics add up to the legs.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -6,6 +7,7 @@
 #include <span>
 
 #include "flowtable/flow_table.h"
+#include "flowtable_talks.h"
 
 namespace {
 
@@ -30,6 +32,9 @@ struct Count : flowtable::RecordSink {
       packets += one->packets;
       bytes += one->bytes;
       retransmissions += one->retransmissions;
+      out_of_order += one->out_of_order;
+      duplicates += one->duplicates_removed;
+      unseen += one->unseen_bytes;
     }
   }
   void metrics(const flowtable::FlowMetrics& report) override {
@@ -39,12 +44,17 @@ struct Count : flowtable::RecordSink {
       reported_packets += one->packets;
       reported_bytes += one->payload_bytes;
       reported_retransmissions += one->retransmissions();
+      reported_out_of_order += one->out_of_order;
+      reported_duplicates += one->duplicates_removed;
+      reported_unseen += one->unseen_bytes;
     }
   }
   std::size_t hops = 0, legs = 0, opened = 0, closed = 0;
   std::uint64_t last_id = 0;
   std::uint64_t packets = 0, bytes = 0, retransmissions = 0;
+  std::uint64_t out_of_order = 0, duplicates = 0, unseen = 0;
   std::uint64_t reported_packets = 0, reported_bytes = 0, reported_retransmissions = 0;
+  std::uint64_t reported_out_of_order = 0, reported_duplicates = 0, reported_unseen = 0;
 };
 
 /// Six bytes say which flow, direction, flags, position and length; the payload follows.
@@ -78,40 +88,57 @@ decode::Decoded packet_from(base::ByteCursor& in, std::uint64_t& now_ns) {
   return packet;
 }
 
-}  // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+flowtable::FlowTableConfig small_limits(std::uint8_t choice) {
   flowtable::FlowTableConfig config;
-  config.flows_max = 3;
-  config.ledgers_max = size % 2 == 0 ? 2 : 3;
-  config.metrics_interval_ns = 50'000'000;
-  config.l7 = size % 5 != 0;
+  config.flows_max = 1 + (choice & 3);
+  config.ledgers_max = config.flows_max - ((choice & 4) != 0 ? config.flows_max / 2 : 0);
+  config.metrics_interval_ns = (choice & 8) != 0 ? 1 : 50'000'000;
+  config.l7 = (choice & 0x70) != 0x70;
   config.quiet_ns = 300'000'000;
   config.udp_timeout_ns = config.opening_timeout_ns = 200'000'000;
   config.held_bytes_flow_max = 512;
   config.held_bytes_max = 1024;
   config.head_bytes_max = 128;
-  config.exchanges_flow_max = 4;
+  config.exchanges_flow_max = (choice & 0x10) != 0 ? 1 : 4;
   config.settle_ns = 100'000'000;  // so that a few waits reach them
   config.idle_timeout_ns = 500'000'000;
+  config.key.tunnel_id = (choice & 0x20) != 0;
+  return config;
+}
+
+void check_end(const Count& count, const flowtable::FlowTable& table) {
+  const flowtable::FlowCounters& counters = table.counters();
+  require(table.held_bytes() == 0 && table.live_legs() == 0, "nothing is held at the end");
+  require(count.legs == counters.legs && count.hops == counters.exchanges, "all is given out");
+  require(count.opened == count.legs && count.closed == count.legs, "every leg opens and closes once in reports");
+  require(count.packets == count.reported_packets + counters.unreported_packets &&
+              count.bytes == count.reported_bytes + counters.unreported_bytes,
+          "reports add up");
+  require(count.retransmissions == count.reported_retransmissions, "retransmissions add up");
+  require(count.out_of_order == count.reported_out_of_order, "out of order adds up");
+  require(count.duplicates == count.reported_duplicates, "duplicates add up");
+  require(count.unseen == count.reported_unseen, "unseen bytes add up");
+}
+
+}  // namespace
+
+/// The first byte chooses between the ways to make packets, the second the limits.
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  constexpr std::size_t kBytesMax = 4096;
+  base::ByteCursor in(base::Bytes(data, std::min(size, kBytesMax)));
+  const bool talks = in.u8() % 4 != 0;
+  const flowtable::FlowTableConfig config = small_limits(in.u8());
   Count count;
   flowtable::FlowTable table(config, 0, count);
-  base::ByteCursor in(base::Bytes(data, size));
+  fuzz::Talks talk(in);
   std::uint64_t now_ns = 1;
-  while (in.rest().size() >= 6) {
-    const decode::Decoded packet = packet_from(in, now_ns);
+  while (talks ? talk.more() : in.rest().size() >= 6) {
+    const decode::Decoded packet = talks ? talk.next() : packet_from(in, now_ns);
     table.add(std::span(&packet, 1));
     require(table.live_legs() <= config.flows_max, "flows_max");
     require(table.held_bytes() <= config.held_bytes_max + 256, "held_bytes_max");
   }
   table.finish();
-  require(table.held_bytes() == 0, "nothing is held at the end");
-  require(count.legs == table.counters().legs && count.hops == table.counters().exchanges, "all is given out");
-  require(count.opened == count.legs && count.closed == count.legs, "every leg opens and closes once in reports");
-  const flowtable::FlowCounters& counters = table.counters();
-  require(count.packets == count.reported_packets + counters.unreported_packets &&
-              count.bytes == count.reported_bytes + counters.unreported_bytes,
-          "reports add up");
-  require(count.retransmissions == count.reported_retransmissions, "retransmissions add up");
+  check_end(count, table);
   return 0;
 }

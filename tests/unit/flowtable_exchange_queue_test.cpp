@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
 #include "tests/unit/tcp_script.h"
 
 namespace hoptap::tests {
@@ -109,6 +111,64 @@ TEST(ExchangeQueue, AKeyPairsWhateverWasLost) {
   const auto& hops = script.finish();
   ASSERT_EQ(hops.size(), 3u);
   for (const auto& hop : hops) EXPECT_TRUE(hop.request.seen() && hop.response.seen()) << hop.key;
+}
+
+TEST(ExchangeQueue, HundredsInFlightAreAllPairedAndAcknowledged) {
+  constexpr int kCount = 500;
+  Script script;
+  script.handshake();
+  for (int at = 0; at < kCount; ++at) {
+    script.client.send(get("/" + std::to_string(at)));
+    script.server.ack();
+  }
+  script.client.send_at(0, get("/0"));  // a copy of one of so many is not looked for
+  for (int at = 0; at < kCount; ++at) {
+    script.server.send(ok(std::to_string(at)));
+    script.client.ack();
+  }
+  const auto& hops = script.finish();
+  ASSERT_EQ(hops.size(), std::size_t{kCount});
+  for (int at = 0; at < kCount; ++at) {
+    EXPECT_EQ(hops[static_cast<std::size_t>(at)].resource, "/" + std::to_string(at));
+    EXPECT_TRUE(hops[static_cast<std::size_t>(at)].response.seen());
+    EXPECT_NE(hops[static_cast<std::size_t>(at)].request.ack_ns, 0u);
+    // With more than 64 in flight, answers are not kept until they are acknowledged.
+    if (at >= kCount - 60) {
+      EXPECT_NE(hops[static_cast<std::size_t>(at)].response.ack_ns, 0u);
+    }
+  }
+}
+
+/// Answers in the opposite order; ids that are equal in their low bits, and one that never gets an answer.
+TEST(ExchangeQueue, HundredsOfIdsAreAllPaired) {
+  constexpr std::uint16_t kCount = 250;
+  for (const bool tcp : {false, true}) {
+    Script script({}, 53);
+    if (tcp) script.handshake();
+    const auto say = [&](Peer& peer, std::uint16_t number, bool response) {
+      const auto id = static_cast<std::uint16_t>(number * 256);
+      const std::string name = "host" + std::to_string(number);
+      tcp ? peer.send(dns_tcp(id, name, response)) : peer.datagram(dns(id, name, response));
+    };
+    for (std::uint16_t number = 0; number < kCount; ++number) say(script.client, number, false);
+    for (std::uint16_t number = kCount; number > 1; --number) say(script.server, number - 1, true);
+    if (tcp) script.client.ack();
+    const auto& hops = script.finish();
+    ASSERT_EQ(hops.size(), std::size_t{kCount});
+    for (const auto& hop : hops) EXPECT_EQ(hop.response.seen(), hop.key != 0) << hop.key;
+  }
+}
+
+TEST(ExchangeQueue, TheLatestQuestionOfAnIdIsAnswered) {
+  Script script({}, 53);
+  script.client.datagram(dns(7, "a", false));
+  script.client.datagram(dns(7, "b", false));
+  script.server.datagram(dns(7, "b", true));
+  script.server.datagram(dns(7, "b", true));  // a copy? an answer to the first question
+  const auto& hops = script.finish();
+  ASSERT_EQ(hops.size(), 2u);
+  for (const auto& hop : hops) EXPECT_TRUE(hop.response.seen());
+  EXPECT_EQ(script.table.counters().orphan_responses, 0u);
 }
 
 }  // namespace

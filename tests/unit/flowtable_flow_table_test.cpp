@@ -120,5 +120,35 @@ TEST(FlowTable, ACaptureMayBeginAtTimeZero) {
   EXPECT_NE(script.records.legs[0].syn_ns, 0u);
 }
 
+/// More flows than there may be, while no report falls due.
+TEST(FlowTable, ReportsAreOfAllFlowsOfAFlood) {
+  FlowTableConfig config;
+  config.flows_max = config.ledgers_max = 8;
+  config.metrics_interval_ns = kSecond;
+  Script script(config);
+  std::uint64_t packets = 0;
+  for (std::uint16_t round = 0; round < 50; ++round) {
+    for (std::uint16_t port = 1; port <= 5; ++port) {
+      for (int copy = 0; copy < 2; ++copy) {
+        script.now_ns = kSecond;  // time stands still
+        script.client.touch = [&](decode::Decoded& packet) {
+          packet.source.port = static_cast<std::uint16_t>(1000 + 16 * (port == 1 ? 0 : round) + port);
+        };
+        script.client.datagram("x" + std::to_string(copy));
+      }
+    }
+  }
+  script.finish();
+  std::uint64_t opened = 0, closed = 0;
+  for (const auto& report : script.records.reports) {
+    packets += report.to_server.packets + report.to_client.packets;
+    opened += report.opened ? 1 : 0;
+    closed += report.closed ? 1 : 0;
+  }
+  EXPECT_EQ(packets, 500u);
+  EXPECT_EQ(opened, script.records.legs.size());
+  EXPECT_EQ(closed, script.records.legs.size());
+}
+
 }  // namespace
 }  // namespace hoptap::tests

@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "decode/l7/parser.h"
 
@@ -165,6 +167,42 @@ TEST(Http1, ResyncFindsTheNextFirstLine) {
   EXPECT_EQ(kHttp1Parser.resync(as_bytes("....HTTP/1.1 200 OK"), kDown, state), 4u);
   EXPECT_EQ(kHttp1Parser.resync(as_bytes("....PO"), kUp, state), 4u);
   EXPECT_EQ(kHttp1Parser.resync(as_bytes("nothing"), kUp, state), 7u);
+}
+
+TEST(Http1, ResyncPassesOverLinesThatAreNoFirstLines) {
+  ParserState state;
+  EXPECT_EQ(kHttp1Parser.resync(as_bytes("GET GET PUT\nGET / HTTP/1.1\r\n\r\n"), kUp, state), 12u);
+  EXPECT_EQ(kHttp1Parser.resync(as_bytes("GET GET PUT"), kUp, state), 0u);  // its end may tell
+  EXPECT_EQ(kHttp1Parser.resync(as_bytes("HTTP/1.1 HTTP/1.1 200 OK"), kDown, state), 9u);
+}
+
+TEST(Http1, NoStatusLineIsToldBeforeItsEnd) {
+  for (const auto& [stream, step] :
+       {std::pair{"HTTP/1.1 20", kNeedMore}, std::pair{"HTTP/1.1 200 O", kNeedMore}, std::pair{"\r", kNeedMore},
+        std::pair{"HTTP/1.1 2xx O", kInvalid}, std::pair{"HTTP/1.1 HTTP/1.1", kInvalid}, std::pair{"x", kInvalid}}) {
+    ParserState state;
+    Message message;
+    EXPECT_EQ(kHttp1Parser.parse(as_bytes(stream), kDown, state, message).step, step) << stream;
+  }
+}
+
+/// A long first line, short lines, chunks with extensions and trailers, a byte at a time.
+TEST(Http1, ByteByByteIsAsWhole) {
+  const std::string head = "POST /" + std::string(300, 'x') + " HTTP/1.1\r\na:\nTransfer-Encoding: chunked\r\n\r\n";
+  const std::string stream = head + "1;name=value\r\nx\r\n0\r\ntrailer: 1\r\n\r\n";
+  ParserState state;
+  std::vector<Step> steps;
+  std::size_t begin = 0;
+  for (std::size_t end = 1; end <= stream.size(); ++end) {
+    Message message;
+    if (end <= begin) continue;
+    const ParseStep step = kHttp1Parser.parse(as_bytes(stream).subspan(begin, end - begin), kUp, state, message);
+    if (step.step == kNeedMore) continue;
+    steps.push_back(step.step);
+    begin += step.consumed;
+  }
+  EXPECT_EQ(steps, (std::vector{kMessage, Step::kPart, Step::kPart, Step::kPart, Step::kEnd}));
+  EXPECT_EQ(begin, stream.size());
 }
 
 }  // namespace
