@@ -58,6 +58,7 @@ struct FlowSide {
   std::uint8_t ack_wraps = 0;            ///< times that `acked` went past 2^32; saturates
   bool started : 1 = false;              ///< `next` is known
   bool isn_known : 1 = false;
+  bool scales : 1 = false;  ///< its SYN had the window scale option: in use when both had it (RFC 7323 section 2.2)
   bool fin_seen : 1 = false;
   bool ack_seen : 1 = false;  ///< `acked` is known
 

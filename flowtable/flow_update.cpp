@@ -12,6 +12,15 @@ namespace hoptap::flowtable {
 
 namespace tcp_flag = decode::tcp_flag;
 
+namespace {
+
+/// Bytes sent and not acknowledged, those behind a hole too; below 0 when acknowledged bytes were not captured.
+std::int32_t flying(const FlowSide& sender, const LedgerSide& state) {
+  return sequence_distance(state.pieces.empty() ? sender.next : state.pieces.rbegin()->end(), sender.acked);
+}
+
+}  // namespace
+
 bool FlowUpdate::leaves_calm() const {
   if (ledger_ == nullptr || packet_.outcome != decode::Outcome::kTcp) return false;
   const bool started = own_.started && other_.started && own_.ack_seen && other_.ack_seen;
@@ -42,7 +51,7 @@ void FlowUpdate::add_tcp() {
   if ((tcp_.flags & kNoted) != 0) note_flags();
   if (!tcp_.has(tcp_flag::kRst)) {
     if (tcp_.has(tcp_flag::kAck)) note_acknowledgment();
-    if (tcp_.window != own_.window) note_window();
+    if (tcp_.window != own_.window || tcp_.window == 0) note_window();
     if (packet_.payload_wire_bytes > 0) note_data();
     if (answered_->limited_since_ns != 0) note_limit_of(other_, *answered_);
   }
@@ -67,7 +76,8 @@ void FlowUpdate::note_acknowledgment() {
   }
   if (tcp_.sack_blocks > 0) {
     answered_->metrics.sack_blocks += tcp_.sack_blocks;
-    answered_->hole_told = true;
+    const bool of_duplicate = sequence_distance(tcp_.sack_right, ack) <= 0;  // RFC 2883 section 4
+    if (!of_duplicate || tcp_.sack_blocks > 1) answered_->hole_told = true;
   }
   if (tcp_.has_timestamps) note_echo(packet_, advanced, *answered_);
   if (session != nullptr) session->acknowledged(opposite(direction_), ack, packet_.time_ns, is_pure());
@@ -81,7 +91,13 @@ void FlowUpdate::note_odd_acknowledgment(std::uint32_t ack) {
     if (advances) note_answer(ack, packet_.time_ns, other_, *answered_, *ledger_);
     return;
   }
-  if (packet_.payload_wire_bytes == 0) note_duplicate_ack();
+  if (packet_.payload_wire_bytes != 0) return;
+  const bool keep_alive = is_pure() && own_.started && tcp_.sequence + 1 == own_.next;  // RFC 9293 section 3.8.4
+  if (keep_alive) {
+    ++sent_->metrics.keep_alives;
+  } else {
+    note_duplicate_ack();
+  }
 }
 
 void FlowUpdate::note_data() {
@@ -98,10 +114,16 @@ void FlowUpdate::note_data() {
   }
   if (tcp_.has_timestamps) note_stamp(packet_, *sent_);
   if (ledger_->spoke != index_of(direction_)) note_turn();
-  time_data(packet_.time_ns, sequence + packet_.payload_wire_bytes, *sent_);
-  const std::int32_t flying = sequence_distance(own_.next, own_.acked);
-  if (!own_.ack_seen || flying <= 0) return;
-  sent_->metrics.in_flight_bytes_max = std::max(sent_->metrics.in_flight_bytes_max, static_cast<std::uint32_t>(flying));
+  const std::uint32_t end = sequence + packet_.payload_wire_bytes;
+  if (sequence_distance(end, own_.next) <= 0) {
+    time_data(packet_.time_ns, end, *sent_);
+  } else {  // behind a hole: its acknowledgment waits until that is repaired, and tells no round trip
+    sent_->last_data_ns = packet_.time_ns;
+    sent_->answer_due = false;
+  }
+  const std::int32_t bytes = flying(own_, *sent_);
+  if (!own_.ack_seen || bytes <= 0) return;
+  sent_->metrics.in_flight_bytes_max = std::max(sent_->metrics.in_flight_bytes_max, static_cast<std::uint32_t>(bytes));
   note_limit_of(own_, *sent_);
 }
 
@@ -174,6 +196,7 @@ void FlowUpdate::note_handshake() {
   own_.isn_known = true;
   own_.mss = tcp_.mss;
   own_.window_scale = tcp_.has_window_scale ? tcp_.window_scale : 0;
+  own_.scales = tcp_.has_window_scale;
   if (!is_answer) flow_.syn_fingerprint = static_cast<std::uint32_t>(base::hash_bytes(tcp_.options));
   if (!own_.started) {
     own_.started = true;
@@ -181,7 +204,7 @@ void FlowUpdate::note_handshake() {
   }
   if (!flow_.syn.known() || !flow_.syn_ack.known()) return;
   flow_.flags |= record_flag::kHandshakeSeen;
-  if (is_answer && ledger_ != nullptr) ledger_->handshake_server.add(flow_.syn_ack.ns() - flow_.syn.ns());
+  if (is_answer && ledger_ != nullptr) ledger_->handshake_server.add(time_between(flow_.syn.ns(), flow_.syn_ack.ns()));
 }
 
 /// The client's first plain acknowledgment of the SYN-ACK ends the handshake.
@@ -192,8 +215,8 @@ void FlowUpdate::note_client_ack() {
   flow_.ack = ShortTime::of(time_between(flow_.first_ns, packet_.time_ns));
   if (ledger_ == nullptr) return;
   ledger_->overflown = false;
-  ledger_->handshake_client.add(flow_.ack.ns() - std::min(flow_.ack.ns(), flow_.syn_ack.ns()));
-  if (flow_.syn.known()) ledger_->handshake.add(flow_.ack.ns() - flow_.syn.ns());
+  ledger_->handshake_client.add(time_between(flow_.syn_ack.ns(), flow_.ack.ns()));
+  if (flow_.syn.known()) ledger_->handshake.add(time_between(flow_.syn.ns(), flow_.ack.ns()));
 }
 
 /// RFC 5681 section 2: nothing new acknowledged, no data, same window, while data is outstanding.
@@ -222,8 +245,8 @@ void FlowUpdate::note_window() {
 }
 
 void FlowUpdate::note_limit_of(const FlowSide& sender, LedgerSide& state) {
-  const std::int32_t flying = sequence_distance(sender.next, sender.acked);
-  const bool limited = flying > 0 && sender.started && static_cast<std::uint32_t>(flying) > state.room;
+  const std::int32_t bytes = flying(sender, state);
+  const bool limited = bytes > 0 && sender.started && static_cast<std::uint32_t>(bytes) > state.room;
   if (!limited) {
     add_time_since(state.limited_since_ns, packet_.time_ns, state.metrics.window_limited_ns);
   } else if (state.limited_since_ns == 0) {

@@ -55,8 +55,10 @@ bool HalfStream::add(const Segment& segment) {
     add_new(segment);
     return sequence_distance(segment.end(), highest_before) > 0;
   }
-  const bool keep_alive = segment.wire_bytes <= 1 && segment.end() == side_.next;  // RFC 9293 section 3.8.4
-  if (keep_alive) {
+  // RFC 9293 section 3.8.4: the last byte, while nothing is outstanding; or a probe of a closed window (3.8.6.1).
+  const bool owed = side_.ack_seen && sequence_distance(side_.acked, segment.end()) < 0;
+  const bool probes = !owed || state_.zero_window_since_ns != 0;
+  if (probes && segment.wire_bytes == 1 && segment.end() == side_.next) {
     ++state_.metrics.keep_alives;
     return false;
   }

@@ -94,8 +94,11 @@ LegRecord leg_record(const Flow& flow, const Ledger* ledger, CloseType reason, c
 
 namespace {
 
-CloseReason reset_reason(const Flow& flow) {
-  const bool by_client = (flow.closing & closing::kClientReset) != 0;
+CloseReason reset_reason(const Flow& flow, const Ledger* ledger) {
+  bool by_client = (flow.closing & closing::kClientReset) != 0;
+  if (by_client && (flow.closing & closing::kServerReset) != 0 && ledger != nullptr)  // the first of them ended it
+    by_client = ledger->resets[index_of(Direction::kToServer)].time_ns <=
+                ledger->resets[index_of(Direction::kToClient)].time_ns;
   const bool closed = (flow.closing & (closing::kClientFin | closing::kServerFin)) != 0;
   if (closed) return by_client ? CloseReason::kClientResetClosing : CloseReason::kServerResetClosing;
   const bool opening = flow.syn.known() && !flow.ack.known() && flow.side(Direction::kToServer).payload_bytes == 0;
@@ -107,10 +110,12 @@ CloseReason reset_reason(const Flow& flow) {
 }  // namespace
 
 CloseReason close_reason(const Flow& flow, const Ledger* ledger, CloseType reason) {
-  if ((flow.closing & (closing::kClientReset | closing::kServerReset)) != 0) return reset_reason(flow);
-  if (flow.ended) return CloseReason::kNormal;
+  if ((flow.closing & (closing::kClientReset | closing::kServerReset)) != 0) return reset_reason(flow, ledger);
+  constexpr std::uint8_t kBothFins = closing::kClientFin | closing::kServerFin;  // ended: with all of the bytes
+  if (flow.ended || (flow.closing & kBothFins) == kBothFins) return CloseReason::kNormal;
   if (reason == CloseType::kOpen) return CloseReason::kOpen;
-  if (ledger != nullptr && ledger->overflown) return CloseReason::kQueueOverflow;
+  const bool answered = flow.side(Direction::kToClient).payload_bytes > 0;  // then the connection was accepted
+  if (ledger != nullptr && ledger->overflown && !answered) return CloseReason::kQueueOverflow;
   const bool spoke = flow.side(Direction::kToServer).payload_bytes + flow.side(Direction::kToClient).payload_bytes > 0;
   if (flow.key.protocol() == kTcp && flow.syn.known() && !flow.syn_ack.known() && !spoke &&
       flow.side(Direction::kToClient).packets == 0)

@@ -22,6 +22,8 @@ RetransmissionKind kind_of(const Retransmission& copy, const FlowSide& side, con
   if (timed_out && !told) return RetransmissionKind::kTimeout;
   const bool recovering = state.recovery != RetransmissionKind::kNone && side.ack_seen &&
                           sequence_distance(state.recovery_end, side.acked) > 0;
+  const bool in_vain = timed_out && recovering && state.recovery == RetransmissionKind::kFast;  // was lost as well
+  if (in_vain) return RetransmissionKind::kTimeout;
   if (told)
     return recovering && state.recovery == RetransmissionKind::kTimeout ? state.recovery : RetransmissionKind::kFast;
   if (recovering && state.recovery != RetransmissionKind::kProbe) return state.recovery;
@@ -47,6 +49,7 @@ void count_retransmission(const Retransmission& copy, const FlowSide& side, Ledg
   state.timed_ns = 0;
   if (kind == RetransmissionKind::kSpurious) return;
   state.last_data_ns = copy.time_ns;
+  state.answer_due = false;
   state.recovery = kind;
   state.recovery_end = copy.highest;
 }

@@ -14,8 +14,8 @@ struct Retransmission {
   std::uint64_t time_ns = 0;
 };
 
-/// Counts it in exactly one of the kinds of `state.metrics`, and times no segment by an acknowledgment that may be of
-/// either copy (Karn's algorithm, RFC 6298 section 3).
+/// Counts it in exactly one of the kinds of `state.metrics`, and times no segment or request by an acknowledgment that
+/// may be of either copy (Karn's algorithm, RFC 6298 section 3).
 void count_retransmission(const Retransmission& copy, const FlowSide& side, LedgerSide& state);
 
 /// A round trip was measured (RFC 6298 section 2), from here to the receiver and back.

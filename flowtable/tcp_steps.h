@@ -28,7 +28,8 @@ inline void add_time_since(std::uint64_t& since_ns, std::uint64_t now_ns, std::u
 inline std::uint32_t room_of(const FlowSide& receiver, const FlowSide& sender) {
   constexpr std::uint32_t kMssDefault = 536;  // RFC 9293 section 3.7.1
   if (receiver.window_scale == FlowSide::kNoScale || sender.window_scale == FlowSide::kNoScale) return UINT32_MAX;
-  const std::uint32_t window = std::uint32_t{receiver.window} << receiver.window_scale;
+  const bool scaled = receiver.scales && sender.scales;  // RFC 7323 section 2.2
+  const std::uint32_t window = std::uint32_t{receiver.window} << (scaled ? receiver.window_scale : 0);
   const std::uint32_t segment = receiver.mss != 0 ? receiver.mss : kMssDefault;
   return window - std::min(window, segment);
 }

@@ -144,6 +144,44 @@ INSTANTIATE_TEST_SUITE_P(Reasons, Close, testing::ValuesIn(kEndings), [](const a
   return std::string(flowtable::close_reason_name(tested.param.reason));
 });
 
+CloseReason end_of(MetricsScript& script) {
+  fade(script);
+  pass_time(script);
+  const auto& reports = script.records.reports;
+  const auto first = std::find_if(reports.begin(), reports.end(), [](const auto& report) { return report.closed; });
+  EXPECT_NE(first, reports.end());
+  return first == reports.end() ? CloseReason::kOpen : first->close;
+}
+
+TEST(CloseReason, NormalThoughBytesWereNotCaptured) {
+  MetricsScript script;
+  script.open();
+  script.server.set_acknowledged(3);
+  script.client.lose(100);
+  script.client.fin();
+  script.server.fin();
+  EXPECT_EQ(end_of(script), CloseReason::kNormal);
+}
+
+TEST(CloseReason, TheFirstResetDecides) {
+  MetricsScript script;
+  script.open();
+  script.server.reset();
+  script.client.reset();
+  EXPECT_EQ(end_of(script), CloseReason::kServerReset);
+}
+
+TEST(CloseReason, NoOverflowOfAQueueWhenTheServerAnswersAfterAll) {
+  MetricsScript script;
+  script.handshake();
+  script.wait(kSecond);
+  script.server.syn();
+  script.client.send("ask");
+  script.server.send("answer");
+  script.client.ack();
+  EXPECT_EQ(end_of(script), CloseReason::kTimeout);
+}
+
 TEST(CloseReason, Evicted) {
   flowtable::FlowTableConfig config = metrics_config();
   config.flows_max = 1;

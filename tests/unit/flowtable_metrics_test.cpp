@@ -41,6 +41,17 @@ TEST(Metrics, PacketsBytesAndFlags) {
   EXPECT_EQ(flow.to_client.acknowledged_bytes, 6u);
 }
 
+TEST(Metrics, Resets) {
+  MetricsScript script;
+  script.open();
+  script.server.reset();
+  script.client.reset();
+  script.client.reset();
+  const FlowMetrics& flow = script.report();
+  EXPECT_EQ(flow.to_server.rst, 2u);
+  EXPECT_EQ(flow.to_client.rst, 1u);
+}
+
 TEST(Metrics, TheHandshakeIsSplitAtThePoint) {
   MetricsScript script;
   script.client.syn();
@@ -77,7 +88,40 @@ TEST(Metrics, NoRoundTripOfASegmentThatWasSentAgain) {  // Karn: which copy is a
   script.wait(300 * kMs);
   script.client.send_at(3, "ask");
   script.server.ack();
-  expect_times(script.report().to_server.rtt, 1, kMs);  // that of open()
+  const FlowMetrics& flow = script.report();
+  expect_times(flow.to_server.rtt, 1, kMs);  // that of open()
+  expect_times(flow.server_response, 1, kMs);
+}
+
+TEST(Metrics, WhatWaitsBehindAHoleIsNotTimed) {
+  MetricsScript script;
+  script.open();
+  script.client.send("aaa");
+  script.client.lose(3);
+  script.client.send("ccc");
+  script.server.ack_at(6);  // of the first: not yet the answer to all
+  script.wait(200 * kMs);
+  script.client.send_at(6, "bbb");
+  script.server.ack();
+  const FlowMetrics& flow = script.report();
+  expect_times(flow.to_server.rtt, 2, 3 * kMs);
+  expect_times(flow.server_response, 1, kMs);  // that of open()
+  EXPECT_EQ(flow.to_server.in_flight_bytes_max, 9u);
+  EXPECT_EQ(flow.to_server.out_of_order, 1u);
+}
+
+TEST(Metrics, AClockThatGoesBackwardsMeasuresNothing) {
+  MetricsScript script;
+  script.server.ack();  // a stray
+  script.wait(20 * kMs);
+  script.client.syn();
+  script.now_ns -= 10 * kMs;
+  script.server.syn();
+  script.client.ack();
+  const FlowMetrics& flow = script.report();
+  expect_times(flow.handshake_server, 1, 0);
+  expect_times(flow.handshake_client, 1, kMs);
+  expect_times(flow.handshake, 1, 0);
 }
 
 TEST(Metrics, RoundTripsByTimestamps) {
@@ -162,6 +206,46 @@ TEST(Metrics, ZeroWindows) {
   EXPECT_EQ(flow.to_server.zero_windows, 2u);
   EXPECT_EQ(flow.to_server.zero_window_ns, 40 * kMs);
   EXPECT_EQ(flow.to_client.zero_windows, 0u);
+}
+
+TEST(Metrics, AZeroWindowThatAFlowBeginsWith) {  // measured from the second packet on
+  MetricsScript script;
+  script.server.set_window(0);
+  script.server.ack();
+  script.server.ack();
+  script.wait(9 * kMs);
+  script.server.set_window(500);
+  script.server.ack();
+  const FlowMetrics& flow = script.report();
+  EXPECT_EQ(flow.to_server.zero_windows, 1u);
+  EXPECT_EQ(flow.to_server.zero_window_ns, 10 * kMs);
+}
+
+/// The server's window is 250 bytes, or 250 units of its scale; the client sends 200 and waits.
+std::uint64_t limited_ns(bool client_scales) {
+  MetricsScript script;
+  script.server.touch = [](Decoded& packet) {
+    packet.tcp.has_window_scale = packet.tcp.has(decode::tcp_flag::kSyn);
+    packet.tcp.mss = packet.tcp.has_window_scale ? 100 : 0;
+    packet.tcp.window_scale = packet.tcp.has_window_scale ? 7 : 0;
+  };
+  script.client.touch = [client_scales](Decoded& packet) {
+    packet.tcp.has_window_scale = client_scales && packet.tcp.has(decode::tcp_flag::kSyn);
+  };
+  script.server.set_window(250);
+  script.handshake();
+  script.server.ack();
+  script.client.send(filled(100));
+  script.client.send(filled(100));
+  script.wait(20 * kMs);
+  script.server.ack();
+  EXPECT_EQ(script.report().to_client.window_scale, 7u);
+  return script.records.reports[0].to_server.window_limited_ns;
+}
+
+TEST(Metrics, AWindowIsScaledWhenBothEndsAskedForIt) {  // RFC 7323 section 2.2
+  EXPECT_EQ(limited_ns(true), 0u);
+  EXPECT_EQ(limited_ns(false), 21 * kMs);
 }
 
 TEST(Metrics, LimitedByTheWindow) {

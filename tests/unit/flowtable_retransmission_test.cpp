@@ -30,6 +30,14 @@ class Sent : public MetricsScript {
   }
 };
 
+std::function<void(Decoded&)> sack(std::uint8_t blocks, std::uint32_t left, std::uint32_t right) {
+  return [=](Decoded& packet) {
+    packet.tcp.sack_blocks = blocks;
+    packet.tcp.sack_left = left;
+    packet.tcp.sack_right = right;
+  };
+}
+
 TEST(Retransmission, ByTimeout) {
   Sent script;
   script.wait(400 * kMs);
@@ -55,10 +63,39 @@ TEST(Retransmission, FastByThreeDuplicateAcknowledgments) {
 
 TEST(Retransmission, FastBySack) {
   Sent script;
-  script.server.touch = [](Decoded& packet) { packet.tcp.sack_blocks = 1; };
+  script.server.touch = sack(1, script.client.start() + 13, script.client.start() + 23);
   script.server.ack_at(3);
   script.client.send_at(3, filled(10));
   EXPECT_EQ(kinds_of(script.report().to_server), (Kinds{.fast = 1}));
+}
+
+TEST(Retransmission, ADuplicateSackTellsOfNoHole) {  // RFC 2883 section 4
+  Sent script;
+  script.server.touch = sack(1, script.client.start() + 3, script.client.start() + 13);
+  script.server.ack();
+  script.client.send(filled(10));
+  script.wait(400 * kMs);
+  script.client.send_at(33, filled(10));
+  const auto& flow = script.report();
+  EXPECT_EQ(kinds_of(flow.to_server), (Kinds{.timeout = 1}));
+  EXPECT_EQ(flow.to_server.sack_blocks, 1u);
+}
+
+TEST(Retransmission, ADuplicateSackWithAnotherBlockDoes) {
+  Sent script;
+  script.server.touch = sack(2, script.client.start(), script.client.start() + 3);
+  script.server.ack_at(3);
+  script.client.send_at(3, filled(10));
+  EXPECT_EQ(kinds_of(script.report().to_server), (Kinds{.fast = 1}));
+}
+
+TEST(Retransmission, ByTimeoutWhenTheFastOneWasLostToo) {
+  Sent script;
+  for (int i = 0; i < 4; ++i) script.server.ack_at(3);
+  script.client.send_at(3, filled(10));
+  script.wait(400 * kMs);
+  script.client.send_at(3, filled(10));
+  EXPECT_EQ(kinds_of(script.report().to_server), (Kinds{.timeout = 1, .fast = 1}));
 }
 
 TEST(Retransmission, ATailLossProbe) {  // the last segment again, sooner than a timeout, and nobody has asked
@@ -103,6 +140,46 @@ TEST(Retransmission, OfSynAndSynAck) {
   EXPECT_EQ(flow.to_client.syn_retransmissions, 1u);
   EXPECT_EQ(flow.to_server.syn, 2u);
   EXPECT_EQ(flow.to_server.retransmissions() + flow.to_client.retransmissions(), 0u);
+}
+
+TEST(Retransmission, OfASingleByte) {  // as of a key pressed: not yet acknowledged, so no keep-alive
+  MetricsScript script;
+  script.open();
+  script.client.send("k");
+  script.wait(400 * kMs);
+  script.client.send_at(3, "k");
+  const auto& flow = script.report();
+  EXPECT_EQ(kinds_of(flow.to_server), (Kinds{.timeout = 1}));
+  EXPECT_EQ(flow.to_server.keep_alives, 0u);
+}
+
+TEST(Retransmission, AProbeOfAClosedWindowIsNone) {
+  MetricsScript script;
+  script.open();
+  script.server.set_window(0);
+  script.server.ack();
+  for (int i = 0; i < 3; ++i) {
+    script.wait(400 * kMs);
+    script.client.send_at(3, "k");
+  }
+  const auto& flow = script.report();
+  EXPECT_EQ(flow.to_server.keep_alives, 2u);
+  EXPECT_EQ(kinds_of(flow.to_server), Kinds{});
+}
+
+TEST(Retransmission, AKeepAliveWithoutAByteIsNone) {  // as Linux sends it
+  MetricsScript script;
+  script.open();
+  script.client.touch = [](Decoded& packet) { packet.tcp.sequence -= 1; };
+  for (int i = 0; i < 4; ++i) {
+    script.wait(10 * kSecond);
+    script.client.ack();
+    script.server.ack();
+  }
+  const auto& flow = script.report();
+  EXPECT_EQ(flow.to_server.keep_alives, 4u);
+  EXPECT_EQ(flow.to_client.keep_alives, 0u);
+  EXPECT_EQ(flow.to_client.duplicate_acks + flow.to_server.duplicate_acks, 0u);
 }
 
 TEST(Retransmission, AKeepAliveIsNone) {  // the last byte again, or none at the place before the next
