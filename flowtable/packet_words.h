@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "decode/decoded.h"
 
@@ -54,6 +55,7 @@ class PacketWords {
   static_assert(offsetof(Decoded, interface_id) == offsetof(Decoded, ttl) + 6);
   static_assert(offsetof(Decoded, ip_bytes) == offsetof(Decoded, ttl) + 8);
   static_assert(offsetof(base::Link, target) == 6 && offsetof(base::Link, vlans) == 12);
+  static_assert(std::has_unique_object_representations_v<base::Link>);
   static_assert(offsetof(base::Link, vlan_count) == 16 && sizeof(base::Link) == 24);
   static_assert(offsetof(Tcp, tsecr) == 4 && offsetof(Tcp, sequence) == 8 && offsetof(Tcp, acknowledgment) == 12);
   static_assert(offsetof(Tcp, window) == 16 && offsetof(Tcp, mss) == 18 && offsetof(Tcp, flags) == 20);
