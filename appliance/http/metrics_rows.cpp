@@ -121,6 +121,7 @@ HttpResponse answer_metrics_rows(const Asked& asked) {
   if (rows.size() > limit) rows.resize(limit);
   if (asked.format == Format::kText) return text_response(exporting::draw_metrics(rows, by, asked.style));
   std::vector<std::string> objects;
+  objects.reserve(rows.size());
   for (const StoredMetrics& row : rows) objects.push_back(exporting::metrics_json(row, by));
   return list_response(asked.format, "metrics", objects, more_text(more));
 }

@@ -58,11 +58,7 @@ NetworkPacket guess(const Slice& slice) {
       if (looks_like_ethernet(slice, kWordBytes)) return ethernet_at(slice, kWordBytes);
       if (looks_like_ethernet(slice, 0)) return ethernet_at(slice, 0);
       return {.ether_type = 0, .slice = slice};
-    case 1:
-      // An associated channel (RFC 4385 section 5), or an address.
-      if (looks_like_ethernet(slice, 0)) return ethernet_at(slice, 0);
-      return {.ether_type = 0, .slice = slice};
-    default:
+    default:  // 1 is an associated channel (RFC 4385 section 5), or an address as any other
       if (looks_like_ethernet(slice, 0)) return ethernet_at(slice, 0);
       return {.ether_type = 0, .slice = slice};
   }
