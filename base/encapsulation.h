@@ -62,8 +62,7 @@ struct Link {
   MacAddress source;
   MacAddress target;
   std::array<std::uint16_t, kVlansMax> vlans{};  ///< VLAN ids (12 bits), outermost first
-  std::uint8_t vlan_count = 0;                   ///< tags kept; a deeper stack keeps its first two
-  std::array<std::uint8_t, 3> reserved{};        ///< always 0: no padding, so that a link can be hashed as it lies
+  std::uint32_t vlan_count = 0;                  ///< tags kept; a deeper stack keeps its first two
   std::uint32_t interface_index = 0;             ///< Linux cooked v2 only; else 0
 };
 

@@ -102,13 +102,15 @@ struct Mirror {
 /// `icmp` with kIcmp, `mirror` if its type is not 0. `icmp` and `mirror` hold anything otherwise. plain.h knows the
 /// order of the fields.
 struct Decoded {
-  std::uint64_t time_ns = 0;
+  // From here to the traffic class, 64 bytes without padding: what the packets of a flow that go one way have in common.
+  Link link;
   base::Endpoint source;  ///< innermost IP; ports 0 unless TCP or UDP
   base::Endpoint target;
   std::uint8_t ttl = 0;       ///< or IPv6 hop limit
   std::uint8_t protocol = 0;  ///< IP protocol number of the innermost header after extensions
   Outcome outcome = Outcome::kNotIp;
   std::uint8_t traffic_class = 0;
+
   std::uint16_t ip_id = 0;  ///< IPv4 identification; 0 for IPv6
   std::uint16_t interface_id = 0;
   std::uint32_t ip_bytes = 0;            ///< length of the innermost IP packet on the wire, header included
@@ -116,8 +118,8 @@ struct Decoded {
   std::uint16_t reserved = 0;            ///< not used
   std::uint16_t l4_checksum = 0;         ///< TCP's or UDP's, as on the wire
   Tcp tcp;                               ///< when outcome is kTcp
-  base::Bytes payload;                   ///< captured L4 payload; with kIcmp what follows the first 8 bytes
-  Link link;
+  std::uint64_t time_ns = 0;
+  base::Bytes payload;  ///< captured L4 payload; with kIcmp what follows the first 8 bytes
   TunnelStack tunnels;
   Mirror mirror;
   Icmp icmp;  ///< when outcome is kIcmp

@@ -47,6 +47,9 @@ struct PacketKey {
   FlowKey key;
   std::uint64_t hash;    ///< the low half goes to FlowIndex
   std::uint32_t sender;  ///< which end sent the packet: 0 low, 1 high
+
+  /// Tells the two ways of a flow apart.
+  std::uint32_t way_hash() const { return static_cast<std::uint32_t>(hash >> 32) + sender; }
 };
 
 /// What of a packet's encapsulation is part of its flow's key.

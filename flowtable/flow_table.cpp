@@ -77,15 +77,59 @@ void FlowTable::add(std::span<const Decoded> batch) {
       add_fetching(some);
       continue;
     }
-    for (const Decoded& packet : some) {
-      PacketKey key;
-      if (prepare(packet, key)) [[likely]] {
-        add_packet(packet, key);
-      } else if (is_icmp_error(packet)) {
-        note_icmp_error(packet);
-      }
-    }
+    for (const Decoded& packet : some)
+      if (!add_recent(packet)) [[unlikely]]
+        add_any(packet);
   }
+}
+
+/// A plain packet of a flow that is busy: without a look at its key. @return is it one?
+[[gnu::always_inline]] inline bool FlowTable::add_recent(const Decoded& packet) {
+  if (packet.time_ns >= next_due_ns_ || packet.time_ns == 0) [[unlikely]]
+    return false;
+  const RecentFlows::Way* const found = recent_.find(packet);
+  if (found == nullptr) [[unlikely]]
+    return false;
+  const RecentFlows::Way& way = *found;
+  const PlainPlaces& places = way.places;
+  if (!places.flow->calm || places.flow->place_id() != way.place_id) [[unlikely]]
+    return false;
+  if (!goes_on(packet, *places.own)) [[unlikely]]
+    return false;
+  ++context_.counters.tcp_packets;
+  if (packet.time_ns > now_ns_) [[likely]]
+    now_ns_ = packet.time_ns;
+  const DuplicateFilter::Verdict verdict = check_duplicate<Outcome::kTcp>(packet, way.hash, places.own->wire);
+  if (verdict == DuplicateFilter::Verdict::kNew) [[likely]] {
+    add_calm(packet, way.direction, places);
+  } else {
+    add_unusual(context_.flows.index_of(*places.flow), packet, verdict);
+  }
+  return true;
+}
+
+/// Any other; a plain one makes way for those that follow it.
+[[gnu::noinline]] void FlowTable::add_any(const Decoded& packet) {
+  PacketKey key;
+  if (prepare(packet, key)) [[likely]] {
+    Flow* const flow = add_packet(packet, key);
+    if (flow != nullptr && flow->calm && packet.tunnels.depth == 0)
+      recent_.put(packet, key, *flow, context_.ledgers[flow->ledger]);
+  } else if (is_icmp_error(packet)) {
+    note_icmp_error(packet);
+  }
+}
+
+/// Needs a plain packet; see plain_packet.h.
+[[gnu::always_inline]] inline void FlowTable::add_calm(const Decoded& packet, Direction direction,
+                                                       const PlainPlaces& places) {
+  Flow& flow = *places.flow;
+  if (packet.time_ns > flow.last_ns) [[likely]] {
+    if (FlowLists::is_due(flow.last_ns, packet.time_ns)) [[unlikely]]
+      lists_.move(context_.flows.index_of(flow), FlowStage::kActive);
+    flow.last_ns = packet.time_ns;
+  }
+  add_plain(packet, direction, places, context_);
 }
 
 /// Works out the keys first, so that the memory of flows is fetched while others are worked on.
@@ -168,17 +212,17 @@ void FlowTable::note_icmp_error(const Decoded& packet) {
   if (flow.ledger != kNoIndex) ++context_.ledgers[flow.ledger].icmp_errors;
 }
 
-/// Has the feed shown this packet before?
+/// Has the feed shown this packet before? kOutcome: the packet's, TCP or UDP.
+template <Outcome kOutcome>
 [[gnu::always_inline]] inline DuplicateFilter::Verdict FlowTable::check_duplicate(const Decoded& packet,
-                                                                                  const PacketKey& key,
+                                                                                  std::uint32_t way_hash,
                                                                                   std::uint32_t wire) {
-  const Signature signature = signature_of(packet, key);
   std::uint64_t window_ns = context_.config.duplicate_ns;
-  if (!signature.certain) [[unlikely]] {
-    if (!signature.tellable) return DuplicateFilter::Verdict::kNew;
+  if (!is_certain<kOutcome>(packet)) [[unlikely]] {
+    if (!is_tellable<kOutcome>(packet)) return DuplicateFilter::Verdict::kNew;
     window_ns = context_.config.duplicate_uncertain_ns;
   }
-  return duplicates_.check(signature.hash, wire, packet.time_ns, window_ns);
+  return duplicates_.check(signature_of<kOutcome>(packet, way_hash), wire, packet.time_ns, window_ns);
 }
 
 /// The first flow with the packet's key.
@@ -192,28 +236,31 @@ inline SlabIndex FlowTable::find(const Decoded& packet, const PacketKey& wanted)
   });
 }
 
-[[gnu::always_inline]] inline void FlowTable::add_packet(const Decoded& packet, const PacketKey& key) {
+/// @return the flow, when the packet was a plain one of it; else null
+Flow* FlowTable::add_packet(const Decoded& packet, const PacketKey& key) {
   now_ns_ = std::max(now_ns_, packet.time_ns);
   if (now_ns_ >= next_due_ns_) [[unlikely]]
     do_due();
   const SlabIndex index = find(packet, key);
-  if (index == kNoIndex || !context_.flows[index].calm || packet.time_ns == 0) [[unlikely]]
-    return add_unusual(index, packet, check_duplicate(packet, key, wire_of(packet)));
-  Flow& flow = context_.flows[index];
-  const Direction direction = flow.direction_of(key.sender);
-  FlowSide& own = flow.side(direction);
-  Ledger& ledger = context_.ledgers[flow.ledger];
-  LedgerSide& sent = ledger.side(direction);
-  if (!is_plain(packet, own, sent)) [[unlikely]]
-    return add_unusual(index, packet, check_duplicate(packet, key, wire_of(packet)));
-  const DuplicateFilter::Verdict verdict = check_duplicate(packet, key, own.wire);
-  if (verdict != DuplicateFilter::Verdict::kNew) [[unlikely]]
-    return add_unusual(index, packet, verdict);
-  const std::uint64_t last_ns = flow.last_ns;
-  add_plain(packet, direction, flow, own, flow.side(opposite(direction)), ledger, sent,
-            ledger.side(opposite(direction)), context_);
-  if (FlowLists::is_due(last_ns, flow.last_ns)) [[unlikely]]
-    lists_.move(index, FlowStage::kActive);
+  if (index != kNoIndex && context_.flows[index].calm && packet.time_ns != 0) [[likely]] {
+    Flow& flow = context_.flows[index];
+    const Direction direction = flow.direction_of(key.sender);
+    const PlainPlaces places(direction, flow, context_.ledgers[flow.ledger]);
+    if (is_plain(packet, *places.own, *places.sent)) [[likely]] {
+      const DuplicateFilter::Verdict verdict = check_duplicate<Outcome::kTcp>(packet, key.way_hash(), places.own->wire);
+      if (verdict == DuplicateFilter::Verdict::kNew) [[likely]] {
+        add_calm(packet, direction, places);
+        return &flow;
+      }
+      add_unusual(index, packet, verdict);
+      return nullptr;
+    }
+  }
+  const std::uint32_t wire = wire_of(packet);
+  add_unusual(index, packet,
+              packet.outcome == Outcome::kTcp ? check_duplicate<Outcome::kTcp>(packet, key.way_hash(), wire)
+                                              : check_duplicate<Outcome::kUdp>(packet, key.way_hash(), wire));
+  return nullptr;
 }
 
 /// Whatever the packet is.

@@ -11,6 +11,7 @@
 #include "flowtable/duplicate_filter.h"
 #include "flowtable/flow_index.h"
 #include "flowtable/flow_lists.h"
+#include "flowtable/recent_flows.h"
 #include "flowtable/sighting.h"
 #include "flowtable/sink.h"
 #include "flowtable/table_context.h"
@@ -45,9 +46,13 @@ class FlowTable {
   bool prepare(const decode::Decoded& packet, PacketKey& key);
   void add_fetching(std::span<const decode::Decoded> packets);
   void fetch_flows(std::span<const PacketKey> keys);
-  void add_packet(const decode::Decoded& packet, const PacketKey& key);
+  bool add_recent(const decode::Decoded& packet);
+  void add_any(const decode::Decoded& packet);
+  Flow* add_packet(const decode::Decoded& packet, const PacketKey& key);
+  void add_calm(const decode::Decoded& packet, Direction direction, const PlainPlaces& places);
   void add_unusual(SlabIndex index, const decode::Decoded& packet, DuplicateFilter::Verdict verdict);
-  DuplicateFilter::Verdict check_duplicate(const decode::Decoded& packet, const PacketKey& key, std::uint32_t wire);
+  template <decode::Outcome kOutcome>
+  DuplicateFilter::Verdict check_duplicate(const decode::Decoded& packet, std::uint32_t way_hash, std::uint32_t wire);
   void note_icmp_error(const decode::Decoded& packet);
   void count_duplicate(Flow* flow, const PacketKey& key);
   SlabIndex find(const decode::Decoded& packet, const PacketKey& key) const;
@@ -87,6 +92,7 @@ class FlowTable {
   TableContext context_;
   FlowIndex index_;
   FlowLists lists_;
+  RecentFlows recent_;
   DuplicateFilter duplicates_;
   std::vector<SlabIndex> to_report_;  ///< flows with packets since their last report; kNoIndex: closed since
   std::size_t to_report_closed_ = 0;  ///< of these

@@ -22,6 +22,18 @@ class PacketWords {
  public:
   explicit PacketWords(const decode::Decoded& packet) : bytes_(reinterpret_cast<const std::uint8_t*>(&packet)) {}
 
+  /// What the packets of a flow that go one way have in common: link, endpoints, looks().
+  static constexpr std::size_t kCommonBytes = 64;
+  const std::uint8_t* common() const { return bytes_; }
+
+  /// One number of the endpoints, by multiplication: in a table of two to the n places, the upper n bits are the place.
+  std::uint64_t place_of_endpoints() const {
+    constexpr std::size_t kEnd = offsetof(base::Endpoint, port) + sizeof(base::Endpoint::port) - 8;  // address' end, port
+    const auto source = read_number<std::uint64_t>(bytes_ + offsetof(Decoded, source) + kEnd);
+    const auto target = read_number<std::uint64_t>(bytes_ + offsetof(Decoded, target) + kEnd);
+    return source * 0x2545f491 + target * 0x5851f42d;  // that fit an instruction
+  }
+
   /// TTL, protocol, outcome and traffic class.
   std::uint32_t looks() const { return read_number<std::uint32_t>(bytes_ + offsetof(Decoded, ttl)); }
 
@@ -48,6 +60,8 @@ class PacketWords {
  private:
   using Decoded = decode::Decoded;
   using Tcp = decode::Tcp;
+  static_assert(offsetof(Decoded, link) == 0 && offsetof(Decoded, source) == 24 && offsetof(Decoded, target) == 42);
+  static_assert(offsetof(Decoded, ttl) == kCommonBytes - 4 && sizeof(base::Endpoint) == 18);
   static_assert(offsetof(Decoded, protocol) == offsetof(Decoded, ttl) + 1);
   static_assert(offsetof(Decoded, outcome) == offsetof(Decoded, ttl) + 2);
   static_assert(offsetof(Decoded, traffic_class) == offsetof(Decoded, ttl) + 3);

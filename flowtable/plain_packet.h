@@ -21,31 +21,75 @@ namespace hoptap::flowtable {
   return words.link(0) == sent.link[0] && words.link(1) == sent.link[1] && words.link(2) == sent.link[2];
 }
 
-/// Is it such a packet? Needs flow.calm. Asks that the packet looks as the one before on its way did, acknowledges,
-/// carries no more than timestamps, and, if it has data, goes on where the data ended.
-[[gnu::always_inline]] inline bool is_plain(const decode::Decoded& packet, const FlowSide& own,
-                                            const LedgerSide& sent) {
+/// Where that is which a plain packet changes.
+struct PlainPlaces {
+  PlainPlaces() = default;
+  PlainPlaces(Direction direction, Flow& flow_, Ledger& ledger_)
+      : flow(&flow_),
+        own(&flow_.side(direction)),
+        other(&flow_.side(opposite(direction))),
+        ledger(&ledger_),
+        sent(&ledger_.side(direction)),
+        answered(&ledger_.side(opposite(direction))) {}
+
+  Flow* flow;
+  FlowSide* own;      ///< of what goes as the packet
+  FlowSide* other;    ///< of what it acknowledges
+  Ledger* ledger;
+  LedgerSide* sent;   ///< as own
+  LedgerSide* answered;
+};
+
+/// Does the packet acknowledge, carry no more than timestamps, and, if it has data, go on where the data ended?
+[[gnu::always_inline]] inline bool goes_on(const decode::Decoded& packet, const FlowSide& own) {
   constexpr std::uint32_t kControl = 0xff'ff'ff & ~std::uint32_t{decode::tcp_flag::kPsh};  // no SACK block, no scale
-  const PacketWords words(packet);
-  return (words.control() & kControl) == decode::tcp_flag::kAck && words.looks() == sent.looks &&
-         is_same_wire(packet, own, sent) &&
+  return (PacketWords(packet).control() & kControl) == decode::tcp_flag::kAck &&
          (packet.payload_wire_bytes == 0 ||
           (packet.tcp.sequence == own.next && packet.payload.size() == packet.payload_wire_bytes));
 }
 
-/// Needs is_plain().
-[[gnu::noinline]] inline void add_plain(const decode::Decoded& packet, Direction direction, Flow& flow, FlowSide& own,
-                                        FlowSide& other, Ledger& ledger, LedgerSide& sent, LedgerSide& answered,
-                                        TableContext& context) {
+/// Is it such a packet? Needs flow.calm. Asks that it goes on, and looks as the one before on its way did.
+[[gnu::always_inline]] inline bool is_plain(const decode::Decoded& packet, const FlowSide& own,
+                                            const LedgerSide& sent) {
+  return goes_on(packet, own) && PacketWords(packet).looks() == sent.looks && is_same_wire(packet, own, sent);
+}
+
+/// What the session makes of a plain packet; the flow has it already.
+[[gnu::noinline]] inline void give_to_session(const decode::Decoded& packet, Direction direction,
+                                              const PlainPlaces& places, bool advances, TableContext& context) {
+  const decode::Tcp& tcp = packet.tcp;
+  const std::uint32_t payload_bytes = packet.payload_wire_bytes;
+  if (places.ledger->session == nullptr) [[unlikely]] {
+    if (payload_bytes == 0) return;
+    FlowUpdate(packet, direction, *places.flow, places.ledger, context).open_session();
+  }
+  Session& session = *places.ledger->session;
+  if (advances || payload_bytes == 0) {
+    if (sequence_distance(tcp.sequence + payload_bytes, places.own->next) <= 0) session.had_received(direction, tcp.acknowledgment);
+    session.acknowledged(opposite(direction), tcp.acknowledgment, packet.time_ns, payload_bytes == 0);
+  }
+  if (payload_bytes == 0) return;
+  if (session.passes_over(direction, payload_bytes)) {
+    session.pass_over(direction, payload_bytes, tcp.sequence, packet.time_ns);
+  } else {
+    session.deliver(direction, packet.payload, tcp.sequence, Stamp::of_segment(packet));
+  }
+}
+
+/// Needs is_plain(), or goes_on() of one that looks alike.
+[[gnu::always_inline]] inline void add_plain(const decode::Decoded& packet, Direction direction,
+                                             const PlainPlaces& places, TableContext& context) {
+  Flow& flow = *places.flow;
+  Ledger& ledger = *places.ledger;
+  FlowSide &own = *places.own, &other = *places.other;
+  LedgerSide &sent = *places.sent, &answered = *places.answered;
   const auto whole = [&]() { return FlowUpdate(packet, direction, flow, &ledger, context); };  // for what is rare
   const decode::Tcp& tcp = packet.tcp;
   const std::uint32_t payload_bytes = packet.payload_wire_bytes, ack = tcp.acknowledgment;
   const std::uint64_t now_ns = packet.time_ns;
-  Session* const session = ledger.session;
   ++own.packets;
   own.payload_bytes += payload_bytes;
   sent.metrics.bytes += packet.ip_bytes;
-  flow.last_ns = std::max(flow.last_ns, now_ns);
   const std::int32_t further = sequence_distance(ack, other.acked);
   if (further > 0 && sequence_distance(ack, other.next) <= 0) {
     advance_acknowledgment(other, ack);
@@ -58,30 +102,20 @@ namespace hoptap::flowtable {
     flow.calm = false;  // the next packet is looked at: there may be a hole
     note_echo(packet, further > 0, answered);
   }
-  if (session != nullptr && (further > 0 || payload_bytes == 0)) {
-    if (sequence_distance(tcp.sequence, own.next) <= 0) session->had_received(direction, ack);
-    session->acknowledged(opposite(direction), ack, now_ns, payload_bytes == 0);
-  }
   if (tcp.window != own.window) [[unlikely]]
     whole().note_window();
-  if (payload_bytes == 0) return;
-  if (tcp.has_timestamps) note_stamp(packet, sent);
   own.next += payload_bytes;
-  if (session != nullptr && session->passes_over(direction, payload_bytes)) {
-    session->pass_over(direction, payload_bytes, tcp.sequence, now_ns);
-  } else if (session != nullptr) {
-    session->deliver(direction, packet.payload, tcp.sequence, Stamp::of_segment(packet));
-  } else if (!flow.opaque) [[unlikely]] {
-    whole().open_session();
-    ledger.session->deliver(direction, packet.payload, tcp.sequence, Stamp::of_segment(packet));
+  if (payload_bytes != 0) {
+    if (tcp.has_timestamps) note_stamp(packet, sent);
+    if (ledger.spoke != index_of(direction)) [[unlikely]]
+      whole().note_turn();
+    time_data(now_ns, own.next, sent);
+    const std::uint32_t flying = own.next - own.acked;
+    if (flying > sent.metrics.in_flight_bytes_max) sent.metrics.in_flight_bytes_max = flying;
+    if (flying > sent.room) [[unlikely]]
+      whole().note_limit_of(own, sent);
   }
-  if (ledger.spoke != index_of(direction)) [[unlikely]]
-    whole().note_turn();
-  time_data(now_ns, own.next, sent);
-  const std::uint32_t flying = own.next - own.acked;
-  if (flying > sent.metrics.in_flight_bytes_max) sent.metrics.in_flight_bytes_max = flying;
-  if (flying > sent.room) [[unlikely]]
-    whole().note_limit_of(own, sent);
+  if (!flow.opaque) give_to_session(packet, direction, places, further > 0, context);
 }
 
 }  // namespace hoptap::flowtable

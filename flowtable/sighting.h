@@ -20,25 +20,35 @@ inline std::uint32_t wire_of(const decode::Decoded& packet) {
   return static_cast<std::uint32_t>(hash >> 32) | 1;
 }
 
-/// What stays the same of a packet along the path, and how well it tells the packet from others.
-struct Signature {
-  std::uint64_t hash;
-  bool certain;   ///< IP-ID or timestamps tell it from all others
-  bool tellable;  ///< anything does: bare ACKs without them look alike
-};
-
-inline Signature signature_of(const decode::Decoded& packet, const PacketKey& key) {
+/// What stays the same of a packet along the path, as a hash. kOutcome: the packet's, TCP or UDP.
+/// @param way_hash  PacketKey's
+template <decode::Outcome kOutcome>
+inline std::uint64_t signature_of(const decode::Decoded& packet, std::uint32_t way_hash) {
+  constexpr std::uint64_t kFactors[] = {0x5851f42d, 0x2545f491, 0x4f6cdd1d};  // odd, and fit an instruction
   const PacketWords words(packet);
-  const std::uint64_t identity = words.identity() * kFoldA + key.sender;
-  if (packet.outcome == decode::Outcome::kTcp) [[likely]] {
-    const std::uint64_t hash = fold(words.tcp(1) ^ key.hash, words.tcp(2) + words.tcp(0) * kFoldB) + identity;
-    const bool certain = packet.tcp.has_timestamps || packet.ip_id != 0;
-    return {hash, certain, certain || packet.payload_wire_bytes != 0 || packet.tcp.has(decode::tcp_flag::kSyn)};
+  const std::uint64_t identity = words.identity() * kFactors[0];
+  if constexpr (kOutcome == decode::Outcome::kTcp) {
+    return (words.tcp(1) ^ way_hash) * kFoldA + words.tcp(0) * kFactors[1] + words.tcp(2) * kFactors[2] + identity;
+  } else {
+    constexpr std::size_t kPayloadBytes = 64;
+    return base::hash_bytes(packet.payload.first(std::min(packet.payload.size(), kPayloadBytes)), way_hash) + identity;
   }
-  constexpr std::size_t kPayloadBytes = 64;
-  const std::uint64_t payload =
-      base::hash_bytes(packet.payload.first(std::min(packet.payload.size(), kPayloadBytes)), key.hash);
-  return {payload + identity, packet.ip_id != 0, packet.ip_id != 0 || packet.payload_wire_bytes != 0};
+}
+
+/// Do IP-ID or timestamps tell the packet from all others?
+template <decode::Outcome kOutcome>
+inline bool is_certain(const decode::Decoded& packet) {
+  if constexpr (kOutcome == decode::Outcome::kTcp)
+    if (packet.tcp.has_timestamps) return true;
+  return packet.ip_id != 0;
+}
+
+/// Does anything tell a packet that is not certain from others? Bare ACKs look alike.
+template <decode::Outcome kOutcome>
+inline bool is_tellable(const decode::Decoded& packet) {
+  if constexpr (kOutcome == decode::Outcome::kTcp)
+    if (packet.tcp.has(decode::tcp_flag::kSyn)) return true;
+  return packet.payload_wire_bytes != 0;
 }
 
 }  // namespace hoptap::flowtable

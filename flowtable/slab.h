@@ -73,6 +73,10 @@ class Slab {
     return static_cast<const T*>(memory_.base())[index];
   }
 
+  SlabIndex index_of(const T& object) const {
+    return static_cast<SlabIndex>(&object - static_cast<const T*>(memory_.base()));
+  }
+
   void prefetch(SlabIndex index) const { __builtin_prefetch(static_cast<const T*>(memory_.base()) + index); }
 
   std::size_t live() const { return live_; }

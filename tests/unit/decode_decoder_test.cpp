@@ -63,7 +63,7 @@ TEST(DecoderTest, LeavesNothingOfThePacketBefore) {
   EXPECT_EQ(decoded[0].outcome, Outcome::kNotIp);
   EXPECT_EQ(decoded[0].source, base::Endpoint{});
   EXPECT_EQ(decoded[0].tunnels, base::TunnelStack{});
-  EXPECT_EQ(decoded[0].link.vlan_count, 0);
+  EXPECT_EQ(decoded[0].link.vlan_count, 0u);
   EXPECT_EQ(decoded[0].tcp.mss, 0);
   EXPECT_EQ(decoded[0].traffic_class, 0);
   EXPECT_TRUE(decoded[0].payload.empty());

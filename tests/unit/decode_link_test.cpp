@@ -119,7 +119,7 @@ TEST(LinkFieldsTest, EthernetKeepsAddressesAndTheFirstVlans) {
       v4()));
   EXPECT_EQ(one->link.target.text(), "0a:0b:0c:0d:0e:0f");
   EXPECT_EQ(one->link.source.text(), "01:02:03:04:05:06");
-  ASSERT_EQ(one->link.vlan_count, 2);
+  ASSERT_EQ(one->link.vlan_count, 2u);
   EXPECT_EQ(one->link.vlans[0], 0x123);  // without priority
   EXPECT_EQ(one->link.vlans[1], 0x456);
   EXPECT_EQ(one->link.interface_index, 0u);
@@ -134,7 +134,7 @@ TEST(LinkFieldsTest, CookedKeepsTheSenderAndTheInterface) {
       decode_one(test::cooked2(Writer().u16(5).u16(0x0800).add(v4()).take(), 0x8100, 70000, 0x010203040506), kCooked2);
   EXPECT_EQ(second->link.source.text(), "01:02:03:04:05:06");
   EXPECT_EQ(second->link.interface_index, 70000u);
-  EXPECT_EQ(second->link.vlan_count, 1);
+  EXPECT_EQ(second->link.vlan_count, 1u);
   EXPECT_EQ(second->link.vlans[0], 5);
 }
 

@@ -26,7 +26,7 @@ std::string text_of(const Decoded& one) {
   out.u16(one.tcp.window).u16(one.tcp.mss).u8(one.tcp.flags).u8(one.tcp.window_scale).u8(one.tcp.sack_blocks);
   out.u8(one.tcp.has_window_scale).u32(one.tcp.sack_left).u32(one.tcp.sack_right).u8(one.tcp.has_timestamps);
   out.u8(one.tcp.sack_permitted).add(one.tcp.options).u8(255).add(one.payload).u8(255).add(one.link.source.bytes);
-  out.add(one.link.target.bytes).u16(one.link.vlans[0]).u16(one.link.vlans[1]).u8(one.link.vlan_count);
+  out.add(one.link.target.bytes).u16(one.link.vlans[0]).u16(one.link.vlans[1]).u32(one.link.vlan_count);
   out.u32(one.link.interface_index).u8(one.mirror.type);
   for (const Tunnel& layer : one.tunnels.used())
     out.u8(static_cast<std::uint8_t>(layer.type)).u32(layer.id).add(layer.source.bytes).add(layer.target.bytes);

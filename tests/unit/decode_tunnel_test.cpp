@@ -216,12 +216,12 @@ TEST(TunnelTest, TheInnermostLinkLayerIsKept) {
   const OneDecoded ethernet_inside = decode_one(test::ethernet(fields, in_vxlan(inner_frame())));
   EXPECT_EQ(ethernet_inside->link.source.text(), "0a:00:00:00:00:01");
   EXPECT_EQ(ethernet_inside->link.target.text(), "0a:00:00:00:00:02");
-  ASSERT_EQ(ethernet_inside->link.vlan_count, 1);
+  ASSERT_EQ(ethernet_inside->link.vlan_count, 1u);
   EXPECT_EQ(ethernet_inside->link.vlans, (std::array<std::uint16_t, 2>{33, 0}));
 
   const OneDecoded ip_inside = decode_one(test::ethernet(fields, outer(kIpv4InIp, inner())));
   EXPECT_EQ(ip_inside->link.source.text(), "0c:00:00:00:00:01");
-  EXPECT_EQ(ip_inside->link.vlan_count, 2);
+  EXPECT_EQ(ip_inside->link.vlan_count, 2u);
 
   constexpr capture::LinkType kCooked2 = 276;
   const OneDecoded cooked = decode_one(test::cooked2(in_vxlan(inner_frame()), 0x0800, 12), kCooked2);
