@@ -73,28 +73,27 @@ base::Outcome<PcapFormat> PcapFormat::open(base::Bytes first) {
 }
 
 PcapFormat::Run PcapFormat::take_run(base::Bytes window, std::span<Packet> batch) const {
-  Run run;
-  if (!order_.is_native() || lengths_may_be_swapped_) return run;
-  const std::uint8_t* at = window.data();
-  std::size_t left = window.size();
-  for (Packet& packet : batch) {
-    if (left < header_bytes_) break;
-    std::uint32_t words[4];  // seconds, fraction, captured, on the wire
-    std::memcpy(words, at, sizeof words);
-    const std::uint32_t captured_bytes = words[2];
-    if (captured_bytes > kRecordBytesMax || left - header_bytes_ < captured_bytes) break;
-    const std::uint8_t* bytes = at + header_bytes_;
+  if (!order_.is_native() || lengths_may_be_swapped_) return {};
+  const std::uint64_t header_bytes = header_bytes_, ns_per_fraction = ns_per_fraction_;
+  std::size_t begin = header_bytes;  // of the packet's bytes
+  Packet* packet = batch.data();
+  for (Packet* const end = packet + batch.size(); packet != end && begin <= window.size(); ++packet) {
+    const std::uint8_t* const bytes = window.data() + begin;
+    const auto word = [record = bytes - header_bytes](std::size_t at) {
+      std::uint32_t value;
+      std::memcpy(&value, record + 4 * at, sizeof value);
+      return value;
+    };
+    const std::uint32_t captured_bytes = word(2), wire_bytes = word(3);
+    if (captured_bytes > kRecordBytesMax || begin + captured_bytes > window.size()) break;
     prefetch_headers(bytes);
-    packet.bytes = {bytes, captured_bytes};
-    packet.time_ns = words[0] * kNsPerSecond + std::uint64_t{words[1]} * ns_per_fraction_;
-    packet.wire_bytes = std::max(words[3], captured_bytes);
-    packet.interface_id = 0;
-    at = bytes + captured_bytes;
-    left -= header_bytes_ + captured_bytes;
-    ++run.packets;
+    packet->bytes = {bytes, captured_bytes};
+    packet->time_ns = word(0) * kNsPerSecond + word(1) * ns_per_fraction;
+    packet->wire_bytes = std::max(wire_bytes, captured_bytes);
+    packet->interface_id = 0;
+    begin += captured_bytes + header_bytes;
   }
-  run.bytes = window.size() - left;
-  return run;
+  return {.packets = static_cast<std::size_t>(packet - batch.data()), .bytes = begin - header_bytes};
 }
 
 RecordStep PcapFormat::next(base::Bytes window, Packet& packet) {

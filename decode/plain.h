@@ -71,9 +71,9 @@ HOPTAP_PLAIN Found read_frame(const UdpPorts& ports, Frame& frame, Decoded& out)
 /// is in disorder.
 HOPTAP_PLAIN bool read_packet(base::Bytes packet, const UdpPorts& ports, Decoded& out) {
   Frame frame{.bytes = packet};
-  Found found;
-  do found = read_frame(ports, frame, out);
-  while (found == Found::kTunnel);
+  Found found = read_frame(ports, frame, out);
+  while (found == Found::kTunnel) [[unlikely]]
+    found = read_frame(ports, frame, out);
   return found == Found::kPlain;
 }
 

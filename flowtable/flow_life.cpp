@@ -164,7 +164,7 @@ void FlowTable::quieten(SlabIndex index) {
     const bool says = state.syn_copies != 0 || state.duplicates_removed != 0 || !is_clean(ledger.health(d));
     if (waits || says) return;
   }
-  const bool answer_due = ledger.spoke == index_of(Direction::kToServer);
+  const bool answer_due = ledger.side(Direction::kToServer).spoke_last;
   if (ledger.session != nullptr || ledger.overflown || answer_due) return;
   const bool unreported = !flow.reported || ledger.report_place < Ledger::kNeverReported || ledger.icmp_errors != 0;
   if (context_.config.metrics_interval_ns != 0 && unreported) report(flow, false, CloseType::kOpen);

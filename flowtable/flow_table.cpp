@@ -70,22 +70,30 @@ FlowTable::~FlowTable() {
 }
 
 void FlowTable::add(std::span<const Decoded> batch) {
-  while (!batch.empty()) {
+  while (!batch.empty() && live_legs() > kFlowsInCache) {
     const std::span<const Decoded> some = batch.first(std::min(batch.size(), kAhead));
     batch = batch.subspan(some.size());
-    if (live_legs() > kFlowsInCache) {
-      add_fetching(some);
-      continue;
-    }
-    for (const Decoded& packet : some)
-      if (!add_recent(packet)) [[unlikely]]
-        add_any(packet);
+    add_fetching(some);
+  }
+  if (remembers_ways_) [[likely]]
+    return add_cached(batch);
+  for (const Decoded& packet : batch) add_any(packet);
+}
+
+/// Few flows: their memory is in the cache.
+[[gnu::noinline]] HOPTAP_WIDE void FlowTable::add_cached(std::span<const Decoded> packets) {
+  const Decoded* const end = packets.data() + packets.size();
+  for (const Decoded* packet = packets.data(); packet != end; ++packet) {
+    asm("" : "+r"(packet));  // one pointer, not two that are added to
+    if (!add_recent(*packet)) [[unlikely]]
+      add_any(*packet);
   }
 }
 
 /// A plain packet of a flow that is busy: without a look at its key. @return is it one?
-[[gnu::always_inline]] inline bool FlowTable::add_recent(const Decoded& packet) {
-  if (packet.time_ns >= next_due_ns_ || packet.time_ns == 0) [[unlikely]]
+[[gnu::always_inline]] HOPTAP_WIDE inline bool FlowTable::add_recent(const Decoded& packet) {
+  const std::uint64_t time_ns = packet.time_ns;
+  if (time_ns >= next_due_ns_) [[unlikely]]
     return false;
   const RecentFlows::Way* const found = recent_.find(packet);
   if (found == nullptr) [[unlikely]]
@@ -94,14 +102,14 @@ void FlowTable::add(std::span<const Decoded> batch) {
   const PlainPlaces& places = way.places;
   if (!places.flow->calm || places.flow->place_id() != way.place_id) [[unlikely]]
     return false;
-  if (!goes_on(packet, *places.own)) [[unlikely]]
+  if (!goes_on(packet, *places.own) || time_ns == 0) [[unlikely]]
     return false;
   ++context_.counters.tcp_packets;
-  if (packet.time_ns > now_ns_) [[likely]]
-    now_ns_ = packet.time_ns;
-  const DuplicateFilter::Verdict verdict = check_duplicate<Outcome::kTcp>(packet, way.hash, places.own->wire);
+  if (time_ns > now_ns_) [[likely]]
+    now_ns_ = time_ns;
+  const DuplicateFilter::Verdict verdict = check_duplicate<Outcome::kTcp>(packet, way.hash, places.own->wire, time_ns);
   if (verdict == DuplicateFilter::Verdict::kNew) [[likely]] {
-    add_calm(packet, way.direction, places);
+    add_calm(packet, places, time_ns);
   } else {
     add_unusual(context_.flows.index_of(*places.flow), packet, verdict);
   }
@@ -113,7 +121,7 @@ void FlowTable::add(std::span<const Decoded> batch) {
   PacketKey key;
   if (prepare(packet, key)) [[likely]] {
     Flow* const flow = add_packet(packet, key);
-    if (flow != nullptr && flow->calm && packet.tunnels.depth == 0)
+    if (flow != nullptr && remembers_ways_ && flow->calm && packet.tunnels.depth == 0)
       recent_.put(packet, key, *flow, context_.ledgers[flow->ledger]);
   } else if (is_icmp_error(packet)) {
     note_icmp_error(packet);
@@ -121,15 +129,15 @@ void FlowTable::add(std::span<const Decoded> batch) {
 }
 
 /// Needs a plain packet; see plain_packet.h.
-[[gnu::always_inline]] inline void FlowTable::add_calm(const Decoded& packet, Direction direction,
-                                                       const PlainPlaces& places) {
+[[gnu::always_inline]] inline void FlowTable::add_calm(const Decoded& packet, const PlainPlaces& places,
+                                                       std::uint64_t time_ns) {
   Flow& flow = *places.flow;
-  if (packet.time_ns > flow.last_ns) [[likely]] {
-    if (FlowLists::is_due(flow.last_ns, packet.time_ns)) [[unlikely]]
+  if (time_ns > flow.last_ns) [[likely]] {
+    if (FlowLists::is_due(flow.last_ns, time_ns)) [[unlikely]]
       lists_.move(context_.flows.index_of(flow), FlowStage::kActive);
-    flow.last_ns = packet.time_ns;
+    flow.last_ns = time_ns;
   }
-  add_plain(packet, direction, places, context_);
+  add_plain(packet, places, time_ns, context_);
 }
 
 /// Works out the keys first, so that the memory of flows is fetched while others are worked on.
@@ -216,13 +224,14 @@ void FlowTable::note_icmp_error(const Decoded& packet) {
 template <Outcome kOutcome>
 [[gnu::always_inline]] inline DuplicateFilter::Verdict FlowTable::check_duplicate(const Decoded& packet,
                                                                                   std::uint32_t way_hash,
-                                                                                  std::uint32_t wire) {
-  std::uint64_t window_ns = context_.config.duplicate_ns;
-  if (!is_certain<kOutcome>(packet)) [[unlikely]] {
-    if (!is_tellable<kOutcome>(packet)) return DuplicateFilter::Verdict::kNew;
-    window_ns = context_.config.duplicate_uncertain_ns;
-  }
-  return duplicates_.check(signature_of<kOutcome>(packet, way_hash), wire, packet.time_ns, window_ns);
+                                                                                  std::uint32_t wire,
+                                                                                  std::uint64_t time_ns) {
+  const FlowTableConfig& config = context_.config;
+  const std::uint64_t signature = signature_of<kOutcome>(packet, way_hash);
+  if (is_certain<kOutcome>(packet)) [[likely]]
+    return duplicates_.check(signature, wire, time_ns, config.duplicate_ns);
+  if (!is_tellable<kOutcome>(packet)) return DuplicateFilter::Verdict::kNew;
+  return duplicates_.check(signature, wire, time_ns, config.duplicate_uncertain_ns);
 }
 
 /// The first flow with the packet's key.
@@ -247,9 +256,9 @@ Flow* FlowTable::add_packet(const Decoded& packet, const PacketKey& key) {
     const Direction direction = flow.direction_of(key.sender);
     const PlainPlaces places(direction, flow, context_.ledgers[flow.ledger]);
     if (is_plain(packet, *places.own, *places.sent)) [[likely]] {
-      const DuplicateFilter::Verdict verdict = check_duplicate<Outcome::kTcp>(packet, key.way_hash(), places.own->wire);
+      const DuplicateFilter::Verdict verdict = check_duplicate<Outcome::kTcp>(packet, key.way_hash(), places.own->wire, packet.time_ns);
       if (verdict == DuplicateFilter::Verdict::kNew) [[likely]] {
-        add_calm(packet, direction, places);
+        add_calm(packet, places, packet.time_ns);
         return &flow;
       }
       add_unusual(index, packet, verdict);
@@ -258,8 +267,8 @@ Flow* FlowTable::add_packet(const Decoded& packet, const PacketKey& key) {
   }
   const std::uint32_t wire = wire_of(packet);
   add_unusual(index, packet,
-              packet.outcome == Outcome::kTcp ? check_duplicate<Outcome::kTcp>(packet, key.way_hash(), wire)
-                                              : check_duplicate<Outcome::kUdp>(packet, key.way_hash(), wire));
+              packet.outcome == Outcome::kTcp ? check_duplicate<Outcome::kTcp>(packet, key.way_hash(), wire, packet.time_ns)
+                                              : check_duplicate<Outcome::kUdp>(packet, key.way_hash(), wire, packet.time_ns));
   return nullptr;
 }
 

@@ -46,13 +46,15 @@ class FlowTable {
   bool prepare(const decode::Decoded& packet, PacketKey& key);
   void add_fetching(std::span<const decode::Decoded> packets);
   void fetch_flows(std::span<const PacketKey> keys);
+  void add_cached(std::span<const decode::Decoded> packets);
   bool add_recent(const decode::Decoded& packet);
   void add_any(const decode::Decoded& packet);
   Flow* add_packet(const decode::Decoded& packet, const PacketKey& key);
-  void add_calm(const decode::Decoded& packet, Direction direction, const PlainPlaces& places);
+  void add_calm(const decode::Decoded& packet, const PlainPlaces& places, std::uint64_t time_ns);
   void add_unusual(SlabIndex index, const decode::Decoded& packet, DuplicateFilter::Verdict verdict);
   template <decode::Outcome kOutcome>
-  DuplicateFilter::Verdict check_duplicate(const decode::Decoded& packet, std::uint32_t way_hash, std::uint32_t wire);
+  DuplicateFilter::Verdict check_duplicate(const decode::Decoded& packet, std::uint32_t way_hash, std::uint32_t wire,
+                                           std::uint64_t time_ns);
   void note_icmp_error(const decode::Decoded& packet);
   void count_duplicate(Flow* flow, const PacketKey& key);
   SlabIndex find(const decode::Decoded& packet, const PacketKey& key) const;
@@ -93,6 +95,7 @@ class FlowTable {
   FlowIndex index_;
   FlowLists lists_;
   RecentFlows recent_;
+  const bool remembers_ways_ = RecentFlows::is_supported();
   DuplicateFilter duplicates_;
   std::vector<SlabIndex> to_report_;  ///< flows with packets since their last report; kNoIndex: closed since
   std::size_t to_report_closed_ = 0;  ///< of these

@@ -113,7 +113,7 @@ void FlowUpdate::note_data() {
     if (!HalfStream(direction_, flow_, *ledger_, context_).add(segment)) return;
   }
   if (tcp_.has_timestamps) note_stamp(packet_, *sent_);
-  if (ledger_->spoke != index_of(direction_)) note_turn();
+  if (!sent_->spoke_last) note_turn(packet_.time_ns, *ledger_, *sent_, *answered_);
   const std::uint32_t end = sequence + packet_.payload_wire_bytes;
   if (sequence_distance(end, own_.next) <= 0) {
     time_data(packet_.time_ns, end, *sent_);
@@ -255,15 +255,6 @@ void FlowUpdate::note_limit_of(const FlowSide& sender, LedgerSide& state) {
 }
 
 /// The side that speaks has changed (data to data).
-void FlowUpdate::note_turn() {
-  const std::uint64_t before_ns = answered_->last_data_ns;
-  if (ledger_->spoke != Ledger::kNobody && before_ns != 0) {
-    Times& times = direction_ == Direction::kToClient ? ledger_->application_response : ledger_->client_idle;
-    times.add(time_between(before_ns, packet_.time_ns));
-  }
-  ledger_->spoke = static_cast<std::uint8_t>(index_of(direction_));
-}
-
 void FlowUpdate::note_close() {
   const bool from_client = direction_ == Direction::kToServer;
   if (tcp_.has(tcp_flag::kRst)) {
@@ -292,10 +283,10 @@ void FlowUpdate::note_close() {
 }
 
 void FlowUpdate::add_udp() {
-  const auto direction = static_cast<std::uint8_t>(index_of(direction_));
-  if (direction_ == Direction::kToClient && ledger_->spoke == index_of(Direction::kToServer))
+  if (direction_ == Direction::kToClient && answered_->spoke_last)
     ledger_->reply.add(time_between(answered_->last_data_ns, packet_.time_ns));
-  ledger_->spoke = direction;
+  answered_->spoke_last = false;
+  sent_->spoke_last = true;
   sent_->last_data_ns = packet_.time_ns;
   if (ledger_->session == nullptr && !flow_.opaque) open_session();
   if (ledger_->session != nullptr) ledger_->session->datagram(direction_, packet_.payload, Stamp::of_datagram(packet_));

@@ -33,7 +33,6 @@ class FlowUpdate {
   void note_odd_acknowledgment(std::uint32_t ack);
   void note_window();
   void note_limit_of(const FlowSide& sender, LedgerSide& state);
-  void note_turn();
   void open_session();
 
  private:

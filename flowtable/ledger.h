@@ -54,8 +54,8 @@ struct LedgerSide {
   std::uint64_t link[3] = {};         ///< PacketWords::link() of the last packet
   std::uint64_t timed_ns = 0;         ///< when the segment that ends at `timed_end` passed; 0: none is timed
   std::uint64_t stamped_ns = 0;       ///< when `stamped` was first seen as TSval; 0: it has been echoed
-  std::uint64_t smoothed_rtt_ns = 0;  ///< RFC 6298 section 2, as seen from here; 0: no sample yet
-  std::uint64_t rtt_variation_ns = 0;
+  std::uint64_t eight_smoothed_rtt_ns = 0;  ///< SRTT of RFC 6298 section 2, as seen from here; 0: no sample yet
+  std::uint64_t four_rtt_variation_ns = 0;  ///< RTTVAR; both are kept as multiples, so that no fraction is lost
   std::uint32_t timed_end = 0;
   std::uint32_t stamped = 0;
   std::uint32_t recovery_end = 0;  ///< highest byte sent when the last retransmission was told apart
@@ -65,10 +65,10 @@ struct LedgerSide {
   std::uint8_t duplicate_acks = 0;  ///< in a row; saturates
   bool hole_told = false;           ///< the receiver has sent SACK blocks since its last new acknowledgment
   bool answer_due = false;          ///< data since the last acknowledgment of all
+  bool spoke_last = false;          ///< data went this way last
 };
 
 struct Ledger {
-  static constexpr std::uint8_t kNobody = 2;                 ///< as spoke
   static constexpr SlabIndex kNeverReported = kNoIndex - 1;  ///< as report_place: nobody wants metrics
 
   std::array<LedgerSide, 2> sides;  ///< by Direction of the data
@@ -79,7 +79,6 @@ struct Ledger {
   Times server_response, application_response, client_idle, reply;
   std::uint32_t icmp_errors = 0;
   SlabIndex report_place = kNoIndex;  ///< in the list of flows to report; kNoIndex: not there
-  std::uint8_t spoke = kNobody;       ///< index of the direction that data last went
   bool overflown = false;             ///< SYN-ACKs came again after the client's ACK: the server's queue was full
 
   LedgerSide& side(Direction d) { return sides[index_of(d)]; }

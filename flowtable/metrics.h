@@ -14,11 +14,11 @@ namespace hoptap::flowtable {
 struct Times {
   std::uint32_t count = 0;
   std::uint64_t sum_ns = 0;
-  std::uint64_t min_ns = 0;  ///< 0 when count is 0
+  std::uint64_t min_ns = UINT64_MAX;  ///< so when count is 0
   std::uint64_t max_ns = 0;
 
   void add(std::uint64_t ns) {
-    min_ns = count == 0 ? ns : std::min(min_ns, ns);
+    min_ns = std::min(min_ns, ns);
     max_ns = std::max(max_ns, ns);
     sum_ns += ns;
     ++count;

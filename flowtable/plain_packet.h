@@ -32,6 +32,8 @@ struct PlainPlaces {
         sent(&ledger_.side(direction)),
         answered(&ledger_.side(opposite(direction))) {}
 
+  Direction direction() const { return own == &flow->sides[0] ? Direction::kToServer : Direction::kToClient; }
+
   Flow* flow;
   FlowSide* own;      ///< of what goes as the packet
   FlowSide* other;    ///< of what it acknowledges
@@ -55,8 +57,9 @@ struct PlainPlaces {
 }
 
 /// What the session makes of a plain packet; the flow has it already.
-[[gnu::noinline]] inline void give_to_session(const decode::Decoded& packet, Direction direction,
-                                              const PlainPlaces& places, bool advances, TableContext& context) {
+[[gnu::noinline]] inline void give_to_session(const decode::Decoded& packet, const PlainPlaces& places,
+                                              bool advances, TableContext& context) {
+  const Direction direction = places.direction();
   const decode::Tcp& tcp = packet.tcp;
   const std::uint32_t payload_bytes = packet.payload_wire_bytes;
   if (places.ledger->session == nullptr) [[unlikely]] {
@@ -77,16 +80,15 @@ struct PlainPlaces {
 }
 
 /// Needs is_plain(), or goes_on() of one that looks alike.
-[[gnu::always_inline]] inline void add_plain(const decode::Decoded& packet, Direction direction,
-                                             const PlainPlaces& places, TableContext& context) {
+[[gnu::always_inline]] inline void add_plain(const decode::Decoded& packet, const PlainPlaces& places,
+                                             std::uint64_t now_ns, TableContext& context) {
   Flow& flow = *places.flow;
   Ledger& ledger = *places.ledger;
   FlowSide &own = *places.own, &other = *places.other;
   LedgerSide &sent = *places.sent, &answered = *places.answered;
-  const auto whole = [&]() { return FlowUpdate(packet, direction, flow, &ledger, context); };  // for what is rare
+  const auto whole = [&]() { return FlowUpdate(packet, places.direction(), flow, &ledger, context); };  // for what is rare
   const decode::Tcp& tcp = packet.tcp;
   const std::uint32_t payload_bytes = packet.payload_wire_bytes, ack = tcp.acknowledgment;
-  const std::uint64_t now_ns = packet.time_ns;
   ++own.packets;
   own.payload_bytes += payload_bytes;
   sent.metrics.bytes += packet.ip_bytes;
@@ -107,15 +109,15 @@ struct PlainPlaces {
   own.next += payload_bytes;
   if (payload_bytes != 0) {
     if (tcp.has_timestamps) note_stamp(packet, sent);
-    if (ledger.spoke != index_of(direction)) [[unlikely]]
-      whole().note_turn();
+    if (!sent.spoke_last) [[unlikely]]
+      note_turn(now_ns, ledger, sent, answered);
     time_data(now_ns, own.next, sent);
     const std::uint32_t flying = own.next - own.acked;
     if (flying > sent.metrics.in_flight_bytes_max) sent.metrics.in_flight_bytes_max = flying;
     if (flying > sent.room) [[unlikely]]
       whole().note_limit_of(own, sent);
   }
-  if (!flow.opaque) give_to_session(packet, direction, places, further > 0, context);
+  if (!flow.opaque) give_to_session(packet, places, further > 0, context);
 }
 
 }  // namespace hoptap::flowtable

@@ -10,7 +10,7 @@ constexpr std::uint8_t kDuplicateAcks = 3;            // RFC 5681 section 3.2
 
 /// The sender's retransmission timeout, as far as can be told from here.
 std::uint64_t timeout_ns(const LedgerSide& state) {
-  const std::uint64_t by_samples = state.smoothed_rtt_ns + 4 * state.rtt_variation_ns;
+  const std::uint64_t by_samples = state.eight_smoothed_rtt_ns / 8 + state.four_rtt_variation_ns;
   return std::max(kTimeoutNsMin, by_samples);
 }
 

@@ -1,6 +1,7 @@
 // Tells retransmissions apart, and the round-trip estimate this needs. Definitions: docs/metrics.md.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "flowtable/ledger.h"
@@ -20,15 +21,15 @@ void count_retransmission(const Retransmission& copy, const FlowSide& side, Ledg
 
 /// A round trip was measured (RFC 6298 section 2), from here to the receiver and back.
 inline void note_round_trip(std::uint64_t ns, LedgerSide& state) {
-  if (state.smoothed_rtt_ns == 0) {
-    state.smoothed_rtt_ns = ns | 1;
-    state.rtt_variation_ns = ns / 2;
+  if (state.eight_smoothed_rtt_ns == 0) {
+    state.eight_smoothed_rtt_ns = 8 * ns | 1;
+    state.four_rtt_variation_ns = 2 * ns;
     return;
   }
-  const auto change = static_cast<std::int64_t>(ns - state.smoothed_rtt_ns);
-  const auto apart = static_cast<std::uint64_t>(change < 0 ? -change : change);
-  state.rtt_variation_ns += apart / 4 - state.rtt_variation_ns / 4;
-  state.smoothed_rtt_ns += ns / 8 - state.smoothed_rtt_ns / 8;
+  const std::uint64_t smoothed_ns = state.eight_smoothed_rtt_ns / 8;
+  const std::uint64_t apart_ns = std::max(ns, smoothed_ns) - std::min(ns, smoothed_ns);
+  state.four_rtt_variation_ns += apart_ns - state.four_rtt_variation_ns / 4;
+  state.eight_smoothed_rtt_ns += ns - smoothed_ns;
 }
 
 }  // namespace hoptap::flowtable

@@ -24,11 +24,11 @@ inline std::uint32_t wire_of(const decode::Decoded& packet) {
 /// @param way_hash  PacketKey's
 template <decode::Outcome kOutcome>
 inline std::uint64_t signature_of(const decode::Decoded& packet, std::uint32_t way_hash) {
-  constexpr std::uint64_t kFactors[] = {0x5851f42d, 0x2545f491, 0x4f6cdd1d};  // odd, and fit an instruction
+  constexpr std::uint64_t kFactors[] = {0x5851f42d, 0x2545f491, 0x4f6cdd1d, 0x61c88647};  // odd, and fit an instruction
   const PacketWords words(packet);
   const std::uint64_t identity = words.identity() * kFactors[0];
   if constexpr (kOutcome == decode::Outcome::kTcp) {
-    return (words.tcp(1) ^ way_hash) * kFoldA + words.tcp(0) * kFactors[1] + words.tcp(2) * kFactors[2] + identity;
+    return (words.tcp(1) ^ way_hash) * kFactors[3] + words.tcp(0) * kFactors[1] + words.tcp(2) * kFactors[2] + identity;
   } else {
     constexpr std::size_t kPayloadBytes = 64;
     return base::hash_bytes(packet.payload.first(std::min(packet.payload.size(), kPayloadBytes)), way_hash) + identity;

@@ -73,6 +73,16 @@ inline void note_stamp(const decode::Decoded& packet, LedgerSide& sent) {
   sent.stamped_ns = packet.time_ns;
 }
 
+/// Data goes the other way than before: the end of a wait for the application, or of the client's silence.
+inline void note_turn(std::uint64_t now_ns, Ledger& ledger, LedgerSide& sent, LedgerSide& answered) {
+  if (answered.spoke_last && answered.last_data_ns != 0) {
+    Times& times = &sent == &ledger.side(Direction::kToClient) ? ledger.application_response : ledger.client_idle;
+    times.add(time_between(answered.last_data_ns, now_ns));
+  }
+  answered.spoke_last = false;
+  sent.spoke_last = true;
+}
+
 /// Bytes have been sent, up to `end`, that were not sent before.
 inline void time_data(std::uint64_t now_ns, std::uint32_t end, LedgerSide& sent) {
   sent.last_data_ns = now_ns;

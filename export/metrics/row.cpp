@@ -38,7 +38,9 @@ std::optional<Count> error_of(const HopRecord& hop) {
   return std::nullopt;
 }
 
-TimeSums sums_of(const flowtable::Times& times) { return {times.count, times.sum_ns, times.min_ns, times.max_ns}; }
+TimeSums sums_of(const flowtable::Times& times) {
+  return {times.count, times.sum_ns, times.count == 0 ? 0 : times.min_ns, times.max_ns};
+}
 
 void merge(std::uint64_t& into, std::uint64_t value, Merge how) {
   if (how == Merge::kSum) into += value;
