@@ -102,7 +102,8 @@ struct Mirror {
 /// `icmp` with kIcmp, `mirror` if its type is not 0. `icmp` and `mirror` hold anything otherwise. plain.h knows the
 /// order of the fields.
 struct Decoded {
-  // From here to the traffic class, 64 bytes without padding: what the packets of a flow that go one way have in common.
+  // From here to the traffic class, 64 bytes without padding: what the packets of a flow that go one way have in
+  // common.
   Link link;
   base::Endpoint source;  ///< innermost IP; ports 0 unless TCP or UDP
   base::Endpoint target;

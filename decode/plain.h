@@ -72,8 +72,7 @@ HOPTAP_PLAIN Found read_frame(const UdpPorts& ports, Frame& frame, Decoded& out)
 HOPTAP_PLAIN bool read_packet(base::Bytes packet, const UdpPorts& ports, Decoded& out) {
   Frame frame{.bytes = packet};
   Found found = read_frame(ports, frame, out);
-  while (found == Found::kTunnel) [[unlikely]]
-    found = read_frame(ports, frame, out);
+  while (found == Found::kTunnel) [[unlikely]] found = read_frame(ports, frame, out);
   return found == Found::kPlain;
 }
 

@@ -18,7 +18,8 @@ class DuplicateFilter {
     kElsewhere,  ///< the same packet on another wire: other TTL, MAC, VLAN or tunnel id
   };
 
-  /// @param signature  hash of what stays equal along the path (addresses, sequence, IP-ID, payload), the upper bits best
+  /// @param signature  hash of what stays equal along the path (addresses, sequence, IP-ID, payload), the upper bits
+  /// best
   /// @param wire       hash of what routers and switches change; not 0
   Verdict check(std::uint64_t signature, std::uint32_t wire, std::uint64_t time_ns, std::uint64_t window_ns) {
     Slot& slot = slots_[signature >> (64 - kSlotBits)];

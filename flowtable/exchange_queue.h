@@ -54,6 +54,8 @@ class ExchangeQueue {
   /// [sequence, end) passed again; `whole`: in a segment that had nothing new.
   void copied(Direction direction, std::uint32_t sequence, std::uint32_t end, bool whole, const Stamp& stamp);
 
+  /// Would acknowledged() do anything?
+  bool awaits_acknowledgment(Direction direction) const { return !unacknowledged_[index_of(direction)].empty(); }
   /// The receiver of `direction` acknowledged everything before `ack`.
   void acknowledged(Direction direction, std::uint32_t ack, std::uint64_t time_ns);
 

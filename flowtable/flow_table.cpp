@@ -256,7 +256,8 @@ Flow* FlowTable::add_packet(const Decoded& packet, const PacketKey& key) {
     const Direction direction = flow.direction_of(key.sender);
     const PlainPlaces places(direction, flow, context_.ledgers[flow.ledger]);
     if (is_plain(packet, *places.own, *places.sent)) [[likely]] {
-      const DuplicateFilter::Verdict verdict = check_duplicate<Outcome::kTcp>(packet, key.way_hash(), places.own->wire, packet.time_ns);
+      const DuplicateFilter::Verdict verdict =
+          check_duplicate<Outcome::kTcp>(packet, key.way_hash(), places.own->wire, packet.time_ns);
       if (verdict == DuplicateFilter::Verdict::kNew) [[likely]] {
         add_calm(packet, places, packet.time_ns);
         return &flow;
@@ -267,8 +268,9 @@ Flow* FlowTable::add_packet(const Decoded& packet, const PacketKey& key) {
   }
   const std::uint32_t wire = wire_of(packet);
   add_unusual(index, packet,
-              packet.outcome == Outcome::kTcp ? check_duplicate<Outcome::kTcp>(packet, key.way_hash(), wire, packet.time_ns)
-                                              : check_duplicate<Outcome::kUdp>(packet, key.way_hash(), wire, packet.time_ns));
+              packet.outcome == Outcome::kTcp
+                  ? check_duplicate<Outcome::kTcp>(packet, key.way_hash(), wire, packet.time_ns)
+                  : check_duplicate<Outcome::kUdp>(packet, key.way_hash(), wire, packet.time_ns));
   return nullptr;
 }
 

@@ -51,9 +51,9 @@ struct LedgerSide {
   std::uint64_t zero_window_since_ns = 0;  ///< the receiver's; 0: open
   std::uint64_t limited_since_ns = 0;      ///< less than one MSS of its window free; 0: not so
   std::uint64_t last_data_ns = 0;
-  std::uint64_t link[3] = {};         ///< PacketWords::link() of the last packet
-  std::uint64_t timed_ns = 0;         ///< when the segment that ends at `timed_end` passed; 0: none is timed
-  std::uint64_t stamped_ns = 0;       ///< when `stamped` was first seen as TSval; 0: it has been echoed
+  std::uint64_t link[3] = {};               ///< PacketWords::link() of the last packet
+  std::uint64_t timed_ns = 0;               ///< when the segment that ends at `timed_end` passed; 0: none is timed
+  std::uint64_t stamped_ns = 0;             ///< when `stamped` was first seen as TSval; 0: it has been echoed
   std::uint64_t eight_smoothed_rtt_ns = 0;  ///< SRTT of RFC 6298 section 2, as seen from here; 0: no sample yet
   std::uint64_t four_rtt_variation_ns = 0;  ///< RTTVAR; both are kept as multiples, so that no fraction is lost
   std::uint32_t timed_end = 0;

@@ -28,7 +28,8 @@ class PacketWords {
 
   /// One number of the endpoints, by multiplication: in a table of two to the n places, the upper n bits are the place.
   std::uint64_t place_of_endpoints() const {
-    constexpr std::size_t kEnd = offsetof(base::Endpoint, port) + sizeof(base::Endpoint::port) - 8;  // address' end, port
+    constexpr std::size_t kEnd =
+        offsetof(base::Endpoint, port) + sizeof(base::Endpoint::port) - 8;  // address' end, port
     const auto source = read_number<std::uint64_t>(bytes_ + offsetof(Decoded, source) + kEnd);
     const auto target = read_number<std::uint64_t>(bytes_ + offsetof(Decoded, target) + kEnd);
     return source * 0x2545f491 + target * 0x5851f42d;  // that fit an instruction

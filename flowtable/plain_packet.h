@@ -35,10 +35,10 @@ struct PlainPlaces {
   Direction direction() const { return own == &flow->sides[0] ? Direction::kToServer : Direction::kToClient; }
 
   Flow* flow;
-  FlowSide* own;      ///< of what goes as the packet
-  FlowSide* other;    ///< of what it acknowledges
+  FlowSide* own;    ///< of what goes as the packet
+  FlowSide* other;  ///< of what it acknowledges
   Ledger* ledger;
-  LedgerSide* sent;   ///< as own
+  LedgerSide* sent;  ///< as own
   LedgerSide* answered;
 };
 
@@ -56,27 +56,21 @@ struct PlainPlaces {
   return goes_on(packet, own) && PacketWords(packet).looks() == sent.looks && is_same_wire(packet, own, sent);
 }
 
+/// What a new session makes of a plain packet.
+[[gnu::noinline]] inline void give_to_new_session(const decode::Decoded& packet, const PlainPlaces& places,
+                                                  bool advances, TableContext& context) {
+  if (packet.payload_wire_bytes == 0) return;
+  FlowUpdate(packet, places.direction(), *places.flow, places.ledger, context).open_session();
+  places.ledger->session->add(packet, places.direction(), advances, true);
+}
+
 /// What the session makes of a plain packet; the flow has it already.
-[[gnu::noinline]] inline void give_to_session(const decode::Decoded& packet, const PlainPlaces& places,
-                                              bool advances, TableContext& context) {
-  const Direction direction = places.direction();
-  const decode::Tcp& tcp = packet.tcp;
-  const std::uint32_t payload_bytes = packet.payload_wire_bytes;
-  if (places.ledger->session == nullptr) [[unlikely]] {
-    if (payload_bytes == 0) return;
-    FlowUpdate(packet, direction, *places.flow, places.ledger, context).open_session();
-  }
-  Session& session = *places.ledger->session;
-  if (advances || payload_bytes == 0) {
-    if (sequence_distance(tcp.sequence + payload_bytes, places.own->next) <= 0) session.had_received(direction, tcp.acknowledgment);
-    session.acknowledged(opposite(direction), tcp.acknowledgment, packet.time_ns, payload_bytes == 0);
-  }
-  if (payload_bytes == 0) return;
-  if (session.passes_over(direction, payload_bytes)) {
-    session.pass_over(direction, payload_bytes, tcp.sequence, packet.time_ns);
-  } else {
-    session.deliver(direction, packet.payload, tcp.sequence, Stamp::of_segment(packet));
-  }
+[[gnu::noinline]] inline void give_to_session(const decode::Decoded& packet, const PlainPlaces& places, bool advances,
+                                              TableContext& context) {
+  if (places.ledger->session == nullptr) [[unlikely]]
+    return give_to_new_session(packet, places, advances, context);
+  const bool in_order = sequence_distance(packet.tcp.sequence + packet.payload_wire_bytes, places.own->next) <= 0;
+  places.ledger->session->add(packet, places.direction(), advances, in_order);
 }
 
 /// Needs is_plain(), or goes_on() of one that looks alike.
@@ -86,7 +80,9 @@ struct PlainPlaces {
   Ledger& ledger = *places.ledger;
   FlowSide &own = *places.own, &other = *places.other;
   LedgerSide &sent = *places.sent, &answered = *places.answered;
-  const auto whole = [&]() { return FlowUpdate(packet, places.direction(), flow, &ledger, context); };  // for what is rare
+  const auto whole = [&]() {
+    return FlowUpdate(packet, places.direction(), flow, &ledger, context);
+  };  // for what is rare
   const decode::Tcp& tcp = packet.tcp;
   const std::uint32_t payload_bytes = packet.payload_wire_bytes, ack = tcp.acknowledgment;
   ++own.packets;

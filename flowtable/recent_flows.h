@@ -19,8 +19,8 @@
 
 namespace hoptap::flowtable {
 
-/// What the packets of each busy way of a flow have in common, and where its state is. Fixed size, two ways a place: the
-/// third takes that of the older one. One per flow table, used by its thread.
+/// What the packets of each busy way of a flow have in common, and where its state is. Fixed size, two ways a place:
+/// the third takes that of the older one. One per flow table, used by its thread.
 class RecentFlows {
  public:
   using Common = std::array<std::uint8_t, PacketWords::kCommonBytes>;
@@ -59,7 +59,8 @@ class RecentFlows {
   }
 
   /// Needs a packet without tunnels, and a flow that is calm.
-  [[gnu::noinline]] HOPTAP_WIDE void put(const decode::Decoded& packet, const PacketKey& key, Flow& flow, Ledger& ledger) {
+  [[gnu::noinline]] HOPTAP_WIDE void put(const decode::Decoded& packet, const PacketKey& key, Flow& flow,
+                                         Ledger& ledger) {
     Pair& pair = pairs_[place_of(packet)];
     if (!is_same(pair.younger, packet)) pair.older = pair.younger;
     Way& way = pair.younger;

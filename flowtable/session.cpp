@@ -85,6 +85,20 @@ void Session::deliver(Direction direction, Bytes bytes, std::uint32_t sequence, 
   busy_ = parser_ == &opaque_parser() || !sides_[0].held.empty() || !sides_[1].held.empty();
 }
 
+/// What add() does, when exchanges await an acknowledgment.
+void Session::add_acknowledging(const decode::Decoded& packet, Direction direction, bool advances, bool in_order) {
+  const bool pure = packet.payload_wire_bytes == 0;
+  if (advances || pure) {
+    if (in_order) had_received(direction, packet.tcp.acknowledgment);
+    acknowledged(opposite(direction), packet.tcp.acknowledgment, packet.time_ns, pure);
+  }
+  if (!pure) deliver_segment(direction, packet);
+}
+
+[[gnu::noinline]] void Session::deliver_segment(Direction direction, const decode::Decoded& packet) {
+  deliver(direction, packet.payload, packet.tcp.sequence, Stamp::of_segment(packet));
+}
+
 /// Forgets the segments all of whose bytes have been taken.
 void Session::forget_marks(Side& side) {
   auto& more = side.more_marks;

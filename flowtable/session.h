@@ -8,9 +8,11 @@
 #include <optional>
 #include <vector>
 
+#include "decode/decoded.h"
 #include "decode/l7/parser.h"
 #include "flowtable/exchange_queue.h"
 #include "flowtable/held_bytes.h"
+#include "flowtable/located.h"
 
 namespace hoptap::flowtable {
 
@@ -22,19 +24,28 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  /// Are the next `count` bytes of this direction within the body of the open message, and is all else at rest?
-  bool passes_over(Direction direction, std::size_t count) const {
-    return sides_[index_of(direction)].to_skip > count && !busy_;
-  }
-  /// What deliver() does of bytes that it would pass over; needs passes_over().
-  void pass_over(Direction direction, std::size_t count, std::uint32_t sequence, std::uint64_t time_ns) {
-    Side& side = this->side(direction);
-    note_data(side, time_ns);
-    side.latest_ns = std::max(side.latest_ns, time_ns);
-    side.mark.sequence = sequence;
-    side.mark.passed_ns = side.latest_ns;
-    side.sequence = sequence + static_cast<std::uint32_t>(count);
-    if (side.to_skip != decode::l7::kToTheEnd) side.to_skip -= count;
+  /// All of a plain packet (plain_packet.h). advances: it acknowledges what was not acknowledged before; in_order: its
+  /// sender had sent no more than has been delivered. Whatever it calls it calls last: so it needs no stack.
+  void add(const decode::Decoded& packet, Direction direction, bool advances, bool in_order) {
+    if (exchanges_.awaits_acknowledgment(opposite(direction)))
+      return add_acknowledging(packet, direction, advances, in_order);
+    Side &sent = located(side(direction)), &answered = located(side(opposite(direction)));
+    const std::uint32_t payload_bytes = packet.payload_wire_bytes;
+    if (advances || payload_bytes == 0) {
+      if (in_order) note_received(sent, packet.tcp.acknowledgment);
+      note_acknowledged(answered, packet.tcp.acknowledgment, packet.time_ns);
+      if (payload_bytes == 0) {
+        if (awaits_wait(answered)) note_wait(answered, packet.tcp.acknowledgment, packet.time_ns);
+        return;
+      }
+    }
+    if (sent.to_skip <= payload_bytes || busy_) return deliver_segment(direction, packet);
+    note_data(sent, packet.time_ns);  // within the body of the open message, and all else is at rest
+    sent.latest_ns = std::max(sent.latest_ns, packet.time_ns);
+    sent.mark.sequence = packet.tcp.sequence;
+    sent.mark.passed_ns = sent.latest_ns;
+    sent.sequence = packet.tcp.sequence + payload_bytes;
+    if (sent.to_skip != decode::l7::kToTheEnd) sent.to_skip -= payload_bytes;
   }
 
   /// The next bytes of the stream, in order. Borrows them only while it runs.
@@ -53,21 +64,12 @@ class Session {
   /// The receiver of `direction` acknowledged all before `ack`; `pure`: in a segment without data.
   void acknowledged(Direction direction, std::uint32_t ack, std::uint64_t time_ns, bool pure) {
     Side& side = this->side(direction);
-    if (side.acked_ns == 0 || sequence_distance(ack, side.acked) > 0) {
-      side.acked = ack;
-      side.acked_ns = time_ns;
-      exchanges_.acknowledged(direction, ack, time_ns);
-    }
-    if (pure && side.wait.ack_ns == 0 && is_inside(side)) note_wait(side, ack, time_ns);
+    if (note_acknowledged(side, ack, time_ns)) exchanges_.acknowledged(direction, ack, time_ns);
+    if (pure && awaits_wait(side)) note_wait(side, ack, time_ns);
   }
 
   /// The sender of `direction` had received all before `ack` when it had sent no more than has been delivered.
-  void had_received(Direction direction, std::uint32_t ack) {
-    Side& side = this->side(direction);
-    if (side.own_ack_known && sequence_distance(ack, side.own_ack) <= 0) return;
-    side.own_ack = ack;
-    side.own_ack_known = true;
-  }
+  void had_received(Direction direction, std::uint32_t ack) { note_received(side(direction), ack); }
 
   /// The sender has closed: a message that lasts to the end has ended.
   void end_of_stream(Direction direction);
@@ -141,6 +143,21 @@ class Session {
     wait.ack_ns = 0;
     wait.last_data_ns = time_ns;
   }
+  static void note_received(Side& side, std::uint32_t ack) {
+    if (side.own_ack_known && sequence_distance(ack, side.own_ack) <= 0) return;
+    side.own_ack = ack;
+    side.own_ack_known = true;
+  }
+  /// @return is it the first to acknowledge so much?
+  static bool note_acknowledged(Side& side, std::uint32_t ack, std::uint64_t time_ns) {
+    if (side.acked_ns != 0 && sequence_distance(ack, side.acked) <= 0) return false;
+    side.acked = ack;
+    side.acked_ns = time_ns;
+    return true;
+  }
+  static bool awaits_wait(const Side& side) { return side.wait.ack_ns == 0 && is_inside(side); }
+  void add_acknowledging(const decode::Decoded& packet, Direction direction, bool advances, bool in_order);
+  void deliver_segment(Direction direction, const decode::Decoded& packet);
   static void note_wait(Side& side, std::uint32_t ack, std::uint64_t time_ns);
   void hold(Side& side, base::Bytes bytes);
   void drop_held(Side& side, std::size_t count);
@@ -182,7 +199,7 @@ class Session {
   bool turn_settled_ = false;  ///< the turn is known to be opaque
   bool settling_ = false;      ///< detection waits for no more bytes
   bool undetectable_ = false;
-  bool busy_ = false;  ///< bytes wait on some side, or turns are looked at: pass_over() would miss something
+  bool busy_ = false;  ///< bytes wait on some side, or turns are looked at: what passes has to be delivered
 };
 
 }  // namespace hoptap::flowtable
