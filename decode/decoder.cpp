@@ -59,16 +59,21 @@ void Decoder::decode(Packets packets, Interfaces interfaces, std::span<Decoded> 
 
 #if defined(__x86_64__)
 [[gnu::target("avx")]] void Decoder::decode_ethernet(Packets packets, Decoded* out) {
+  std::uint64_t tcp = 0, udp = 0;
   for (const capture::Packet& packet : packets) {
-    if (plain::read_packet(packet.bytes, ports_, *out)) [[likely]] {
+    const plain::Found found = plain::read_packet(packet.bytes, ports_, *out);
+    tcp += found == plain::Found::kTcp ? 1 : 0;
+    udp += found == plain::Found::kUdp ? 1 : 0;
+    if (found == plain::Found::kTcp || found == plain::Found::kUdp) [[likely]] {
       out->time_ns = packet.time_ns;
       out->interface_id = packet.interface_id;
-      ++counters_[static_cast<std::size_t>(out->outcome)];
     } else {
       walk(packet, kEthernet, *out);
     }
     ++out;
   }
+  counters_[static_cast<std::size_t>(Outcome::kTcp)] += tcp;
+  counters_[static_cast<std::size_t>(Outcome::kUdp)] += udp;
 }
 #else
 void Decoder::decode_ethernet(Packets packets, Decoded* out) {

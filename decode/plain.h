@@ -67,13 +67,13 @@ HOPTAP_PLAIN Found read_frame(const UdpPorts& ports, Frame& frame, Decoded& out)
   return read_ipv6(bytes.subspan(type_at + 2), ports, frame, out);
 }
 
-/// Reads a packet of an Ethernet link into all of `out` but its time; interface 0. False if it is not plain; then `out`
-/// is in disorder.
-HOPTAP_PLAIN bool read_packet(base::Bytes packet, const UdpPorts& ports, Decoded& out) {
+/// Reads a packet of an Ethernet link into all of `out` but its time; interface 0. Other than kTcp and kUdp: it is not
+/// plain, and `out` is in disorder.
+HOPTAP_PLAIN Found read_packet(base::Bytes packet, const UdpPorts& ports, Decoded& out) {
   Frame frame{.bytes = packet};
   Found found = read_frame(ports, frame, out);
   while (found == Found::kTunnel) [[unlikely]] found = read_frame(ports, frame, out);
-  return found == Found::kPlain;
+  return found;
 }
 
 }  // namespace hoptap::decode::plain

@@ -42,7 +42,8 @@ constexpr char k0 = -128;  ///< in a shuffle: zero
 
 /// What the short cut makes of a frame.
 enum class Found : std::uint8_t {
-  kPlain,
+  kTcp,
+  kUdp,
   kTunnel,  ///< a tunnel, noted in Decoded::tunnels, in which there is another frame
   kOther,   ///< the walk has to read it
 };

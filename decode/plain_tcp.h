@@ -36,7 +36,7 @@ HOPTAP_PLAIN Found read_tcp_with(const Slice& packet, std::uint64_t depth, Decod
   write_headers<Ip, Outcome::kTcp>(packet, out);
   write_tcp<kOptionsBytes>(packet.bytes.data() + Ip::kHeaderBytes, out);
   write_payload(packet.behind(Ip::kHeaderBytes + TcpView::kHeaderBytesMin + kOptionsBytes), depth, out);
-  return Found::kPlain;
+  return Found::kTcp;
 }
 
 /// Reads an IP packet that holds a segment.

@@ -40,7 +40,7 @@ HOPTAP_PLAIN Found read_udp(const Slice& packet, const UdpPorts& ports, Frame& f
   for (const std::size_t at : {0u, 16u, 32u, 40u}) store(tcp + at, _mm_setzero_si128());
   out.l4_checksum = length_and_checksum.second();
   write_payload(packet.behind(kPayloadAt), frame.depth, out);
-  return Found::kPlain;
+  return Found::kUdp;
 }
 
 }  // namespace hoptap::decode::plain

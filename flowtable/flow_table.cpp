@@ -295,7 +295,9 @@ void FlowTable::add_unusual(SlabIndex index, const Decoded& packet, DuplicateFil
   Flow& flow = context_.flows[index];
   if (packet.outcome == Outcome::kTcp) find_connection(index, packet, key);
   const Direction direction = flow.direction_of(key.sender);
-  flow.side(direction).wire = wire;
+  FlowSide& own = flow.side(direction);
+  if (own.wire != wire && remembers_ways_) recent_.forget_others(packet);
+  own.wire = wire;
   Ledger* ledger = ledger_for(index, packet);
   const std::uint64_t last_ns = flow.last_ns;
   FlowUpdate update(packet, direction, flow, ledger, context_);

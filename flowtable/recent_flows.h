@@ -52,6 +52,8 @@ class RecentFlows {
 
   /// The way that the packet goes; null when it is not there. Only packets without tunnels are. Needs is_supported().
   [[gnu::always_inline]] HOPTAP_WIDE const Way* find(const decode::Decoded& packet) const {
+    if (packet.tunnels.depth != 0) [[unlikely]]
+      return nullptr;
     const Pair& pair = pairs_[place_of(packet)];
     if (is_same(pair.younger, packet)) [[likely]]
       return &pair.younger;
@@ -71,6 +73,14 @@ class RecentFlows {
     way.interface_id = packet.interface_id;
   }
 
+  /// The latest packet of its way looks as this one: those that look as before are not to be found. Forgets other
+  /// flows' with them.
+  [[gnu::noinline]] HOPTAP_WIDE void forget_others(const decode::Decoded& packet) {
+    Pair& pair = pairs_[place_of(packet)];
+    for (Way* const way : {&pair.younger, &pair.older})
+      if (!is_same(*way, packet)) way->common = nothing();
+  }
+
  private:
   static constexpr unsigned kPairBits = 10;
   struct Pair {
@@ -82,8 +92,7 @@ class RecentFlows {
   }
   /// Is it the way that the packet goes?
   [[gnu::always_inline]] HOPTAP_WIDE static bool is_same(const Way& way, const decode::Decoded& packet) {
-    return is_same_bytes(way.common.data(), PacketWords(packet).common()) && way.interface_id == packet.interface_id &&
-           packet.tunnels.depth == 0;
+    return is_same_bytes(way.common.data(), PacketWords(packet).common()) && way.interface_id == packet.interface_id;
   }
 
   /// kCommonBytes of each. 15 instructions less than 16 bytes at a time.
