@@ -1,0 +1,55 @@
+// hoptap-probe: `hoptap probe` alone, as one static file for hosts that are too old for anything else. See
+// docs/legacy.md.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <exception>
+#include <string>
+#include <string_view>
+
+#include "appliance/exit_code.h"
+#include "appliance/probe/command.h"
+
+namespace hoptap::appliance {
+namespace {
+
+/// The command teaches with examples that begin with `hoptap probe`: here that is the program.
+std::string about(std::string text) {
+  constexpr std::string_view kCommand = "hoptap probe", kProgram = "hoptap-probe";
+  for (std::size_t at = 0; (at = text.find(kCommand, at)) != std::string::npos; at += kProgram.size())
+    text.replace(at, kCommand.size(), kProgram);
+  return text +
+         "\n"
+         "This is the probe alone, in one file that needs no library: for Linux 3.10 and later, any distribution.\n"
+         "Names of hosts are looked up in /etc/hosts, then by DNS; an address in numbers always works.\n"
+         "\n"
+         "Exit codes: 0 done; 1 no request found; 2 wrong usage or configuration; 3 a file cannot be read;\n"
+         "4 the spool cannot be written, or not all was delivered.\n";
+}
+
+int run(int count, char** arguments) {
+  CLI::App app;
+  ProbeOptions options;
+  CLI::App* probe = add_probe(app, options);
+  probe->name("hoptap-probe");
+  probe->description(about(probe->get_description()));
+  probe->set_version_flag("--version", "hoptap-probe " HOPTAP_VERSION);
+  try {
+    probe->parse(count, arguments);
+  } catch (const CLI::ParseError& error) {
+    return probe->exit(error) == 0 ? kDone : kWrongUsage;
+  }
+  return run_probe(options);
+}
+
+}  // namespace
+}  // namespace hoptap::appliance
+
+int main(int count, char** arguments) {
+  try {
+    return hoptap::appliance::run(count, arguments);
+  } catch (const std::exception& error) {  // the command line's library and memory may throw; the engine does not
+    fmt::print(stderr, "hoptap-probe: {}\n", error.what());
+    return hoptap::appliance::kCannotWrite;
+  }
+}
