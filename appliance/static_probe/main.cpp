@@ -1,6 +1,8 @@
 // hoptap-probe: `hoptap probe` alone, as one static file for hosts that are too old for anything else. See
 // docs/legacy.md.
 #include <fmt/format.h>
+#include <sys/random.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <exception>
@@ -27,6 +29,13 @@ std::string about(std::string text) {
          "4 the spool cannot be written, or not all was delivered.\n";
 }
 
+/// TLS and gRPC begin with random numbers, and abort where they find none. Before Linux 3.17 only the device gives
+/// them.
+bool has_random_numbers() {
+  char byte = 0;
+  return ::getrandom(&byte, 1, GRND_NONBLOCK) == 1 || ::access("/dev/urandom", R_OK) == 0;
+}
+
 int run(int count, char** arguments) {
   CLI::App app;
   ProbeOptions options;
@@ -39,6 +48,8 @@ int run(int count, char** arguments) {
   } catch (const CLI::ParseError& error) {
     return probe->exit(error) == 0 ? kDone : kWrongUsage;
   }
+  if (!has_random_numbers() && !options.check && !options.example)
+    return fail(kCannotRead, "/dev/urandom cannot be read, and this kernel has no getrandom() to take its place");
   return run_probe(options);
 }
 
