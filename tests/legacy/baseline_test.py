@@ -15,7 +15,7 @@ import sys
 SKIPPED = 77
 
 # Functions built with [[gnu::target("avx")]] and reached behind __builtin_cpu_supports("avx").
-ASKED_FIRST = re.compile(r"hoptap::(decode::Decoder::decode_ethernet|decode::.*[Pp]lain|flowtable::\S*RecentFlows)")
+ASKED_FIRST = re.compile(r"hoptap::(decode::Decoder::decode_ethernet|decode::.*[Pp]lain|flowtable::(\S*RecentFlows|FlowTable::add_cached))")
 
 # Names of instructions that x86-64-v1 (SSE2) has not. tzcnt is not among them: gcc writes it for bsf, with a prefix that older
 # processors ignore, where both give the same.

@@ -177,6 +177,17 @@ def replays_in_nothing(options, folder):
     return wrong
 
 
+# x86-64-v1 and nothing more, on a kernel that says it is 3.10.
+OLD_PROCESSOR = ["qemu-x86_64", "-cpu", "qemu64,-sse3,-cx16,-lahf_lm,-popcnt,-sse4a,-abm", "-r", "3.10.0"]
+
+
+def replays_on_an_old_processor(options, folder):
+    if not shutil.which(OLD_PROCESSOR[0]):
+        print("no qemu-user: not tried on an emulated x86-64-v1 processor")
+        return []
+    return replays(options, folder, OLD_PROCESSOR, label="emulated x86-64-v1 processor, uname 3.10.0")
+
+
 def main():
     parser = argparse.ArgumentParser()
     for name in ("probe", "hoptap", "k310", "pcaps"):
@@ -185,7 +196,7 @@ def main():
     if run([options.k310, shutil.which("true")])[0] == SKIPPED:
         print("skipped: this machine takes no seccomp filter")
         return SKIPPED
-    steps = [is_static, policy_refuses, starts, replays]
+    steps = [is_static, policy_refuses, starts, replays, replays_on_an_old_processor]
     if os.geteuid() == 0:
         steps.append(replays_in_nothing)
     else:
