@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "appliance/http/server.h"
-#include "appliance/points.h"
+#include "appliance/probe/replay_points.h"
 #include "base/result.h"
 #include "export/metrics/windows.h"
 #include "export/transport/sender.h"
@@ -16,12 +16,6 @@
 #include "flowtable/config.h"
 
 namespace hoptap::appliance {
-
-/// A capture to be read, and the point that it was taken at.
-struct ReplayInput {
-  std::string file;
-  PointHint point;
-};
 
 struct ProbeConfig {
   exporting::SenderConfig sender;

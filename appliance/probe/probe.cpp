@@ -148,12 +148,13 @@ bool Probe::put(const exporting::Batch& batch, const Watch& watch) {
 
 base::Outcome<void> Probe::read(const Watch& watch) {
   if (!replay_) return {};
+  const ReplayPoints points(*replay_, config_.replay);
   bool more = true;
   while (more && watch(*this)) {
     more = replay_->step();
-    batcher_->advance(*replay_);
-    while (batcher_->is_due(*replay_) || !more) {
-      if (!put(batcher_->take(*replay_), watch)) return {};
+    batcher_->advance(points);
+    while (batcher_->is_due(points) || !more) {
+      if (!put(batcher_->take(points), watch)) return {};
       if (batcher_->mark().done) return {};
     }
   }
