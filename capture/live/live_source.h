@@ -94,12 +94,12 @@ class LiveSource : public Source {
   virtual bool wait(int timeout_ms) = 0;
 
   /// For poll(2) and epoll: readable when packets are there. Kernel 3.10 may not wake it for a block whose time is
-  /// up, so wait on it no longer than the block timeout and call poll() then in any case.
+  /// up, so wait on it no longer than the block timeout and call poll() then in any case. On an error call wait().
   virtual int fd() const = 0;
 
   virtual LinkState state() const = 0;  ///< as of the last wait()
 
-  /// Asks the kernel for its counts too.
+  /// Asks the kernel for its counts too; what counters() says of drops is as old as the last time that was done.
   virtual LiveCounters live_counters() = 0;
 
   virtual StampSource stamp_source() const = 0;  ///< that of most packets so far

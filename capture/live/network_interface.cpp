@@ -94,7 +94,8 @@ base::Outcome<NetworkInterface> find_interface(int fd, const std::string& name) 
   if (!link_type) {
     return tl::unexpected(live_failure(
         name,
-        fmt::format("is of hardware type {}; only Ethernet, loopback, tun and IP tunnels can be captured", hardware)));
+        fmt::format("is of hardware type {}; the ring takes Ethernet, loopback, tun and IP tunnels, libpcap takes more",
+                    hardware)));
   }
   found.link_type = *link_type;
   found.is_loopback = hardware == ARPHRD_LOOPBACK;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "capture/live/batch_sum.h"
+#include "capture/live/live_config.h"
 #include "capture/live/live_failure.h"
 #include "capture/live/network_interface.h"
 #include "capture/live/network_namespace.h"
@@ -45,7 +46,7 @@ class PcapLive final : public LiveSource {
       : handle_(std::move(handle)),
         ns_per_fraction_(pcap_get_tstamp_precision(handle_.get()) == PCAP_TSTAMP_PRECISION_NANO ? 1
                                                                                                 : kNsPerMicrosecond),
-        timeout_ms_(static_cast<int>(std::min(config.block_timeout_ms, 1000u))),
+        timeout_ms_(static_cast<int>(config.block_timeout_ms)),
         knows_interface_drops_(config.network_namespace.empty()),
         buffer_(std::max<std::size_t>(kBufferBytesMin, config.snap_bytes + 64u)),
         watch_(pcap_fileno(handle_.get()), NamespaceFile(config.network_namespace)),
@@ -79,7 +80,7 @@ class PcapLive final : public LiveSource {
     // After a failure nobody takes the socket's error, and waiting for the socket would return at once.
     const int ready = ::poll(&waited, has_failed_ ? 0 : 1, limit_ms);
     if (has_failed_ || state_ != LinkState::kRunning || ready == 0 || (waited.revents & POLLERR) != 0) look();
-    return ready > 0;
+    return !has_failed_;  // whether or not the kernel woke us: see LiveSource::fd()
   }
 
   int fd() const override { return pcap_get_selectable_fd(handle_.get()); }
@@ -195,9 +196,9 @@ base::Outcome<Opened> activate(const LiveConfig& config) {
   pcap_t* const handle = opened.handle.get();
   if (handle == nullptr) return tl::unexpected(live_failure(config.interface, error.data()));
   const auto buffer_bytes = std::min<std::uint64_t>(std::uint64_t{config.block_bytes} * config.block_count, INT_MAX);
-  pcap_set_snaplen(handle, static_cast<int>(std::min<std::uint32_t>(config.snap_bytes, INT_MAX)));
+  pcap_set_snaplen(handle, static_cast<int>(config.snap_bytes));
   pcap_set_promisc(handle, config.is_promiscuous ? 1 : 0);
-  pcap_set_timeout(handle, static_cast<int>(std::min(config.block_timeout_ms, 1000u)));
+  pcap_set_timeout(handle, static_cast<int>(config.block_timeout_ms));
   pcap_set_buffer_size(handle, static_cast<int>(buffer_bytes));
   pcap_set_immediate_mode(handle, 0);
   pcap_set_tstamp_precision(handle, PCAP_TSTAMP_PRECISION_NANO);  // else microseconds
@@ -219,6 +220,7 @@ base::Outcome<Opened> activate(const LiveConfig& config) {
 }  // namespace
 
 base::Outcome<std::unique_ptr<LiveSource>> open_pcap_live(const LiveConfig& config) {
+  if (auto checked = check_config(config); !checked) return tl::unexpected(std::move(checked).error());
   if (config.fanout) return tl::unexpected(live_failure(config.interface, "libpcap has no fanout: take the ring"));
   base::Outcome<Opened> opened = tl::unexpected(base::Failure{});
   auto entered = in_network_namespace(config.network_namespace, [&] { opened = activate(config); });

@@ -42,19 +42,6 @@ bool attach(int fd, std::vector<sock_filter> code) {
   return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) == 0;
 }
 
-base::Outcome<void> check(const LiveConfig& config) {
-  const auto wrong = [&config](std::string_view what) { return tl::unexpected(live_failure(config.interface, what)); };
-  const auto page_bytes = static_cast<std::uint32_t>(sysconf(_SC_PAGESIZE));
-  if (config.block_bytes < kBlockBytesMin || config.block_bytes % page_bytes != 0) {
-    return wrong(fmt::format("ring blocks of {} bytes: must be a multiple of {} and at least {}", config.block_bytes,
-                             page_bytes, kBlockBytesMin));
-  }
-  if (config.block_count < 2) return wrong("a ring needs at least 2 blocks");
-  if (config.block_timeout_ms < 1) return wrong("a ring's block timeout must be at least 1 ms");
-  if (config.snap_bytes < 1) return wrong("snap_bytes must be at least 1");
-  return {};
-}
-
 }  // namespace
 
 void UnmapRing::operator()(std::uint8_t* start) const { munmap(start, bytes); }
@@ -65,7 +52,6 @@ bool RingSocket::set_option(int level, int option, const Value& value) {
 }
 
 base::Outcome<RingSocket> RingSocket::open(const LiveConfig& config, const std::string& kernel_filter) {
-  if (auto checked = check(config); !checked) return tl::unexpected(std::move(checked).error());
   RingSocket ring;
   // Protocol 0: nothing is received until it is bound. Of raw IP links the kernel must take off what comes before the
   // IP header: SOCK_DGRAM; which of the two it is, is known only when there is a socket to ask through.
@@ -191,10 +177,6 @@ void RingSocket::clear_error() {
   int error = 0;
   socklen_t bytes = sizeof(error);
   getsockopt(fd(), SOL_SOCKET, SO_ERROR, &error, &bytes);
-}
-
-std::uint16_t fanout_group(std::uint32_t nth) {
-  return static_cast<std::uint16_t>(static_cast<std::uint32_t>(getpid()) * 8 + nth);
 }
 
 }  // namespace hoptap::capture

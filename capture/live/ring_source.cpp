@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <utility>
 
 #include "capture/filter.h"
 #include "capture/live/batch_sum.h"
+#include "capture/live/live_config.h"
 #include "capture/live/live_failure.h"
 #include "capture/live/network_interface.h"
 #include "capture/live/network_namespace.h"
@@ -19,6 +21,7 @@ namespace hoptap::capture {
 namespace {
 
 constexpr LinkType kEthernet = 1;
+constexpr unsigned kFilterRoundsMax = 64;    // batches without a match, before the caller may do something else
 constexpr unsigned kBusyWaitsPerLook = 256;  // looks at the interface, when packets never stop
 
 RingRules rules_of(const LiveConfig& config, const RingSocket& socket) {
@@ -29,7 +32,7 @@ RingRules rules_of(const LiveConfig& config, const RingSocket& socket) {
 class RingSource final : public LiveSource {
  public:
   RingSource(const LiveConfig& config, RingSocket socket, NamespaceFile file, std::optional<PacketFilter> filter)
-      : block_timeout_ms_(static_cast<int>(std::min(config.block_timeout_ms, 1000u))),
+      : block_timeout_ms_(static_cast<int>(config.block_timeout_ms)),
         socket_(std::move(socket)),
         walk_(socket_.memory(), config.block_bytes, rules_of(config, socket_)),
         watch_(socket_.fd(), std::move(file)),
@@ -41,12 +44,12 @@ class RingSource final : public LiveSource {
   std::size_t poll(std::span<Packet> batch) override {
     batch = batch.first(std::min(batch.size(), kBatchPackets));
     std::size_t kept = 0;
-    do {
+    for (unsigned round = 0; round < kFilterRoundsMax && kept == 0; ++round) {
       kept = walk_.poll(batch);
       read_packets_ += kept;
       if (kept == 0) break;
       if (filter_) kept = filter_->apply(batch.first(kept), interfaces_);
-    } while (kept == 0);
+    }
     sum_.add(batch.first(kept));
     if (walk_.counts().losing_blocks != losing_blocks_ || read_packets_ - packets_at_statistics_ > kPacketsPerLook) {
       read_statistics();
@@ -101,10 +104,15 @@ class RingSource final : public LiveSource {
   }
 
   std::string complaint() const override {
-    std::string all = socket_.nic_time_complaint();
+    std::string all;
+    const auto add = [&all](std::string_view sentence) {
+      if (!all.empty() && !sentence.empty()) all += "; ";
+      all += sentence;
+    };
+    add(socket_.nic_time_complaint());
+    if (filter_) add(filter_->complaint());
     if (walk_.counts().unreadable > 0) {
-      if (!all.empty()) all += "; ";
-      all += fmt::format("{} packets could not be found in the ring", walk_.counts().unreadable);
+      add(fmt::format("{} packets could not be found in the ring", walk_.counts().unreadable));
     }
     return all;
   }
@@ -154,6 +162,7 @@ bool names_vlan(std::string_view expression) {
 }  // namespace
 
 base::Outcome<std::unique_ptr<LiveSource>> open_ring(const LiveConfig& config) {
+  if (auto checked = check_config(config); !checked) return tl::unexpected(std::move(checked).error());
   std::optional<PacketFilter> filter;
   if (names_vlan(config.filter)) {
     auto compiled = PacketFilter::compile(config.filter);
