@@ -4,6 +4,9 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include <cctype>
+#include <utility>
+
 #include "capture/bpf_program.h"
 #include "capture/live/live_failure.h"
 
@@ -16,6 +19,18 @@ constexpr std::uint32_t kBlockTimeoutMsMax = 1000;  // old kernels keep 16 bits 
 std::uint64_t ring_bytes_max() {
   struct sysinfo host {};
   return sysinfo(&host) == 0 ? std::uint64_t{host.totalram} * host.mem_unit / 2 : UINT64_MAX;
+}
+
+bool names_vlan(std::string_view expression) {
+  const auto is_letter = [expression](std::size_t at) {
+    return at < expression.size() &&
+           (std::isalnum(static_cast<unsigned char>(expression[at])) != 0 || expression[at] == '_');
+  };
+  constexpr std::string_view kWord = "vlan";
+  for (std::size_t at = expression.find(kWord); at != expression.npos; at = expression.find(kWord, at + 1)) {
+    if ((at == 0 || !is_letter(at - 1)) && !is_letter(at + kWord.size())) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -40,6 +55,14 @@ base::Outcome<void> check_config(const LiveConfig& config) {
     return wrong(fmt::format("snap_bytes {}: must be 1 to {}", config.snap_bytes, kWholePacketBytes));
   }
   return {};
+}
+
+base::Outcome<FilterSplit> split_filter(const LiveConfig& config) {
+  FilterSplit split{.in_kernel = config.filter, .in_user_space = std::nullopt};
+  if (!names_vlan(config.filter)) return split;
+  auto compiled = PacketFilter::compile(config.filter);
+  if (!compiled) return tl::unexpected(live_failure(config.interface, compiled.error().what));
+  return FilterSplit{.in_kernel = "", .in_user_space = *std::move(compiled)};
 }
 
 std::uint16_t fanout_group(std::uint32_t nth) {

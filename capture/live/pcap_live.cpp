@@ -42,7 +42,7 @@ class WideCount {
 
 class PcapLive final : public LiveSource {
  public:
-  PcapLive(const LiveConfig& config, Handle handle, std::string complaint)
+  PcapLive(const LiveConfig& config, Handle handle, std::optional<PacketFilter> filter, std::string complaint)
       : handle_(std::move(handle)),
         ns_per_fraction_(pcap_get_tstamp_precision(handle_.get()) == PCAP_TSTAMP_PRECISION_NANO ? 1
                                                                                                 : kNsPerMicrosecond),
@@ -51,26 +51,20 @@ class PcapLive final : public LiveSource {
         buffer_(std::max<std::size_t>(kBufferBytesMin, config.snap_bytes + 64u)),
         watch_(pcap_fileno(handle_.get()), NamespaceFile(config.network_namespace)),
         interfaces_{Interface{.name = config.interface, .link_type = link_type(), .snap_bytes = config.snap_bytes}},
+        filter_(std::move(filter)),
         complaint_(std::move(complaint)) {}
 
   std::size_t poll(std::span<Packet> batch) override {
     batch = batch.first(std::min(batch.size(), kBatchPackets));
-    std::size_t used_bytes = 0, filled = 0;
-    while (filled < batch.size() && (header_ != nullptr || take())) {
-      const std::size_t bytes = std::min<std::size_t>(header_->caplen, buffer_.size());
-      if (bytes > buffer_.size() - used_bytes) break;  // libpcap keeps it until it is asked for the next
-      std::memcpy(buffer_.data() + used_bytes, data_, bytes);
-      batch[filled++] = {.bytes = {buffer_.data() + used_bytes, bytes},
-                         .time_ns = static_cast<std::uint64_t>(header_->ts.tv_sec) * kNsPerSecond +
-                                    static_cast<std::uint64_t>(header_->ts.tv_usec) * ns_per_fraction_,
-                         .wire_bytes = header_->len,
-                         .interface_id = 0};
-      used_bytes += bytes;
-      header_ = nullptr;
+    std::size_t kept = 0;
+    for (unsigned round = 0; round < kFilterRoundsMax && kept == 0; ++round) {
+      kept = fill(batch);
+      if (kept == 0) break;
+      if (filter_) kept = filter_->apply(batch.first(kept), interfaces_);
     }
-    sum_.add(batch.first(filled));
-    if (sum_.packets - packets_at_statistics_ > kPacketsPerLook) read_statistics();
-    return filled;
+    sum_.add(batch.first(kept));
+    if (read_packets_ - packets_at_statistics_ > kPacketsPerLook) read_statistics();
+    return kept;
   }
 
   bool wait(int timeout_ms) override {
@@ -87,7 +81,10 @@ class PcapLive final : public LiveSource {
   LinkState state() const override { return state_; }
   std::span<const Interface> interfaces() const override { return interfaces_; }
   SourceProgress progress() const override { return {}; }
-  std::string complaint() const override { return complaint_; }
+  std::string complaint() const override {
+    const std::string unmatched = filter_ ? filter_->complaint() : "";
+    return complaint_ + (complaint_.empty() || unmatched.empty() ? "" : "; ") + unmatched;
+  }
   StampSource stamp_source() const override { return StampSource::kUnknown; }
 
   SourceCounters counters() const override {
@@ -98,6 +95,7 @@ class PcapLive final : public LiveSource {
     read_statistics();
     return {.packets = sum_.packets,
             .bytes = sum_.bytes,
+            .filtered = filter_ ? filter_->filtered_packets() : 0,
             .truncated = sum_.truncated,
             .received_by_kernel = received_,
             .dropped_by_ring = dropped_,
@@ -112,6 +110,25 @@ class PcapLive final : public LiveSource {
   LinkType link_type() const {
     const int dlt = pcap_datalink(handle_.get());
     return dlt == DLT_RAW ? kRawIp : static_cast<LinkType>(dlt);
+  }
+
+  /// Copies what libpcap has.
+  std::size_t fill(std::span<Packet> batch) {
+    std::size_t used_bytes = 0, filled = 0;
+    while (filled < batch.size() && (header_ != nullptr || take())) {
+      const std::size_t bytes = std::min<std::size_t>(header_->caplen, buffer_.size());
+      if (bytes > buffer_.size() - used_bytes) break;  // libpcap keeps it until it is asked for the next
+      std::memcpy(buffer_.data() + used_bytes, data_, bytes);
+      batch[filled++] = {.bytes = {buffer_.data() + used_bytes, bytes},
+                         .time_ns = static_cast<std::uint64_t>(header_->ts.tv_sec) * kNsPerSecond +
+                                    static_cast<std::uint64_t>(header_->ts.tv_usec) * ns_per_fraction_,
+                         .wire_bytes = header_->len,
+                         .interface_id = 0};
+      used_bytes += bytes;
+      header_ = nullptr;
+    }
+    read_packets_ += filled;
+    return filled;
   }
 
   bool take() {
@@ -132,7 +149,7 @@ class PcapLive final : public LiveSource {
   }
 
   void read_statistics() {
-    packets_at_statistics_ = sum_.packets;
+    packets_at_statistics_ = read_packets_;
     pcap_stat now{};
     if (pcap_stats(handle_.get(), &now) != 0) return;
     received_ = received_sum_.add(now.ps_recv);
@@ -148,12 +165,14 @@ class PcapLive final : public LiveSource {
   std::vector<std::uint8_t> buffer_;  ///< the packets lent
   LinkWatch watch_;
   std::array<Interface, 1> interfaces_;
+  std::optional<PacketFilter> filter_;  ///< what the kernel cannot match
   std::string complaint_;
   pcap_pkthdr* header_ = nullptr;  ///< of the packet taken from libpcap and not handed out yet
   const std::uint8_t* data_ = nullptr;
   bool has_failed_ = false;
   LinkState state_ = LinkState::kRunning;
   BatchSum sum_;
+  std::uint64_t read_packets_ = 0;  ///< also those that filter_ rejected
   WideCount received_sum_, dropped_sum_, interface_sum_;
   std::optional<std::uint64_t> received_, dropped_, dropped_by_interface_;
   std::uint64_t packets_at_statistics_ = 0;
@@ -176,12 +195,12 @@ struct Opened {
   std::string complaint;
 };
 
-base::Outcome<void> set_filter(const LiveConfig& config, pcap_t* handle) {
+base::Outcome<void> set_filter(const LiveConfig& config, const std::string& kernel_filter, pcap_t* handle) {
   const auto failed = [&] {
-    return tl::unexpected(filter_failure(config.interface, config.filter, pcap_geterr(handle)));
+    return tl::unexpected(filter_failure(config.interface, kernel_filter, pcap_geterr(handle)));
   };
   bpf_program program{};
-  if (pcap_compile(handle, &program, config.filter.c_str(), 1, PCAP_NETMASK_UNKNOWN) != 0) return failed();
+  if (pcap_compile(handle, &program, kernel_filter.c_str(), 1, PCAP_NETMASK_UNKNOWN) != 0) return failed();
   const int set = pcap_setfilter(handle, &program);
   pcap_freecode(&program);
   if (set != 0) return failed();
@@ -189,7 +208,7 @@ base::Outcome<void> set_filter(const LiveConfig& config, pcap_t* handle) {
 }
 
 /// In the interface's namespace.
-base::Outcome<Opened> activate(const LiveConfig& config) {
+base::Outcome<Opened> activate(const LiveConfig& config, const std::string& kernel_filter) {
   std::array<char, PCAP_ERRBUF_SIZE> error{};
   Opened opened;
   opened.handle.reset(pcap_create(config.interface.c_str(), error.data()));
@@ -210,7 +229,7 @@ base::Outcome<Opened> activate(const LiveConfig& config) {
   if (config.ignores_outgoing && pcap_setdirection(handle, PCAP_D_IN) != 0) {
     return tl::unexpected(live_failure(config.interface, pcap_geterr(handle)));
   }
-  if (auto set = set_filter(config, handle); !set) return tl::unexpected(std::move(set).error());
+  if (auto set = set_filter(config, kernel_filter, handle); !set) return tl::unexpected(std::move(set).error());
   if (pcap_setnonblock(handle, 1, error.data()) != 0) {
     return tl::unexpected(live_failure(config.interface, error.data()));
   }
@@ -222,11 +241,14 @@ base::Outcome<Opened> activate(const LiveConfig& config) {
 base::Outcome<std::unique_ptr<LiveSource>> open_pcap_live(const LiveConfig& config) {
   if (auto checked = check_config(config); !checked) return tl::unexpected(std::move(checked).error());
   if (config.fanout) return tl::unexpected(live_failure(config.interface, "libpcap has no fanout: take the ring"));
+  auto rules = split_filter(config);
+  if (!rules) return tl::unexpected(std::move(rules).error());
   base::Outcome<Opened> opened = tl::unexpected(base::Failure{});
-  auto entered = in_network_namespace(config.network_namespace, [&] { opened = activate(config); });
+  auto entered = in_network_namespace(config.network_namespace, [&] { opened = activate(config, rules->in_kernel); });
   if (!entered) return tl::unexpected(std::move(entered).error());
   if (!opened) return tl::unexpected(std::move(opened).error());
-  return std::make_unique<PcapLive>(config, std::move(opened->handle), std::move(opened->complaint));
+  return std::make_unique<PcapLive>(config, std::move(opened->handle), std::move(rules->in_user_space),
+                                    std::move(opened->complaint));
 }
 
 }  // namespace hoptap::capture

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <utility>
 
 #include "capture/filter.h"
@@ -21,7 +20,6 @@ namespace hoptap::capture {
 namespace {
 
 constexpr LinkType kEthernet = 1;
-constexpr unsigned kFilterRoundsMax = 64;    // batches without a match, before the caller may do something else
 constexpr unsigned kBusyWaitsPerLook = 256;  // looks at the interface, when packets never stop
 
 RingRules rules_of(const LiveConfig& config, const RingSocket& socket) {
@@ -146,36 +144,19 @@ class RingSource final : public LiveSource {
   std::uint64_t losing_blocks_ = 0;
 };
 
-/// The kernel takes the VLAN tag out before its filter runs, so "vlan 5" could never match there.
-bool names_vlan(std::string_view expression) {
-  const auto is_letter = [&](std::size_t at) {
-    return at < expression.size() &&
-           (std::isalnum(static_cast<unsigned char>(expression[at])) != 0 || expression[at] == '_');
-  };
-  constexpr std::string_view kWord = "vlan";
-  for (std::size_t at = expression.find(kWord); at != expression.npos; at = expression.find(kWord, at + 1)) {
-    if ((at == 0 || !is_letter(at - 1)) && !is_letter(at + kWord.size())) return true;
-  }
-  return false;
-}
-
 }  // namespace
 
 base::Outcome<std::unique_ptr<LiveSource>> open_ring(const LiveConfig& config) {
   if (auto checked = check_config(config); !checked) return tl::unexpected(std::move(checked).error());
-  std::optional<PacketFilter> filter;
-  if (names_vlan(config.filter)) {
-    auto compiled = PacketFilter::compile(config.filter);
-    if (!compiled) return tl::unexpected(live_failure(config.interface, compiled.error().what));
-    filter = *std::move(compiled);
-  }
+  auto rules = split_filter(config);
+  if (!rules) return tl::unexpected(std::move(rules).error());
   NamespaceFile file(config.network_namespace);
   base::Outcome<RingSocket> socket = tl::unexpected(base::Failure{});
-  auto entered = in_network_namespace(config.network_namespace,
-                                      [&] { socket = RingSocket::open(config, filter ? "" : config.filter); });
+  auto entered =
+      in_network_namespace(config.network_namespace, [&] { socket = RingSocket::open(config, rules->in_kernel); });
   if (!entered) return tl::unexpected(std::move(entered).error());
   if (!socket) return tl::unexpected(std::move(socket).error());
-  return std::make_unique<RingSource>(config, *std::move(socket), std::move(file), std::move(filter));
+  return std::make_unique<RingSource>(config, *std::move(socket), std::move(file), std::move(rules->in_user_space));
 }
 
 }  // namespace hoptap::capture

@@ -17,7 +17,7 @@
 namespace hoptap::test {
 namespace {
 
-constexpr int kWaitsMax = 20000;
+constexpr int kWaitsMax = 5000;
 
 void append(std::vector<Seen>& all, std::span<const capture::Packet> batch) {
   for (const capture::Packet& packet : batch) {

@@ -2,6 +2,7 @@
 #include "capture/live/ring_source.h"
 
 #include <gtest/gtest.h>
+#include <poll.h>
 
 #include <atomic>
 #include <set>
@@ -192,6 +193,8 @@ TEST(RingTest, GoesOnWhenTheInterfaceComesBackAndEndsWhenItIsDeleted) {
   ASSERT_TRUE(test::ip("link set dev " + pair.far + " down"));
   EXPECT_TRUE(test::wait_until(*source, [&] { return source->state() == LinkState::kDown; }));
   EXPECT_FALSE(source->wait(0));
+  pollfd asked{.fd = source->fd(), .events = POLLIN, .revents = 0};
+  EXPECT_EQ(poll(&asked, 1, 0), 0);  // waiting does not return at once for ever
   ASSERT_TRUE(test::ip("link set dev " + pair.far + " up"));
   EXPECT_TRUE(test::wait_until(*source, [&] { return source->state() == LinkState::kRunning; }));
   sender.send(make_frame(2, 60));

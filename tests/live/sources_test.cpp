@@ -147,7 +147,7 @@ TEST(LiveSourceTest, LibpcapSeesWhatTheRingSees) {
   }
   const LiveCounters counters = pcap->live_counters();
   EXPECT_EQ(counters.packets, kMatching);
-  EXPECT_EQ(counters.received_by_kernel, kMatching);
+  EXPECT_EQ(counters.received_by_kernel, 500u);  // a filter that names vlan is ours
   EXPECT_EQ(counters.dropped_by_ring, 0u);
   EXPECT_FALSE(counters.ring_freezes.has_value());
   EXPECT_FALSE(counters.stamps.has_value());
