@@ -67,7 +67,9 @@ TEST(LiveSourceTest, CapturesInAnotherNamespaceUntilItIsDeleted) {
   for (const Open open : {&open_ring, &open_pcap_live}) {
     const VethPair pair;
     NamedNamespace other(pair.far);
-    auto source = opened(open, {.interface = pair.far, .network_namespace = other.path()});
+    // The new namespace has neighbour discovery of its own.
+    auto source =
+        opened(open, {.interface = pair.far, .network_namespace = other.path(), .filter = "ether proto 0x88b5"});
     ASSERT_NE(source, nullptr);
     EXPECT_NE(if_nametoindex(pair.near.c_str()), 0u);  // the caller is where it was
     FrameSender(pair.near).send(make_frame(1, 60));
