@@ -25,4 +25,7 @@ struct FilterSplit {
 /// Batches without a match that one poll() reads, before the caller may do something else.
 inline constexpr unsigned kFilterRoundsMax = 64;
 
+/// Waits after which a source whose packets never stop asks what became of its interface.
+inline constexpr unsigned kBusyWaitsPerLook = 256;
+
 }  // namespace hoptap::capture

@@ -68,12 +68,8 @@ class PcapLive final : public LiveSource {
   }
 
   bool wait(int timeout_ms) override {
-    if (header_ != nullptr) return true;
-    pollfd waited{.fd = fd(), .events = static_cast<short>(has_failed_ ? 0 : POLLIN), .revents = 0};
-    const int limit_ms = timeout_ms < 0 ? timeout_ms_ : std::min(timeout_ms, timeout_ms_);
-    // After a failure nobody takes the socket's error, and waiting for the socket would return at once.
-    const int ready = ::poll(&waited, has_failed_ ? 0 : 1, limit_ms);
-    if (has_failed_ || state_ != LinkState::kRunning || ready == 0 || (waited.revents & POLLERR) != 0) look();
+    if (header_ == nullptr) wait_for_kernel(timeout_ms < 0 ? timeout_ms_ : std::min(timeout_ms, timeout_ms_));
+    if (state_ != LinkState::kRunning || ++busy_waits_ >= kBusyWaitsPerLook) look();
     return !has_failed_;  // whether or not the kernel woke us: see LiveSource::fd()
   }
 
@@ -106,6 +102,13 @@ class PcapLive final : public LiveSource {
 
  private:
   static constexpr std::uint64_t kPacketsPerLook = 1u << 24;  // libpcap counts to 2^32
+
+  void wait_for_kernel(int limit_ms) {
+    pollfd waited{.fd = fd(), .events = POLLIN, .revents = 0};
+    // After a failure nobody takes the socket's error, and waiting for the socket would return at once.
+    const int ready = ::poll(&waited, has_failed_ ? 0 : 1, limit_ms);
+    if (ready == 0 || (waited.revents & POLLERR) != 0) look();
+  }
 
   LinkType link_type() const {
     const int dlt = pcap_datalink(handle_.get());
@@ -145,6 +148,7 @@ class PcapLive final : public LiveSource {
   }
 
   void look() {
+    busy_waits_ = 0;
     if (state_ != LinkState::kGone) state_ = has_failed_ ? LinkState::kGone : watch_.look();
   }
 
@@ -171,6 +175,7 @@ class PcapLive final : public LiveSource {
   const std::uint8_t* data_ = nullptr;
   bool has_failed_ = false;
   LinkState state_ = LinkState::kRunning;
+  unsigned busy_waits_ = 0;
   BatchSum sum_;
   std::uint64_t read_packets_ = 0;  ///< also those that filter_ rejected
   WideCount received_sum_, dropped_sum_, interface_sum_;

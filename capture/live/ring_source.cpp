@@ -20,7 +20,6 @@ namespace hoptap::capture {
 namespace {
 
 constexpr LinkType kEthernet = 1;
-constexpr unsigned kBusyWaitsPerLook = 256;  // looks at the interface, when packets never stop
 
 RingRules rules_of(const LiveConfig& config, const RingSocket& socket) {
   return {.restores_vlan = socket.interface().link_type == kEthernet,
