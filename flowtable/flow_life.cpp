@@ -114,6 +114,11 @@ void FlowTable::drop_ledger(Flow& flow) {
   flow.calm = false;
 }
 
+void FlowTable::advance(std::uint64_t now_ns) {
+  now_ns_ = std::max(now_ns_, now_ns);
+  if (now_ns_ >= next_due_ns_) do_due();
+}
+
 void FlowTable::do_due() {
   if (now_ns_ >= next_expiry_ns_) expire();
   if (now_ns_ >= next_report_ns_) report_due();

@@ -30,6 +30,9 @@ class FlowTable {
   /// Takes a batch; packets that are neither TCP nor UDP are passed over.
   void add(std::span<const decode::Decoded> batch);
 
+  /// No packet may have come, but it is `now_ns`, in packet time: does what is due by then. For live capture.
+  void advance(std::uint64_t now_ns);
+
   /// No more packets: closes every leg.
   void finish();
 

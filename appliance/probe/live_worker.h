@@ -1,0 +1,97 @@
+// One thread that listens at one interface: capture -> decode -> flow table -> records, which another thread takes.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "appliance/probe/live_input.h"
+#include "base/result.h"
+#include "decode/decoder.h"
+#include "flowtable/flow_table.h"
+
+namespace hoptap::appliance {
+
+using LiveRecord = std::variant<flowtable::HopRecord, flowtable::LegRecord, flowtable::FlowMetrics>;
+
+/// How a worker stands. All counts since it began, over all times that its interface came and went.
+struct LiveStatus {
+  capture::LinkState state = capture::LinkState::kRunning;
+  capture::LiveCounters capture;
+  std::uint64_t reached_ns = 0;       ///< packet time: all that passed before has been looked at
+  std::uint64_t flows = 0;            ///< live legs
+  std::uint64_t exchanges = 0;        ///< given out
+  std::uint64_t records_dropped = 0;  ///< because nobody took them in time
+  std::uint64_t cpu_ns = 0;           ///< that the thread has used
+  bool ended = false;                 ///< no record will follow
+  std::string trouble;                ///< what is wrong now, for the person; "" when nothing is
+};
+
+/// What one of them does not know is not known of both.
+capture::LiveCounters sum_of(capture::LiveCounters sum, const capture::LiveCounters& more);
+
+struct LiveWorkerConfig {
+  LiveInput input;
+  std::uint32_t point = 0;  ///< number in records
+  decode::DecodeConfig decode;
+  flowtable::FlowTableConfig flows;  ///< metrics_interval_ns 0: no metrics
+};
+
+class LiveWorker final : flowtable::RecordSink {
+ public:
+  static constexpr std::size_t kRecordsMax = 1u << 17;  ///< that wait to be taken; more are dropped
+
+  /// Opens the interface and starts the thread. Needs privileges as capture::open_ring(), now and when the interface
+  /// comes again.
+  [[nodiscard]] static base::Outcome<std::unique_ptr<LiveWorker>> start(const LiveWorkerConfig& config);
+  ~LiveWorker() override;  ///< stop(), and waits
+
+  // Any thread.
+  void stop() { stopping_ = true; }  ///< what is open is given out, then status().ended
+  std::vector<LiveRecord> take();
+  LiveStatus status() const;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  LiveWorker(const LiveWorkerConfig& config, std::unique_ptr<capture::LiveSource> source);
+  void run();
+  void work();
+  bool read();
+  void rest();
+  void reopen();
+  void report();
+
+  void hop(const flowtable::HopRecord& record) override { made_.emplace_back(record); }
+  void leg(const flowtable::LegRecord& record) override { made_.emplace_back(record); }
+  void metrics(const flowtable::FlowMetrics& flow) override { made_.emplace_back(flow); }
+
+  // The worker's thread.
+  const LiveWorkerConfig config_;
+  std::unique_ptr<capture::LiveSource> source_;  ///< null: the interface is gone
+  decode::Decoder decoder_;
+  flowtable::FlowTable flows_;
+  std::vector<capture::Packet> packets_;
+  std::vector<decode::Decoded> decoded_;
+  std::vector<LiveRecord> made_;
+  capture::LiveCounters before_;  ///< of sources that are gone
+  std::uint64_t reached_ns_ = 0;
+  std::string trouble_;
+  Clock::time_point next_report_{};
+  Clock::time_point next_open_{};
+
+  std::atomic<bool> stopping_ = false;
+  mutable std::mutex mutex_;  ///< over what follows
+  std::vector<LiveRecord> ready_;
+  LiveStatus status_;
+
+  std::thread thread_;
+};
+
+}  // namespace hoptap::appliance
