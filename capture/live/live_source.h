@@ -28,8 +28,8 @@ struct Fanout {
   bool rolls_over = false;   ///< a full member's packets go to the next; flows are torn apart then
 };
 
-/// A group number for the `nth` fanout of this process. The kernel's own choice (PACKET_FANOUT_FLAG_UNIQUEID) is
-/// silently ignored by kernel 3.10, so the number comes from the process id.
+/// A group number for the `nth` fanout (from 0, below 8) of this process. The kernel's own choice
+/// (PACKET_FANOUT_FLAG_UNIQUEID) is silently ignored by kernel 3.10, so the number comes from the process id.
 std::uint16_t fanout_group(std::uint32_t nth);
 
 struct LiveConfig {
@@ -69,8 +69,9 @@ struct StampCounts {
   std::uint64_t ring = 0;
 };
 
-/// All monotonic. What this source cannot know is empty, never 0. At rest (the interface down, all packets read):
+/// All monotonic. What this source cannot know is empty, never 0. Once all packets are read:
 ///   received_by_kernel = packets + filtered + unreadable + dropped_by_ring
+/// but for the own packets that libpcap leaves out (on `lo`, and with ignores_outgoing) and does not count.
 struct LiveCounters {
   std::uint64_t packets = 0;     ///< handed out
   std::uint64_t bytes = 0;       ///< captured bytes handed out
