@@ -247,6 +247,7 @@ int run_probe(const ProbeOptions& options) {
   auto probe = Probe::start(*config);
   if (!probe) return fail(kCannotRead, probe.error().what);
   if (const std::string url = (*probe)->metrics_url(); !url.empty()) fmt::print(stderr, "hoptap: serves {}\n", url);
+  if (const LiveCapture* live = (*probe)->live()) fmt::print(stderr, "hoptap: listens at {}\n", points_text(*live));
   Watcher watcher(options);
   const auto read = (*probe)->read([&](const Probe& one) { return watcher.watch(one); });
   if (!read) return fail(kCannotRead, read.error().what);

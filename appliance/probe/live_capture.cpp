@@ -4,6 +4,8 @@
 #include <optional>
 #include <utility>
 
+#include "appliance/probe/privileges.h"
+
 namespace hoptap::appliance {
 namespace {
 
@@ -34,11 +36,15 @@ base::Outcome<std::unique_ptr<LiveCapture>> LiveCapture::start(const std::vector
                                                  .mode = capture::FanoutMode::kHash,
                                                  .defragments = true};
     for (std::size_t n = 0; n < inputs[at].workers; ++n) {
-      auto worker = LiveWorker::start(one);
+      auto worker = LiveWorker::open(one);
       if (!worker) return tl::unexpected(worker.error());
       live->members_.push_back({at, std::move(*worker)});
     }
   }
+  const bool enters_namespaces = std::any_of(
+      inputs.begin(), inputs.end(), [](const LiveInput& input) { return !input.capture.network_namespace.empty(); });
+  if (auto dropped = drop_privileges(enters_namespaces); !dropped) return tl::unexpected(dropped.error());
+  for (const Member& member : live->members_) member.worker->start();
   return live;
 }
 

@@ -13,8 +13,8 @@ namespace hoptap::appliance {
 /// Used by the thread that gathers records.
 class LiveCapture final : public PointSet {
  public:
-  /// Opens every interface and begins to listen. Fails, in words, when one cannot be opened. config.input and .point
-  /// are of no matter.
+  /// Opens every interface, drops privileges (privileges.h), and begins to listen. Fails, in words, when one cannot be
+  /// opened. config.input and .point are of no matter.
   [[nodiscard]] static base::Outcome<std::unique_ptr<LiveCapture>> start(const std::vector<LiveInput>& inputs,
                                                                          const LiveWorkerConfig& config);
 

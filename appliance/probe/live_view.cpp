@@ -66,6 +66,16 @@ std::vector<std::string> LiveView::news(const LiveCapture& live) {
   return news;
 }
 
+std::string points_text(const LiveCapture& live) {
+  std::string text = fmt::format("{} point{}:", live.size(), live.size() == 1 ? "" : "s");
+  for (std::size_t at = 0; at < live.size(); ++at) {
+    const LiveInput& input = live.input(at);
+    text += fmt::format("{} {} ({}{}{})", at == 0 ? "" : ",", input.point.name, input.capture.network_namespace,
+                        input.capture.network_namespace.empty() ? "" : " ", input.capture.interface);
+  }
+  return text;
+}
+
 std::string account_text(const std::string& point, const LiveStatus& status) {
   const capture::LiveCounters& counters = status.capture;
   std::string text = fmt::format("{}: {} packets processed", point, counters.packets);

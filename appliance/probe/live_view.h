@@ -30,6 +30,9 @@ class LiveView {
   std::vector<std::uint64_t> dropped_;
 };
 
+/// "2 points: tor-1 (eth1), pod-a (pod-a/eth0)".
+std::string points_text(const LiveCapture& live);
+
 /// What became of every packet of an interface, a line; it adds up, or the line says what is missing.
 std::string account_text(const std::string& point, const LiveStatus& status);
 

@@ -24,7 +24,7 @@ std::uint64_t clock_ns(clockid_t clock) {
   return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(time.tv_nsec);
 }
 
-base::Outcome<std::unique_ptr<capture::LiveSource>> open(const LiveInput& input) {
+base::Outcome<std::unique_ptr<capture::LiveSource>> open_source(const LiveInput& input) {
   return input.by_libpcap ? capture::open_pcap_live(input.capture) : capture::open_ring(input.capture);
 }
 
@@ -66,12 +66,14 @@ capture::LiveCounters sum_of(capture::LiveCounters sum, const capture::LiveCount
   return sum;
 }
 
-base::Outcome<std::unique_ptr<LiveWorker>> LiveWorker::start(const LiveWorkerConfig& config) {
-  auto source = open(config.input);
+base::Outcome<std::unique_ptr<LiveWorker>> LiveWorker::open(const LiveWorkerConfig& config) {
+  auto source = open_source(config.input);
   if (!source) return tl::unexpected(source.error());
-  std::unique_ptr<LiveWorker> worker(new LiveWorker(config, std::move(*source)));
-  worker->thread_ = std::thread([raw = worker.get()] { raw->run(); });
-  return worker;
+  return std::unique_ptr<LiveWorker>(new LiveWorker(config, std::move(*source)));
+}
+
+void LiveWorker::start() {
+  thread_ = std::thread([this] { run(); });
 }
 
 LiveWorker::LiveWorker(const LiveWorkerConfig& config, std::unique_ptr<capture::LiveSource> source)
@@ -144,7 +146,7 @@ void LiveWorker::reopen() {
     return;
   }
   next_open_ = Clock::now() + kOpenEvery;
-  auto source = open(config_.input);
+  auto source = open_source(config_.input);
   if (!source) return;
   source_ = std::move(*source);
   trouble_.clear();

@@ -47,9 +47,10 @@ class LiveWorker final : flowtable::RecordSink {
  public:
   static constexpr std::size_t kRecordsMax = 1u << 17;  ///< that wait to be taken; more are dropped
 
-  /// Opens the interface and starts the thread. Needs privileges as capture::open_ring(), now and when the interface
-  /// comes again.
-  [[nodiscard]] static base::Outcome<std::unique_ptr<LiveWorker>> start(const LiveWorkerConfig& config);
+  /// Opens the interface; packets wait in its ring until start(). Needs privileges as capture::open_ring(), now and, in
+  /// the thread, when the interface comes again.
+  [[nodiscard]] static base::Outcome<std::unique_ptr<LiveWorker>> open(const LiveWorkerConfig& config);
+  void start();
   ~LiveWorker() override;  ///< stop(), and waits
 
   // Any thread.
