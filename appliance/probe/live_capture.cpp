@@ -17,6 +17,7 @@ void merge(LiveStatus& sum, const LiveStatus& more) {
   sum.flows += more.flows;
   sum.exchanges += more.exchanges;
   sum.records_dropped += more.records_dropped;
+  sum.legs_left_out += more.legs_left_out;
   sum.cpu_ns += more.cpu_ns;
   sum.ended = sum.ended && more.ended;
   if (sum.trouble.empty()) sum.trouble = more.trouble;

@@ -87,6 +87,7 @@ std::string account_text(const std::string& point, const LiveStatus& status) {
   add(counters.truncated, "of them cut short");
   add(counters.dropped_by_interface.value_or(0), "dropped by the interface");
   add(status.records_dropped, "records dropped for want of room");
+  add(status.legs_left_out, "connections of one packet not sent");
   if (!counters.dropped_by_ring || !counters.received_by_kernel) return text + "; what the kernel dropped is not known";
   text += fmt::format(", {} dropped for want of room in the ring", *counters.dropped_by_ring);
   const std::uint64_t known = counters.packets + counters.filtered + counters.unreadable + *counters.dropped_by_ring;

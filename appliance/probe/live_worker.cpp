@@ -96,7 +96,12 @@ void LiveWorker::run() {
   while (source_ && Clock::now() < end && read()) {  // what has come until now
     if (Clock::now() >= next_report_) report();
   }
+  finishing_ = true;
   flows_.finish();
+  while (!made_.empty()) {
+    hand_over();
+    if (!made_.empty()) std::this_thread::sleep_for(kGoneNap / 10);
+  }
   report();
   const std::lock_guard lock(mutex_);
   status_.ended = true;
@@ -152,7 +157,22 @@ void LiveWorker::reopen() {
   trouble_.clear();
 }
 
+void LiveWorker::leg(const flowtable::LegRecord& record) {
+  if (record.to_server.packets + record.to_client.packets <= 1) {
+    if (lone_legs_left_ == 0) {
+      ++legs_left_out_;
+      return;
+    }
+    --lone_legs_left_;
+  }
+  if (has_room(kRecordsMax / 2)) made_.emplace_back(record);
+}
+
 void LiveWorker::report() {
+  if (Clock::now() >= next_second_) {
+    next_second_ = Clock::now() + std::chrono::seconds(1);
+    lone_legs_left_ = kLonePacketLegsMax;
+  }
   next_report_ = Clock::now() + kReportEvery;
   LiveStatus now;
   now.state = source_ ? source_->state() : capture::LinkState::kGone;
@@ -161,16 +181,41 @@ void LiveWorker::report() {
   now.flows = flows_.live_legs();
   now.exchanges = flows_.counters().exchanges;
   now.cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+  now.legs_left_out = legs_left_out_;
   now.trouble = trouble_;
   if (now.state == capture::LinkState::kDown) now.trouble = config_.input.capture.interface + " is down";
+  now.records_dropped = records_dropped_;
+  hand_over();
   const std::lock_guard lock(mutex_);
-  const std::size_t room = kRecordsMax - std::min(kRecordsMax, ready_.size());
-  const std::size_t taken = std::min(room, made_.size());
-  now.records_dropped = status_.records_dropped + (made_.size() - taken);
-  ready_.insert(ready_.end(), std::make_move_iterator(made_.begin()),
-                std::make_move_iterator(made_.begin() + static_cast<std::ptrdiff_t>(taken)));
-  made_.clear();
   status_ = std::move(now);
+}
+
+/// May one more record wait, of which there may be so many?
+bool LiveWorker::has_room(std::size_t most) {
+  constexpr std::size_t kChunk = 1024;
+  if (made_.size() >= kChunk) hand_over();
+  while (finishing_ && made_.size() >= kChunk) {
+    std::this_thread::sleep_for(kGoneNap / 10);
+    hand_over();
+  }
+  if (made_.size() < most) return true;
+  ++records_dropped_;
+  return false;
+}
+
+void LiveWorker::hand_over() {
+  const std::lock_guard lock(mutex_);
+  if (ready_.size() + made_.size() > kRecordsMax) return;
+  ready_.insert(ready_.end(), std::make_move_iterator(made_.begin()), std::make_move_iterator(made_.end()));
+  made_.clear();
+}
+
+void LiveWorker::hop(const flowtable::HopRecord& record) {
+  if (has_room(kRecordsMax)) made_.emplace_back(record);
+}
+
+void LiveWorker::metrics(const flowtable::FlowMetrics& flow) {
+  if (has_room(kRecordsMax / 2)) made_.emplace_back(flow);
 }
 
 std::vector<LiveRecord> LiveWorker::take() {

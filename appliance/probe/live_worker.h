@@ -28,6 +28,7 @@ struct LiveStatus {
   std::uint64_t flows = 0;            ///< live legs
   std::uint64_t exchanges = 0;        ///< given out
   std::uint64_t records_dropped = 0;  ///< because nobody took them in time
+  std::uint64_t legs_left_out = 0;    ///< of one packet each, above kLonePacketLegsMax
   std::uint64_t cpu_ns = 0;           ///< that the thread has used
   bool ended = false;                 ///< no record will follow
   std::string trouble;                ///< what is wrong now, for the person; "" when nothing is
@@ -45,7 +46,11 @@ struct LiveWorkerConfig {
 
 class LiveWorker final : flowtable::RecordSink {
  public:
-  static constexpr std::size_t kRecordsMax = 1u << 17;  ///< that wait to be taken; more are dropped
+  /// That wait to be taken; more are dropped, and what is not of an exchange at half as many.
+  static constexpr std::size_t kRecordsMax = 1u << 15;
+  /// Leg records of one packet, a second: what is above is a flood or a scan, is in the metrics, and must not keep
+  /// other records from the tracer.
+  static constexpr std::uint64_t kLonePacketLegsMax = 1000;
 
   /// Opens the interface; packets wait in its ring until start(). Needs privileges as capture::open_ring(), now and, in
   /// the thread, when the interface comes again.
@@ -68,10 +73,12 @@ class LiveWorker final : flowtable::RecordSink {
   void rest();
   void reopen();
   void report();
+  bool has_room(std::size_t most);
+  void hand_over();
 
-  void hop(const flowtable::HopRecord& record) override { made_.emplace_back(record); }
-  void leg(const flowtable::LegRecord& record) override { made_.emplace_back(record); }
-  void metrics(const flowtable::FlowMetrics& flow) override { made_.emplace_back(flow); }
+  void hop(const flowtable::HopRecord& record) override;
+  void leg(const flowtable::LegRecord& record) override;
+  void metrics(const flowtable::FlowMetrics& flow) override;
 
   // The worker's thread.
   const LiveWorkerConfig config_;
@@ -83,6 +90,11 @@ class LiveWorker final : flowtable::RecordSink {
   std::vector<LiveRecord> made_;
   capture::LiveCounters before_;  ///< of sources that are gone
   std::uint64_t reached_ns_ = 0;
+  std::uint64_t lone_legs_left_ = kLonePacketLegsMax;  ///< until the next whole second
+  std::uint64_t legs_left_out_ = 0;
+  std::uint64_t records_dropped_ = 0;
+  bool finishing_ = false;  ///< no more packets: rather wait than drop
+  Clock::time_point next_second_{};
   std::string trouble_;
   Clock::time_point next_report_{};
   Clock::time_point next_open_{};

@@ -51,6 +51,15 @@ void write_live_metrics(const LiveCapture& live, exporting::MetricsWriter& out) 
   each([&](const std::string& point, const LiveStatus& status) {
     out.sample("_total", exporting::label_text({{"point", point}}), exporting::seconds_text(status.cpu_ns));
   });
+  out.family("hoptap_probe_left_out_legs", FamilyType::kCounter, "",
+             "Connections of one packet, more than are sent in a second.");
+  each([&](const std::string& point, const LiveStatus& status) {
+    out.sample("_total", exporting::label_text({{"point", point}}), status.legs_left_out);
+  });
+  out.family("hoptap_probe_untaken_records", FamilyType::kCounter, "", "Records dropped between two threads.");
+  each([&](const std::string& point, const LiveStatus& status) {
+    out.sample("_total", exporting::label_text({{"point", point}}), status.records_dropped);
+  });
   out.family("hoptap_probe_flows", FamilyType::kGauge, "", "Connections that are kept.");
   each([&](const std::string& point, const LiveStatus& status) {
     out.sample("", exporting::label_text({{"point", point}}), status.flows);
