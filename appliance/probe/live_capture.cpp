@@ -12,7 +12,7 @@ namespace {
 /// Of two workers at one interface.
 void merge(LiveStatus& sum, const LiveStatus& more) {
   sum.state = std::max(sum.state, more.state);
-  sum.capture = sum_of(std::move(sum.capture), more.capture);
+  sum.capture = sum_of(sum.capture, more.capture);
   sum.reached_ns = std::min(sum.reached_ns, more.reached_ns);
   sum.flows += more.flows;
   sum.exchanges += more.exchanges;
@@ -60,6 +60,7 @@ std::vector<LiveStatus> LiveCapture::look() const {
     }
   }
   std::vector<LiveStatus> statuses;
+  statuses.reserve(found.size());
   for (std::optional<LiveStatus>& one : found) statuses.push_back(std::move(*one));
   return statuses;
 }
