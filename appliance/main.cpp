@@ -7,6 +7,7 @@
 #include <string>
 
 #include "appliance/clients.h"
+#include "appliance/doctor/command.h"
 #include "appliance/exit_code.h"
 #include "appliance/options.h"
 #include "appliance/probe/command.h"
@@ -29,7 +30,8 @@ constexpr const char* kAbout =
     "Captures on different hosts: a probe on each sends records to a tracer, which joins and stores them.\n"
     "\n"
     "  hoptap tracer                                               in one place\n"
-    "  hoptap probe --replay eth0.pcap=node-7 --tracer HOST:4717   on each host\n"
+    "  hoptap probe -i eth0=node-7 --tracer HOST:4717              on each host, live; --replay reads a capture\n"
+    "  hoptap doctor                                               what this host can do for capture\n"
     "  hoptap verdicts; hoptap traces; hoptap points; hoptap metrics\n"
     "\n"
     "Exit codes: 0 done, whatever the verdict; 1 nothing found; 2 wrong usage, scenario or configuration;\n"
@@ -115,6 +117,8 @@ int run(int count, char** arguments) {
 
   ForgeOptions forge;
   const CLI::App* forge_command = add_forge(app, forge);
+  DoctorOptions doctor;
+  const CLI::App* doctor_command = add_doctor(app, doctor);
   ProbeOptions probe;
   const CLI::App* probe_command = add_probe(app, probe);
   TracerOptions tracer;
@@ -134,6 +138,7 @@ int run(int count, char** arguments) {
     return app.exit(error) == 0 ? kDone : kWrongUsage;
   }
   if (forge_command->parsed()) return run_forge(forge);
+  if (doctor_command->parsed()) return run_doctor(doctor);
   if (probe_command->parsed()) return run_probe(probe);
   if (tracer_command->parsed()) return run_tracer(tracer);
   if (traces_command->parsed()) return run_traces(traces);

@@ -194,6 +194,18 @@ class Stress:
         self.expect_trace("after-standstill")
         print(f"standstill of 5 s: {sent['sent']} packets, {dropped} dropped by the ring and counted, the rest looked at")
 
+    def doctor(self):
+        """Listens to a flood: of its connections nobody answers."""
+        words = [self.options.hoptap, "doctor", "-i", f"{self.network.far}/far=port", "--listen", "3", "--json"]
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        time.sleep(1)
+        self.blast(20_000)
+        lines = [json.loads(line) for line in process.communicate(timeout=60)[0].splitlines()]
+        said = [one["text"] for one in lines if one["topic"] == "port" and one["severity"] == "trouble"]
+        if process.returncode != 1 or not any("both directions" in text for text in said):
+            raise Failed(f"doctor ended with {process.returncode} and said {said}")
+        print(f"doctor: {'; '.join(said)}")
+
     def interface_gone(self):
         run(*self.network.inside(self.network.near), "ip", "link", "del", "near")
         self.probe.wait_for_words("is gone")
@@ -225,6 +237,7 @@ def stress(options, network, folder):
             trial.expect_trace("first")
             trial.flood()
             trial.standstill()
+            trial.doctor()
             trial.interface_gone()
             trial.namespace_gone()
             account = probe.end()
