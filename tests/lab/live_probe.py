@@ -50,6 +50,13 @@ class LiveProbe:
             self.process = subprocess.Popen(words, stdout=log, stderr=log)
         daemons.wait_for(lambda: "listens at" in self.log.read_text(), "the probe to listen", 30)
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+
     def stop(self):
         """@return packets by point, after the account of each has been checked."""
         self.process.send_signal(signal.SIGINT)
@@ -131,8 +138,7 @@ def compare(live, captured):
 def run(network, options, folder):
     servers = services.Services(network)
     tracer = daemons.Tracer(options.hoptap, folder / "tracer")
-    with daemons.running(tracer):
-        probe = LiveProbe(network, options.hoptap, tracer.collector, folder)
+    with daemons.running(tracer), LiveProbe(network, options.hoptap, tracer.collector, folder) as probe:
         taken = captures.Captures(network, folder / "captures", POINTS)
         taken.start()
         network.wire("both 0 0 0")
