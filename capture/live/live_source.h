@@ -26,6 +26,9 @@ struct Fanout {
   FanoutMode mode = FanoutMode::kHash;
   bool defragments = false;  ///< the kernel puts IP fragments together, so that all of a packet meet in one member
   bool rolls_over = false;   ///< a full member's packets go to the next; flows are torn apart then
+  /// Instead of `mode`, from kernel 4.3: both directions of a connection to one member, in tunnels too
+  /// (fanout_program.h). On older kernels it is kHash.
+  bool by_inner_flow = false;
 };
 
 /// A group number for the `nth` fanout (from 0, below 8) of this process. The kernel's own choice

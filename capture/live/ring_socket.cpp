@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "capture/bpf_program.h"
+#include "capture/live/fanout_program.h"
 #include "capture/live/live_failure.h"
 #include "capture/live/ring_walk.h"
 
@@ -147,8 +148,17 @@ base::Outcome<void> RingSocket::join_fanout(const LiveConfig& config) {
   const Fanout& fanout = *config.fanout;
   const std::uint32_t flags = (fanout.defragments ? std::uint32_t{PACKET_FANOUT_FLAG_DEFRAG} : 0) |
                               (fanout.rolls_over ? std::uint32_t{PACKET_FANOUT_FLAG_ROLLOVER} : 0);
-  const std::uint32_t wanted = (static_cast<std::uint32_t>(fanout.mode) | flags) << 16 | fanout.group;
-  if (set_option(SOL_PACKET, PACKET_FANOUT, wanted)) return {};
+  const auto joins = [&](FanoutMode mode) {
+    const std::uint32_t wanted = (static_cast<std::uint32_t>(mode) | flags) << 16 | fanout.group;
+    return set_option(SOL_PACKET, PACKET_FANOUT, wanted);
+  };
+  if (fanout.by_inner_flow && joins(FanoutMode::kCbpf)) {
+    std::vector<sock_filter> program = inner_flow_program();
+    const sock_fprog wanted{.len = static_cast<unsigned short>(program.size()), .filter = program.data()};
+    if (set_option(SOL_PACKET, PACKET_FANOUT_DATA, wanted)) return {};
+    return tl::unexpected(system_failure(config.interface, "the kernel refuses the fanout program", errno));
+  }
+  if (joins(fanout.by_inner_flow ? FanoutMode::kHash : fanout.mode)) return {};
   const int error = errno;
   if (LinkWatch(fd(), NamespaceFile("")).look() == LinkState::kDown) {
     return tl::unexpected(

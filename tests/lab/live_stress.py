@@ -24,13 +24,13 @@ import daemons  # noqa: E402
 
 SKIPPED = 77
 NEAR, FAR = "198.18.99.1", "198.18.99.2"
-CEILING_MIB = 300  # of the probe below: ring 16, 200,000 connections 40, 20,000 busy ones 80, records and gRPC the rest
+CEILING_MIB = 300  # of the probe below: rings 16, 200,000 connections in each of two workers 80, 20,000 busy ones 40 each, records and gRPC the rest
 CONFIG = """
 limits: {flows_max: 200000, busy_flows_max: 20000}
 spool: {size_mib: 64}
 metrics: {rows_max: 1000, listen: "127.0.0.1:0"}
 interfaces:
-  - {interface: %s, point: far, role: host, ring_mib: 16}
+  - {interface: %s, point: far, role: host, ring_mib: 8, workers: 2}
 """
 NGINX = """daemon off; pid %(folder)s/nginx.pid; error_log %(folder)s/nginx.err; events { worker_connections 64; }
 http { access_log off; server { listen 80; location / { return 200 "hello"; } } }
