@@ -116,6 +116,7 @@ void FlowUpdate::note_data() {
     const Segment segment{sequence, packet_.payload_wire_bytes, packet_.payload, Stamp::of_segment(packet_)};
     if (!HalfStream(direction_, flow_, *ledger_, context_).add(segment)) return;
   }
+  if (own_.fin_seen && sequence_distance(sequence, own_.fin_sequence) < 0) ++sent_->metrics.out_of_order;
   if (tcp_.has_timestamps) note_stamp(packet_, *sent_);
   if (ledger_->spoke != index_of(direction_)) note_turn();
   const std::uint32_t end = sequence + packet_.payload_wire_bytes;
