@@ -20,7 +20,7 @@ from tcp_differences import explain
 from tcp_handshakes import Handshakes
 
 SKIPPED = 77
-FLOORS = {"copies and disorder": 0, "keep-alives": 0, "duplicate ACKs": 0, "zero windows": 0, "handshakes": 0}
+FLOORS = {"copies and disorder": 1753, "keep-alives": 1881, "duplicate ACKs": 1763, "zero windows": 1892, "handshakes": 3959}
 
 RULES = {
     "acknowledged first": "its ACK had passed before it: new here all the same, a spurious retransmission for tshark. hoptap",
@@ -28,12 +28,13 @@ RULES = {
     "after its FIN": "an ACK from before its sender's FIN, or a probe after it: RFC 9293 section 3.8.4 counts bytes. Either",
     "alike": "same IP-ID, numbers and length as a packet just before, but another checksum: removed here as captured twice. tshark, "
              "where it is not offload",
-    "behind an empty segment": "an empty segment with a higher number had passed, so these bytes were lost or late: in order here, "
-                               "as no bytes were higher. tshark",
+    "behind an empty segment": "an empty segment with a higher number had passed, so these bytes, or this FIN, were lost or "
+                               "late: in order here, as no bytes were higher. tshark",
     "captured twice": "the feed shows packets twice (same IP-ID, checksum, wire): hoptap removes them, tshark counts them. hoptap",
-    "connection ended": "after a reset or both FINs hoptap begins anew, tshark goes on. Either",
+    "connection ended": "after a reset or both FINs, and a second of silence, hoptap begins anew; tshark goes on. Either",
     "data in the SYN": "forged: data at the SYN's own sequence number (RFC 9293 section 3.4: it begins one behind). hoptap",
     "FIN again": "a FIN repeated without data; hoptap's copies are of data. Either",
+    "FIN amid bytes": "a proxy's FIN in front of bytes that were sent: no bytes are repeated. Either",
     "FIN outstanding": "no data is outstanding, the FIN is: no duplicate ACK by RFC 5681 section 2 (a). hoptap",
     "frame cut": "the frame is shorter than its IP header says: tshark goes by the frame, hoptap by the header. hoptap",
     "hole filled late": "bytes never seen, below the highest: out of order here, a retransmission for tshark when they come later than "
@@ -47,11 +48,11 @@ RULES = {
                            "hoptap",
     "on another wire": "the same packet before and after a router (TTL, MACs, VLAN, tunnel id, interface differ): two legs here, a copy "
                        "for tshark. hoptap",
-    "one way only": "nothing of the other end was captured: what is outstanding is not known. Neither can know",
+    "one way only": "no data of the other end was captured: what is outstanding is not known. Neither can know",
     "partly new": "a segment sent again together with bytes that follow it: new here, as some of it is; a retransmission for "
                   "tshark. Either",
     "ports used again": "a SYN-ACK with another number: another connection here, the same for tshark. hoptap",
-    "SYN late": "a SYN-ACK behind a later segment: no copy here, out of order for tshark. Either",
+    "SYN late": "a SYN or SYN-ACK behind a later segment or its answer: neither copy nor handshake here. Either",
     "taken for a copy": "ACKs without IP-ID within one tick of the timestamp that differ in SACK blocks only: removed as captured "
                         "twice. tshark",
     "time goes backwards": "packets are not in the order of their times. Neither",
@@ -59,8 +60,14 @@ RULES = {
     "coarse clock": "SYN and ACK have the same time: 0 here; tshark takes the next time that differs. hoptap",
     "copy of the SYN": "the SYN or SYN-ACK passed again: hoptap times the first, tshark another one. Either",
     "no SYN-ACK": "no SYN-ACK was captured: no handshake here; tshark takes the next ACK. hoptap",
+    "SYN-ACK late": "the ACK of it was captured before it: no handshake here. Either",
     "SYN-ACK of another": "the SYN-ACK acknowledges something else than the SYN. hoptap",
     "no ACK of the SYN-ACK": "no plain ACK of it was captured: no handshake here. hoptap",
+    "another packet": "tshark ends at a packet that does not acknowledge the SYN-ACK. hoptap",
+    "labelled one way": "a label or tunnel on one direction only: two flows of one direction each here. tshark",
+    "no time": "SYN at the epoch, or all at one time: tshark takes 0 for unknown and has no handshake. hoptap",
+    "outer addresses": "4in6: the oracle names the flow by its outer addresses; the time is equal. hoptap",
+    "two SYN-ACKs": "SYN-ACKs with two numbers: each begins a connection here, and the SYN stays with the first. tshark",
     "second leg": "the handshake of a leg on another wire: hoptap has one for each. hoptap",
 }
 
@@ -87,15 +94,17 @@ def compare(path, name, program, oracle):
     ours, found, packets = examine(program, path)
     if ours is None:
         return None
+    rows = []
+    whole = {"copy": ours["copies"] + ours["out_of_order"], "keep-alive": ours["keep_alives"], "duplicate ACK": ours["duplicate_acks"]}
+    if any(found.counted[kind] != count for kind, count in whole.items()):
+        rows.append(("one report and many", None, 1))
     tshark = oracle["tcp_analysis"]
     seen = sum(flow["pkts_c2s"] + flow["pkts_s2c"] for flow in oracle["tcp_flows"])
     short = "not decoded" if len(packets) < seen else ""
-    copies = ours["retransmissions"] + ours["syn_retransmissions"] + ours["fin_copies"]
-    sums = {"copies and disorder": (copies + ours["out_of_order"], tshark["retransmission"] + tshark["out_of_order"]),
-            "keep-alives": (ours["keep_alives"], tshark["keep_alive"]),
-            "duplicate ACKs": (ours["duplicate_acks"], tshark["duplicate_ack"])}
-    rows = []
-    for what, (mine, theirs) in sums.items():
+    sums = {"copies and disorder": tshark["retransmission"] + tshark["out_of_order"],
+            "keep-alives": tshark["keep_alive"],
+            "duplicate ACKs": tshark["duplicate_ack"]}
+    for what, theirs in sums.items():
         kind = KINDS[what]
         reasons = {why: count for (of, why), count in found.reasons.items() if of == kind}
         known = found.judged[kind] == theirs
@@ -104,7 +113,7 @@ def compare(path, name, program, oracle):
             rows.append((what, None, 1))
         elif not known:
             rows.append((what, short or NAMED[name], abs(theirs - found.judged[kind])))
-        elif kind == "copy" and not reasons and mine == theirs and ours["out_of_order"] != tshark["out_of_order"]:
+        elif kind == "copy" and not reasons and ours["out_of_order"] != tshark["out_of_order"]:
             rows.append((what, "hole filled late", abs(ours["out_of_order"] - tshark["out_of_order"])))
         elif not reasons:
             rows.append((what, "", 1))

@@ -8,6 +8,7 @@ import collections
 from tcp_reference import ACK, FIN, RST, SYN, Tshark, distance
 
 SAME_NS = 200_000_000  # FlowTableConfig::duplicate_ns
+LEAP_NS = 60_000_000_000  # FlowTableConfig::opening_timeout_ns: so far back, flows that began before are closed
 KINDS = ("copy", "keep-alive", "duplicate ACK")
 
 
@@ -56,8 +57,8 @@ class Seen:
         end = self.begin + self.size
         self.syn, self.fin = bool(self.flags & SYN), bool(self.flags & FIN)
         alike = [(wire, checksum) for ns, wire, checksum in before if abs(packet["ns"] - ns) <= SAME_NS]
-        self.wires_of_same = {wire for wire, checksum in alike if checksum == packet["checksum"]}
-        self.alike = bool(alike)
+        self.wires = {wire for wire, _ in alike}  # where the same packet has passed, were its checksum not asked
+        self.same = (packet["wire"], packet["checksum"]) in alike
         self.behind = None if own.first is None else own.at(self.begin) - own.highest  # how far beyond the highest byte
         self.before_first = own.first is not None and own.at(self.begin) < 0
         self.new = own.new_bytes(self.begin, self.size)
@@ -66,6 +67,8 @@ class Seen:
         self.probes = own.acked is not None and (self.begin + 1 - own.acked) % (1 << 32) == 0
         self.reached = own.reached is not None and distance(self.begin, own.reached) < 0
         self.at_fin = self.begin == own.fin
+        self.fin_again = self.fin and self.size == 0 and own.fin is not None
+        self.fin_amid = self.fin and self.size == 0 and self.behind is not None and self.behind < 0
         self.behind_fin = own.fin is not None and distance(self.begin, own.fin) < 0
         self.on_syn = not self.syn and self.size > 0 and packet["seq"] == own.isn
         self.late_syn = self.syn and own.isn is None and own.reached is not None
@@ -86,6 +89,7 @@ class Capture:
         self.streams = collections.defaultdict(Stream)
         self.identities = collections.defaultdict(list)
         self.tshark = Tshark()
+        self.latest_ns = 0
 
     def look(self, packet):
         source, target = packet["source"], packet["target"]
@@ -96,6 +100,8 @@ class Capture:
             other = self.streams[place, target, source] = Stream()
         before = self.identities[tuple(packet[k] for k in ("source", "target", "ip_id", "seq", "ack", "window", "flags", "bytes"))]
         seen = Seen(packet, own, other, before)
+        seen.backwards |= packet["ns"] + LEAP_NS < self.latest_ns
+        self.latest_ns = max(self.latest_ns, packet["ns"])
         seen.elsewhere = [way for way in self.streams if way[1:] == (source, target) and way[0] != place]
         before.append((packet["ns"], packet["wire"], packet["checksum"]))
         seen.judged = self.tshark.judge(packet)
@@ -126,17 +132,20 @@ class Capture:
             other.acked = packet["ack"]
 
 
+def why_removed(seen):
+    """hoptap may have taken it for a packet captured twice."""
+    if seen.same:
+        return "captured twice"
+    if seen.packet["wire"] not in seen.wires:
+        return ""
+    return "alike" if seen.size > 0 or seen.packet["ip_id"] else "taken for a copy"
+
+
 def why_apart(seen):
     """Why the two do not see the same packet, or the same connection."""
-    if seen.packet["wire"] in seen.wires_of_same:
-        return "captured twice"
-    if seen.wires_of_same or seen.elsewhere:
+    if seen.elsewhere and seen.new == seen.size or seen.wires and seen.packet["wire"] not in seen.wires:
         return "on another wire"
-    if seen.packet["framed"] != seen.size:
-        return "frame cut"
-    if seen.alike:
-        return "alike" if seen.size > 0 or seen.packet["ip_id"] else "taken for a copy"
-    return ""
+    return "frame cut" if seen.packet["framed"] != seen.size else ""
 
 
 def why_connection(seen):
@@ -149,8 +158,10 @@ def why_connection(seen):
 
 def why_not_copy(seen):
     """tshark counts a copy or disorder, hoptap neither."""
-    if seen.fin and seen.size == 0:
+    if seen.fin_again:
         return "FIN again"
+    if seen.fin_amid:
+        return "FIN amid bytes"
     if seen.late_syn:
         return "SYN late"
     if seen.size == 1 and seen.behind == -1 and seen.acked:
@@ -198,13 +209,23 @@ def why_only_hoptap(seen, kind):
 
 
 class Explanation:
-    def __init__(self):
+    def __init__(self, removed):
+        self.removed = removed                # how many packets hoptap has removed, by source and target
+        self.counted = collections.Counter()  # hoptap's
         self.judged = collections.Counter()   # tshark's, to compare with the oracle
         self.reasons = collections.Counter()  # (kind, why): packets
         self.left = []                        # (kind, tshark's, hoptap's, packets)
 
+    def why_removed(self, seen):
+        why, way = why_removed(seen), (seen.packet["source"], seen.packet["target"])
+        if not why or self.removed[way] == 0:
+            return ""
+        self.removed[way] -= 1
+        return why
+
     def settle(self, group, mine):
         """`group` was sent one way at one moment, and `mine` is what hoptap counted then."""
+        self.counted.update(mine)
         for kind in KINDS:
             self.compare(kind, group, mine[kind])
         self.compare_disorder(group, mine["out of order"])
@@ -212,7 +233,7 @@ class Explanation:
     def compare_disorder(self, group, mine):
         """Out of order are bytes never seen below the highest. Those that the receiver had may be either: a hole is given up
         some time after its acknowledgment. So may those before the first byte that was seen."""
-        if any(why_apart(seen) or why_connection(seen) for seen in group):
+        if any(why_removed(seen) or why_apart(seen) or why_connection(seen) for seen in group):
             return
         below = [s for s in group if s.begins_new and not s.on_syn and s.behind is not None and (s.behind < 0 or s.behind_fin)]
         certain = [s for s in below if not s.acked and not s.before_first]
@@ -223,8 +244,11 @@ class Explanation:
         theirs = [seen for seen in group if seen.judged == kind]
         apart = len(theirs) - mine
         for seen in theirs if apart > 0 else [s for s in group if s.judged != kind]:
-            why = why_only_tshark(seen, kind) if apart > 0 else why_only_hoptap(seen, kind)
-            if apart != 0 and why:
+            if apart == 0:
+                break
+            other = (why_only_tshark if apart > 0 else why_only_hoptap)(seen, kind)
+            why = other if other and not seen.same else self.why_removed(seen) or other
+            if why:
                 self.reasons[kind, why] += 1
                 apart -= 1 if apart > 0 else -1
         if apart != 0:
@@ -232,14 +256,18 @@ class Explanation:
 
 
 def explain(lines):
-    capture, found = Capture(), Explanation()
+    lines, removed = list(lines), collections.Counter()
+    for line in lines:
+        if isinstance(line, list):
+            removed[line[0], line[1]] += line[-1]
+    capture, found = Capture(), Explanation(removed)
     waiting = collections.defaultdict(list)
     changes = collections.defaultdict(collections.Counter)
     for line in (*lines, {}):
         if isinstance(line, list):
-            source, target, _, copies, syn_copies, disorder, keep_alives, duplicate_acks, _ = line
-            changes[source, target].update(
-                {"copy": copies + syn_copies + disorder, "keep-alive": keep_alives, "out of order": disorder})
+            source, target, _, copies, syn_copies, disorder, keep_alives, duplicate_acks, _, _ = line
+            changes[source, target].update({"copy": copies + syn_copies + disorder, "keep-alive": keep_alives,
+                                            "out of order": disorder})
             changes[target, source].update({"duplicate ACK": duplicate_acks})
             continue
         for way, mine in changes.items():

@@ -27,44 +27,30 @@ class Facts : public flowtable::RecordSink {
   void metrics(const flowtable::FlowMetrics& flow) override {
     if (flow.transport != 6) return;
     for (const flowtable::DirectionMetrics* way : {&flow.to_server, &flow.to_client}) add(*way);
-    ++flows_;
     if (flow.handshake.count == 0) return;
     handshakes_ += fmt::format(R"({}["{}","{}",{},{}])", handshakes_.empty() ? "" : ",", flow.client.text(),
                                flow.server.text(), flow.first_ns, flow.handshake.sum_ns);
   }
 
-  std::string json(const std::string& path, std::uint64_t virtual_points, std::uint64_t backwards) const {
+  std::string json(const std::string& path) const {
     return fmt::format(
-        R"({{"file":"{}","flows":{},"packets":{},"retransmissions":{},"timeout":{},"fast":{},"probe":{},"spurious":{},)"
-        R"("syn_retransmissions":{},"keep_alives":{},"out_of_order":{},"duplicate_acks":{},"zero_windows":{},)"
-        R"("fin_copies":{},"rst":{},"virtual_points":{},"backwards":{},"captured_twice":{},"unseen_bytes":{},"handshakes":[{}]}})",
-        path, flows_, sum_.packets, sum_.retransmissions(), sum_.retransmissions_timeout, sum_.retransmissions_fast,
-        sum_.retransmissions_probe, sum_.retransmissions_spurious, sum_.syn_retransmissions, sum_.keep_alives,
-        sum_.out_of_order, sum_.duplicate_acks, sum_.zero_windows, fin_copies_, sum_.rst, virtual_points, backwards,
-        sum_.duplicates_removed, sum_.unseen_bytes, handshakes_);
+        R"({{"file":"{}","copies":{},"out_of_order":{},"keep_alives":{},"duplicate_acks":{},"zero_windows":{},)"
+        R"("handshakes":[{}]}})",
+        path, sum_.retransmissions() + sum_.syn_retransmissions, sum_.out_of_order, sum_.keep_alives,
+        sum_.duplicate_acks, sum_.zero_windows, handshakes_);
   }
 
  private:
   void add(const flowtable::DirectionMetrics& way) {
-    sum_.packets += way.packets;
-    fin_copies_ += way.fin > 1 ? way.fin - 1 : 0;
-    sum_.rst += way.rst;
-    sum_.retransmissions_timeout += way.retransmissions_timeout;
-    sum_.retransmissions_fast += way.retransmissions_fast;
-    sum_.retransmissions_probe += way.retransmissions_probe;
-    sum_.retransmissions_spurious += way.retransmissions_spurious;
+    sum_.retransmissions_timeout += way.retransmissions();
     sum_.syn_retransmissions += way.syn_retransmissions;
     sum_.keep_alives += way.keep_alives;
     sum_.out_of_order += way.out_of_order;
     sum_.duplicate_acks += way.duplicate_acks;
     sum_.zero_windows += way.zero_windows;
-    sum_.duplicates_removed += way.duplicates_removed;
-    sum_.unseen_bytes += way.unseen_bytes;
   }
 
   flowtable::DirectionMetrics sum_;
-  std::uint64_t flows_ = 0;
-  std::uint64_t fin_copies_ = 0;
   std::string handshakes_;
 };
 
@@ -84,12 +70,12 @@ class Changes : public flowtable::RecordSink {
   /// Of what `source` sends, and of the answers to it.
   void add(const base::Endpoint& source, const base::Endpoint& target, const flowtable::DirectionMetrics& way) {
     const std::uint64_t counted = way.packets + way.retransmissions() + way.syn_retransmissions + way.out_of_order +
-                                  way.keep_alives + way.duplicate_acks + way.zero_windows;
+                                  way.keep_alives + way.duplicate_acks + way.zero_windows + way.duplicates_removed;
     if (counted == 0) return;
-    fmt::print(R"(["{}","{}",{},{},{},{},{},{},{}])"
+    fmt::print(R"(["{}","{}",{},{},{},{},{},{},{},{}])"
                "\n",
                source.text(), target.text(), way.packets, way.retransmissions(), way.syn_retransmissions,
-               way.out_of_order, way.keep_alives, way.duplicate_acks, way.zero_windows);
+               way.out_of_order, way.keep_alives, way.duplicate_acks, way.zero_windows, way.duplicates_removed);
   }
 };
 
@@ -104,11 +90,14 @@ std::string wire_text(const decode::Decoded& packet) {
 /// How much of the payload the frame had on its wire: less than the IP header promises when a mirror cut it, below 0
 /// when it cut the TCP header.
 std::int64_t framed_bytes(const capture::Packet& frame, const decode::Decoded& packet) {
-  const std::uint8_t* const header = packet.tcp.options.data() - 20;
+  constexpr std::size_t kHeaderBytesMin = 20;
+  constexpr std::uint64_t kFabricPath = 0x8903;  // Ethernet type
+  const std::uint8_t* const header = packet.tcp.options.data() - kHeaderBytesMin;
   const std::uint8_t* const begin = frame.bytes.data();
   if (header < begin || header >= begin + frame.bytes.size()) return packet.payload_wire_bytes;  // from fragments
   std::int64_t end = header - begin + (header[12] >> 4) * 4 + std::int64_t{packet.payload_wire_bytes};
-  if (base::load_be(frame.bytes.subspan(12, 2)) == 0x8903) end += 4;  // FabricPath: for tshark it ends with a checksum
+  if (base::load_be(frame.bytes.subspan(12, 2)) == kFabricPath)
+    end += 4;  // FabricPath: for tshark it ends with a checksum
   return packet.payload_wire_bytes - std::max<std::int64_t>(end - frame.wire_bytes, 0);
 }
 
@@ -138,18 +127,13 @@ int print(const std::string& path, bool packets_too) {
   decode::Decoder decoder;
   std::vector<capture::Packet> packets(packets_too ? 1 : capture::kBatchPackets);
   std::vector<decode::Decoded> decoded(packets.size());
-  std::uint64_t now_ns = 0, backwards = 0;  // packets earlier than one before them
   while (const std::size_t count = (*source)->poll(packets)) {
-    for (const capture::Packet& packet : std::span(packets).first(count)) {
-      backwards += packet.time_ns < now_ns ? 1 : 0;
-      now_ns = std::max(now_ns, packet.time_ns);
-    }
     decoder.decode(std::span(packets).first(count), (*source)->interfaces(), decoded);
     table.add(std::span(decoded).first(count));
     if (packets_too && decoded[0].outcome == decode::Outcome::kTcp) print_packet(packets[0], decoded[0]);
   }
   table.finish();
-  if (!packets_too) fmt::print("{}\n", facts.json(path, table.counters().virtual_points, backwards));
+  if (!packets_too) fmt::print("{}\n", facts.json(path));
   return 0;
 }
 
