@@ -8,6 +8,7 @@ import collections
 from tcp_reference import ACK, FIN, RST, SYN, Tshark, distance
 
 SAME_NS = 200_000_000  # FlowTableConfig::duplicate_ns
+SETTLE_NS = 1_000_000_000  # FlowTableConfig::settle_ns
 LEAP_NS = 60_000_000_000  # FlowTableConfig::opening_timeout_ns: so far back, flows that began before are closed
 KINDS = ("copy", "keep-alive", "duplicate ACK")
 
@@ -23,6 +24,7 @@ class Stream:
         self.last_ack = None  # of what the other end has sent
         self.last_ns = 0
         self.restarted = self.reset = False
+        self.over = False  # ended, and silent for long enough that hoptap has closed it
 
     def at(self, seq):
         """Where `seq` lies, as a distance from the first byte; None when no byte was seen."""
@@ -76,7 +78,8 @@ class Seen:
         self.outstanding = None if other.first is None else other.highest - other.at(packet["ack"])
         self.fin_outstanding = other.fin is not None and distance(other.fin, packet["ack"]) >= 0
         self.restarted = own.restarted or other.restarted or self.syn and own.isn not in (None, packet["seq"])
-        self.ended = own.reset or other.reset or (own.fin is not None and other.fin is not None)
+        ended = own.reset or other.reset or (own.fin is not None and other.fin is not None)
+        self.over = own.over or other.over or ended and packet["ns"] - max(own.last_ns, other.last_ns) >= SETTLE_NS
         self.after_old_ack = own.last_ack is not None and other.acked is not None and distance(own.last_ack, other.acked) < 0
         self.backwards = packet["ns"] < own.last_ns
         self.judged = ""
@@ -111,6 +114,7 @@ class Capture:
     @staticmethod
     def note(seen, own, other):
         packet = seen.packet
+        own.over = seen.over
         if seen.syn:
             own.restarted |= own.isn not in (None, packet["seq"])
             own.isn = packet["seq"]
@@ -118,13 +122,13 @@ class Capture:
             own.add(seen.begin, seen.size)
         if seen.fin:
             own.fin = (seen.begin + seen.size) % (1 << 32)
+        own.last_ns = max(own.last_ns, packet["ns"])
         if seen.flags & RST:
             own.reset = True
             return
         end = (seen.begin + seen.size) % (1 << 32)
         if own.reached is None or distance(end, own.reached) > 0:
             own.reached = end
-        own.last_ns = max(own.last_ns, packet["ns"])
         if not seen.flags & ACK:
             return
         own.last_ack = packet["ack"]
@@ -151,7 +155,7 @@ def why_apart(seen):
 def why_connection(seen):
     if seen.restarted:
         return "ports used again"
-    if seen.ended:
+    if seen.over:
         return "connection ended"
     return "time goes backwards" if seen.backwards else ""
 
