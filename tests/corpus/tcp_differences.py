@@ -142,7 +142,7 @@ def why_removed(seen):
         return "captured twice"
     if seen.packet["wire"] not in seen.wires:
         return ""
-    return "alike" if seen.size > 0 or seen.packet["ip_id"] else "taken for a copy"
+    return "alike" if seen.size > 0 or seen.packet["ip_id"] else ""
 
 
 def why_apart(seen):
