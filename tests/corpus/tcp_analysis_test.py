@@ -53,8 +53,6 @@ RULES = {
                   "tshark. Either",
     "ports used again": "a SYN-ACK with another number: another connection here, the same for tshark. hoptap",
     "SYN late": "a SYN or SYN-ACK behind a later segment or its answer: neither copy nor handshake here. Either",
-    "taken for a copy": "ACKs without IP-ID within one tick of the timestamp that differ in SACK blocks only: removed as captured "
-                        "twice. tshark",
     "time goes backwards": "packets are not in the order of their times. Neither",
     "bad lengths": "PPPoE, IP and frame contradict each other: tshark goes by PPPoE, hoptap by IP. Neither can know",
     "coarse clock": "SYN and ACK have the same time: 0 here; tshark takes the next time that differs. hoptap",
