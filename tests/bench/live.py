@@ -16,11 +16,12 @@ from measuring import Failed
 
 BEGIN, END = "<!-- begin: ./dev bench live --write -->", "<!-- end: ./dev bench live --write -->"
 SKIPPED = 77
+BODIES = (700, 16_000)  # bytes of an answer
 NGINX = """daemon off; master_process off; user root; pid %(folder)s/nginx.pid; error_log %(folder)s/nginx.err;
 events { worker_connections 256; }
 http { access_log off; keepalive_requests 1000000; client_body_temp_path %(folder)s/b; proxy_temp_path %(folder)s/p;
   fastcgi_temp_path %(folder)s/f; uwsgi_temp_path %(folder)s/u; scgi_temp_path %(folder)s/s;
-  server { listen 80; location / { return 200 "%(body)s"; } } }
+  server { listen 80; root %(folder)s; } }
 """
 
 
@@ -186,8 +187,10 @@ class Application:
         self.rig, self.nginx = rig, None
 
     def __enter__(self):
+        for size in BODIES:
+            (self.rig.folder / f"{size}.txt").write_bytes((b"hoptap " * (size // 7 + 1))[:size])
         config = self.rig.folder / "nginx.conf"
-        config.write_text(NGINX % {"folder": self.rig.folder, "body": "hoptap " * 100})
+        config.write_text(NGINX % {"folder": self.rig.folder})
         self.nginx = self.rig.start([*self.rig.inside(self.rig.far), "nginx", "-c", config, "-e", self.rig.folder / "nginx.err"],
                                     {self.rig.sender_core}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_until(lambda: "LISTEN" in run(*self.rig.inside(self.rig.far), "ss", "-ltn"), "nginx to listen")
@@ -197,10 +200,10 @@ class Application:
         self.nginx.send_signal(signal.SIGTERM)
         self.nginx.wait(timeout=20)
 
-    def load(self, seconds: int) -> tuple[float, float]:
+    def load(self, body: int, seconds: int) -> tuple[float, float]:
         """@return requests/s, and a CPU second: of nginx and wrk, the kernel's part included"""
         before = _nginx_cpu_s(self.nginx.pid)
-        words = [*self.rig.inside(self.rig.near), "wrk", "-t1", "-c32", f"-d{seconds}s", f"http://{FAR}/"]
+        words = [*self.rig.inside(self.rig.near), "wrk", "-t1", "-c32", f"-d{seconds}s", f"http://{FAR}/{body}.txt"]
         wrk = self.rig.start(words, {self.rig.sender_core}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         text = wrk.stdout.read()
         _, status, used = os.wait4(wrk.pid, 0)
@@ -216,31 +219,36 @@ def _nginx_cpu_s(pid: int) -> float:
     return int(pathlib.Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 
+def beside(rig: Rig, seconds: int, body: int, served: Application, listener: Listener | None, wrong: list[str]) -> tuple:
+    """@return requests/s, a CPU second, packets dropped"""
+    before = rig.link()
+    with listener or contextlib.nullcontext():
+        figures = served.load(body, seconds)
+        count = listener.count() if listener else None
+    if count is None:
+        return *figures, 0
+    passed = sum(value - before[key] for key, value in rig.link().items() if key in ("arrived", "answered"))
+    if count.received > passed or count.processed + count.dropped != count.received:
+        wrong.append(f"{listener.name}, beside wrk: {passed:,} passed, {count.received:,} received, {count.processed:,} processed, "
+                     f"{count.dropped:,} dropped")
+    return *figures, count.dropped
+
+
 def application(rig: Rig, plan: Plan, report: Report, wrong: list[str]) -> None:
     kinds = {"alone": None, "a bare ring": RingCount(rig), "probe, metrics only": Probe(rig, False), "probe, messages": Probe(rig, True)}
-    found: dict[str, list] = {name: [] for name in kinds}
-    dropped = dict.fromkeys(kinds, 0)
+    report.table("nginx and wrk on one core, on the other", "requests/s", "of those alone", "requests a CPU second of theirs",
+                 "of those alone", "packets dropped")
     with Application(rig) as served:
-        served.load(1)
-        for _ in range(plan.wrk_rounds):
-            for name, listener in kinds.items():
-                before = rig.link()
-                with listener or contextlib.nullcontext():
-                    found[name].append(served.load(plan.wrk_seconds))
-                    count = listener.count() if listener else None
-                if count is None:
-                    continue
-                passed = sum(value - before[key] for key, value in rig.link().items() if key in ("arrived", "answered"))
-                dropped[name] += count.dropped
-                if count.received > passed or count.processed + count.dropped != count.received:
-                    wrong.append(f"{name}, beside wrk: {passed:,} passed, {count.received:,} received, {count.processed:,} processed, "
-                                 f"{count.dropped:,} dropped")
-    report.table("nginx and wrk on one core, on the other", "requests/s", "of those without", "requests a CPU second of theirs",
-                 "of those without", "packets dropped")
-    best = {name: [max(figures) for figures in zip(*runs)] for name, runs in found.items()}
-    for name, (rate, per_cpu_s) in best.items():
-        report.row(name, f"{rate:,.0f}", f"{rate / best['alone'][0]:.1%}", f"{per_cpu_s:,.0f}", f"{per_cpu_s / best['alone'][1]:.1%}",
-                   f"{dropped[name]:,}" if kinds[name] else "")
+        served.load(BODIES[0], 1)
+        for body in BODIES:
+            found: dict[str, list] = {name: [] for name in kinds}
+            for _ in range(plan.wrk_rounds):
+                for name, listener in kinds.items():
+                    found[name].append(beside(rig, plan.wrk_seconds, body, served, listener, wrong))
+            best = {name: [max(figures) for figures in zip(*runs)] for name, runs in found.items()}
+            for name, (rate, per_cpu_s, _) in best.items():
+                report.row(f"{body:,} bytes: {name}", f"{rate:,.0f}", f"{rate / best['alone'][0]:.1%}", f"{per_cpu_s:,.0f}",
+                           f"{per_cpu_s / best['alone'][1]:.1%}", sum(run[2] for run in found[name]) if kinds[name] else "")
 
 
 def missing() -> str:

@@ -84,7 +84,8 @@ class Rig:
                 run("ip", "netns", "add", name)
             run("ip", "link", "add", "near", "netns", self.near, "type", "veth", "peer", "name", "far", "netns", self.far)
             for name, interface, address in ((self.near, "near", NEAR), (self.far, "far", FAR)):
-                for words in (("link", "set", "dev", interface, "addrgenmode", "none"),  # no IPv6 of its own, so silent
+                for words in (("link", "set", "dev", interface, "mtu", "1508"),          # two VLAN tags fit
+                              ("link", "set", "dev", interface, "addrgenmode", "none"),  # no IPv6 of its own, so silent
                               ("addr", "add", f"{address}/24", "dev", interface), ("link", "set", "dev", interface, "up")):
                     run(*self.inside(name), "ip", *words)
         except BaseException:
