@@ -97,6 +97,7 @@ std::size_t RingWalk::take(std::span<Packet> room) {
     --left_packets_;
     const std::size_t step = header->tp_next_offset;
     offset_ += step;
+    fetch_ahead(step);
     if (step < kHeadBytes) {  // 0 in the last packet of a block
       counts_.unreadable += left_packets_;
       left_packets_ = 0;
@@ -109,6 +110,16 @@ std::size_t RingWalk::take(std::span<Packet> room) {
   }
   if (left_packets_ == 0) leave_block();
   return filled;
+}
+
+/// The kernel wrote the packets on another core, so each is a cache miss. The next lies at hand, the one after it as
+/// far again if it is as long; of both, the header and where the packet begins.
+void RingWalk::fetch_ahead(std::size_t step) const {
+  constexpr std::size_t kLineBytes = 64;
+  const std::uint8_t* const next = memory_.data() + block_ * block_bytes_ + offset_;
+  __builtin_prefetch(next + kLineBytes);
+  __builtin_prefetch(next + step);
+  __builtin_prefetch(next + step + kLineBytes);
 }
 
 /// Null when it does not lie in the block.

@@ -53,6 +53,7 @@ class RingWalk {
   void leave_block();
   void give_back();
   std::size_t take(std::span<Packet> room);
+  void fetch_ahead(std::size_t step) const;
   tpacket3_hdr* packet_at_hand();
   Packet lend(tpacket3_hdr& header);
 
