@@ -18,6 +18,7 @@ constexpr std::chrono::milliseconds kNap{100};
 constexpr std::chrono::milliseconds kRetry{1000};  // after the disk would not take a batch
 constexpr std::chrono::milliseconds kShortNap{10};
 constexpr std::chrono::milliseconds kBatchEvery{1000};
+constexpr std::chrono::seconds kLastSpooling{10};
 constexpr std::string_view kLiveMark = "live 1";  // in the spool, where a replay has how far it is
 
 /// How every packet of each interface ended, and how its workers stand.
@@ -249,10 +250,13 @@ void Probe::listen(const Watch& watch) {
     if (is_time) next_batch = Clock::now() + kBatchEvery;
     if (!put_due(watch, is_time)) break;
   }
-  const Watch go_on = [](const Probe&) { return true; };  // what there is, is spooled whatever the person wants
+  // What there is, is spooled though the person wants an end; but a disk that takes nothing must not keep us for ever.
+  const Clock::time_point last = Clock::now() + kLastSpooling;
+  const Watch go_on = [last](const Probe&) { return Clock::now() < last; };
   live_->stop();
   while (!live_->has_ended()) {
     if (live_->gather(*batcher_) == 0) std::this_thread::sleep_for(kShortNap);
+    put_due(go_on, false);
   }
   live_->gather(*batcher_);
   put_due(go_on, true);
