@@ -33,9 +33,8 @@ base::Outcome<std::unique_ptr<LiveCapture>> LiveCapture::start(const std::vector
     one.input = inputs[at];
     one.point = static_cast<std::uint32_t>(at);
     if (inputs[at].workers > 1)
-      one.input.capture.fanout = capture::Fanout{.group = capture::fanout_group(static_cast<std::uint32_t>(at)),
-                                                 .defragments = true,
-                                                 .by_inner_flow = true};
+      one.input.capture.fanout = capture::Fanout{
+          .group = capture::fanout_group(static_cast<std::uint32_t>(at)), .defragments = true, .by_inner_flow = true};
     for (std::size_t n = 0; n < inputs[at].workers; ++n) {
       auto worker = LiveWorker::open(one);
       if (!worker) return tl::unexpected(worker.error());
