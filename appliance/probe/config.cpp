@@ -69,15 +69,18 @@ void read_flow_key(const YAML::Node& node, flowtable::KeyConfig& key) {
   key.tunnel_id = section.flag("tunnel_id", key.tunnel_id);
 }
 
+void read_role(const Section& section, PointHint& point) {
+  point.role = section.text("role", "");
+  if (!point.role.empty() && !is_role(point.role)) section.fail("role", fmt::format("is one of {}", roles_text()));
+  if (section.has("order")) point.order = static_cast<std::uint32_t>(section.integer("order", 0, {0, 4e9}));
+}
+
 ReplayInput read_input(const YAML::Node& node) {
   const Section section(node, "a capture", {"file", "point", "role", "order"});
   ReplayInput input;
   input.file = section.need("file").as<std::string>();
   input.point.name = section.text("point", "");
-  input.point.role = section.text("role", "");
-  if (!input.point.role.empty() && !is_role(input.point.role))
-    section.fail("role", fmt::format("is one of {}", roles_text()));
-  if (section.has("order")) input.point.order = static_cast<std::uint32_t>(section.integer("order", 0, {0, 4e9}));
+  read_role(section, input.point);
   return input;
 }
 
@@ -88,10 +91,7 @@ LiveInput read_live_input(const YAML::Node& node) {
   LiveInput input;
   input.point.name = section.text("point", "");
   set_interface(section.need("interface").as<std::string>(), input);
-  input.point.role = section.text("role", "");
-  if (!input.point.role.empty() && !is_role(input.point.role))
-    section.fail("role", fmt::format("is one of {}", roles_text()));
-  if (section.has("order")) input.point.order = static_cast<std::uint32_t>(section.integer("order", 0, {0, 4e9}));
+  read_role(section, input.point);
   capture::LiveConfig& capture = input.capture;
   capture.is_promiscuous = section.flag("promiscuous", capture.is_promiscuous);
   capture.ignores_outgoing = !section.flag("outgoing", !capture.ignores_outgoing);
