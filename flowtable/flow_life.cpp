@@ -109,6 +109,7 @@ void FlowTable::drop_ledger(Flow& flow) {
   Ledger& ledger = context_.ledgers[flow.ledger];
   for (const Direction d : kDirections) HalfStream(d, flow, ledger, context_).forget_held();
   drop_session(ledger);
+  ++context_.ledger_lives[flow.ledger];
   context_.ledgers.give_back(flow.ledger);
   flow.ledger = kNoIndex;
   flow.calm = false;

@@ -100,7 +100,7 @@ void FlowTable::add(std::span<const Decoded> batch) {
     return false;
   const RecentFlows::Way& way = *found;
   const PlainPlaces& places = way.places;
-  if (!places.flow->calm || places.flow->place_id() != way.place_id) [[unlikely]]
+  if (!places.flow->calm || context_.ledger_lives[way.ledger] != way.ledger_life) [[unlikely]]
     return false;
   if (!goes_on(packet, *places.own) || time_ns == 0) [[unlikely]]
     return false;
@@ -123,7 +123,7 @@ void FlowTable::add(std::span<const Decoded> batch) {
   if (prepare(packet, key)) [[likely]] {
     Flow* const flow = add_packet(packet, key);
     if (flow != nullptr && remembers_ways_ && flow->calm && packet.tunnels.depth == 0)
-      recent_.put(packet, key, *flow, context_.ledgers[flow->ledger]);
+      recent_.put(packet, key, *flow, context_);
   } else if (is_icmp_error(packet)) {
     note_icmp_error(packet);
   }
@@ -365,6 +365,7 @@ void FlowTable::turn_around(Flow& flow) {
   constexpr auto kOfServer = closing::kServerFin | closing::kServerReset;
   flow.closing = static_cast<std::uint8_t>((flow.closing & kOfClient) << 1 | (flow.closing & kOfServer) >> 1);
   if (flow.ledger == kNoIndex) return;
+  ++context_.ledger_lives[flow.ledger];
   Ledger& ledger = context_.ledgers[flow.ledger];
   for (const Direction d : {Direction::kToServer, Direction::kToClient})
     HalfStream(d, flow, ledger, context_).forget_held();
