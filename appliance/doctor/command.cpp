@@ -42,7 +42,8 @@ CLI::App* add_doctor(CLI::App& app, DoctorOptions& options) {
       "  hoptap doctor -i eth1 --listen 10      and 10 s of what comes in there\n"
       "  hoptap doctor -c probe.yaml --json     and a configuration; for programs\n"
       "\n"
-      "Changes nothing. Exit code 1 when something does not work as it is (BAD).\n");
+      "Changes nothing, but for promiscuous mode while it listens. Exit code 1 when something does not work as it is "
+      "(BAD).\n");
   command
       ->add_option("-i,--interface", options.interfaces,
                    "look at these only; INTERFACE or, to listen, NETNS/INTERFACE. Once for each")

@@ -174,6 +174,9 @@ int report(const Probe& probe, const ProbeConfig& config, bool read_all, bool de
         fmt::format("{} records in {} batches were dropped for want of room in the spool, {} in {} refused by "
                     "the tracer",
                     spool.dropped_records, spool.dropped_batches, spool.refused_records, spool.refused_batches));
+  if (counters.not_spooled > 0)
+    return fail(kCannotWrite, fmt::format("{} records could not be put into the spool {}", counters.not_spooled,
+                                          probe.spool_folder()));
   if (probe.live() != nullptr) return kDone;
   return records + counters.passed_over > 0 ? kDone : fail(kNothingFound, "no request in these captures");
 }

@@ -27,14 +27,21 @@ void merge(LiveStatus& sum, const LiveStatus& more) {
 
 base::Outcome<std::unique_ptr<LiveCapture>> LiveCapture::start(const std::vector<LiveInput>& inputs,
                                                                const LiveWorkerConfig& config) {
+  constexpr std::uint32_t kSharedMax = 8;  // fanout_group()
   std::unique_ptr<LiveCapture> live(new LiveCapture(inputs));
+  const std::uint64_t seed = secret_seed();
+  std::uint32_t shared = 0;
   for (std::size_t at = 0; at < inputs.size(); ++at) {
     LiveWorkerConfig one = config;
+    one.flows.key.seed = seed;
     one.input = inputs[at];
     one.point = static_cast<std::uint32_t>(at);
+    if (inputs[at].workers > 1 && shared == kSharedMax)
+      return tl::unexpected(
+          base::Failure{"at most 8 interfaces of a probe can have several workers; start another probe"});
     if (inputs[at].workers > 1)
-      one.input.capture.fanout = capture::Fanout{
-          .group = capture::fanout_group(static_cast<std::uint32_t>(at)), .defragments = true, .by_inner_flow = true};
+      one.input.capture.fanout =
+          capture::Fanout{.group = capture::fanout_group(shared++), .defragments = true, .by_inner_flow = true};
     for (std::size_t n = 0; n < inputs[at].workers; ++n) {
       auto worker = LiveWorker::open(one);
       if (!worker) return tl::unexpected(worker.error());

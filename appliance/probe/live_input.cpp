@@ -44,8 +44,10 @@ std::string filter_without_export(const std::string& filter, const std::string& 
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
   addrinfo* found = nullptr;
   const addrinfo hints{.ai_socktype = SOCK_STREAM};
-  if (::getaddrinfo(host.c_str(), nullptr, &hints, &found) != 0) return filter;  // then there is no export either
-  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owned(found, ::freeaddrinfo);
+  if (::getaddrinfo(host.c_str(), nullptr, &hints, &found) != 0) found = nullptr;  // it may be found later
+  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owned(found, [](addrinfo* one) {
+    if (one != nullptr) ::freeaddrinfo(one);
+  });
   std::string hosts;
   for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
     char address[NI_MAXHOST];
@@ -53,8 +55,9 @@ std::string filter_without_export(const std::string& filter, const std::string& 
       continue;
     hosts += fmt::format("{}host {}", hosts.empty() ? "" : " or ", address);
   }
-  if (hosts.empty()) return filter;
-  const std::string without = fmt::format("not (tcp port {} and ({}))", tracer.substr(colon + 1), hosts);
+  const std::string port = tracer.substr(colon + 1);
+  const std::string without =
+      hosts.empty() ? fmt::format("not (tcp port {})", port) : fmt::format("not (tcp port {} and ({}))", port, hosts);
   return filter.empty() ? without : fmt::format("{} and ({})", without, filter);
 }
 

@@ -92,10 +92,7 @@ LiveWorker::~LiveWorker() {
 
 void LiveWorker::run() {
   while (!stopping_) work();
-  const Clock::time_point end = Clock::now() + kLastReading;
-  while (source_ && Clock::now() < end && read()) {  // what has come until now
-    if (Clock::now() >= next_report_) report();
-  }
+  if (source_) drain();
   finishing_ = true;
   flows_.finish();
   while (!made_.empty()) {
@@ -129,30 +126,53 @@ bool LiveWorker::read() {
 }
 
 /// Nothing is there. Time goes on all the same: by the host's clock, which stamps the packets, less what may still be
-/// on its way from the kernel. A clock of a NIC is another.
+/// on its way from the kernel. The clock of a NIC is another.
+void LiveWorker::pass_time(std::uint64_t host_ns) {
+  const std::uint64_t on_its_way_ns = 2'000'000ull * config_.input.capture.block_timeout_ms + 5'000'000;
+  if (config_.input.capture.asks_nic_time || host_ns <= on_its_way_ns) return;
+  reached_ns_ = std::max(reached_ns_, host_ns - on_its_way_ns);
+  flows_.advance(reached_ns_);
+}
+
 void LiveWorker::rest() {
   const std::uint64_t before_ns = clock_ns(CLOCK_REALTIME);
-  if (source_->wait(kWaitMs)) return;
-  const std::uint64_t on_its_way_ns = 2'000'000ull * config_.input.capture.block_timeout_ms + 5'000'000;
-  if (source_->stamp_source() != capture::StampSource::kNic && before_ns > on_its_way_ns) {
-    reached_ns_ = std::max(reached_ns_, before_ns - on_its_way_ns);
-    flows_.advance(reached_ns_);
-  }
+  source_->wait(kWaitMs);
+  if (read()) return;
+  pass_time(before_ns);
   if (source_->state() != capture::LinkState::kGone) return;
+  drain();
   before_ = sum_of(before_, source_->live_counters());
   source_.reset();
   trouble_ = config_.input.capture.interface + " is gone; its packets are read again when it comes back";
   next_open_ = Clock::now() + kOpenEvery;
 }
 
+/// What the kernel has taken in until now, the block that it still fills too.
+void LiveWorker::drain() {
+  source_->close_intake();
+  const Clock::time_point end = Clock::now() + kLastReading;
+  const Clock::time_point retired =
+      Clock::now() + std::chrono::milliseconds(2 * config_.input.capture.block_timeout_ms + 5);
+  while (Clock::now() < end) {
+    if (Clock::now() >= next_report_) report();
+    if (read()) continue;
+    if (Clock::now() >= retired) break;
+    source_->wait(1);
+  }
+}
+
 void LiveWorker::reopen() {
+  pass_time(clock_ns(CLOCK_REALTIME));
   if (Clock::now() < next_open_) {
     std::this_thread::sleep_for(kGoneNap);
     return;
   }
   next_open_ = Clock::now() + kOpenEvery;
   auto source = open_source(config_.input);
-  if (!source) return;
+  if (!source) {
+    trouble_ = "is not there: " + source.error().what;
+    return;
+  }
   source_ = std::move(*source);
   trouble_.clear();
 }
@@ -177,16 +197,17 @@ void LiveWorker::report() {
   LiveStatus now;
   now.state = source_ ? source_->state() : capture::LinkState::kGone;
   now.capture = source_ ? sum_of(before_, source_->live_counters()) : before_;
-  now.reached_ns = reached_ns_;
   now.flows = flows_.live_legs();
   now.exchanges = flows_.counters().exchanges;
   now.cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
   now.legs_left_out = legs_left_out_;
   now.trouble = trouble_;
+  if (source_ && now.trouble.empty()) now.trouble = source_->complaint();
   if (now.state == capture::LinkState::kDown) now.trouble = config_.input.capture.interface + " is down";
   now.records_dropped = records_dropped_;
   hand_over();
   const std::lock_guard lock(mutex_);
+  now.reached_ns = made_.empty() ? reached_ns_ : status_.reached_ns;  // not before its records are to be had
   status_ = std::move(now);
 }
 

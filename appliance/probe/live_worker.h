@@ -71,6 +71,8 @@ class LiveWorker final : flowtable::RecordSink {
   void work();
   bool read();
   void rest();
+  void pass_time(std::uint64_t host_ns);
+  void drain();
   void reopen();
   void report();
   bool has_room(std::size_t most);

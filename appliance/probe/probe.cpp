@@ -201,7 +201,6 @@ base::Outcome<void> Probe::open_interfaces() {
   worker.decode = decode_config();
   worker.flows = config_.flows;
   worker.flows.metrics_interval_ns = config_.metrics.length_ns;
-  worker.flows.key.seed = secret_seed();
   std::vector<LiveInput> inputs = config_.interfaces;
   for (LiveInput& input : inputs) input.capture.filter = filter_without_export(config_.filter, config_.sender.address);
   auto started = LiveCapture::start(inputs, worker);
@@ -214,7 +213,7 @@ base::Outcome<void> Probe::open_interfaces() {
 bool Probe::put(const exporting::Batch& batch, const Watch& watch) {
   const std::string payload = exporting::compress(exporting::encode_batch(batch));
   const auto records = static_cast<std::uint32_t>(batch.hops.size() + batch.legs.size());
-  while (watch(*this)) {
+  do {
     const auto appended = spool_->append(payload, records, live_ ? std::string(kLiveMark) : batcher_->mark().text());
     trouble_ = appended ? "" : appended.error().what;
     if (appended && appended->result != exporting::AppendResult::kFull) {
@@ -229,7 +228,8 @@ bool Probe::put(const exporting::Batch& batch, const Watch& watch) {
     } else {
       std::this_thread::sleep_for(kRetry);
     }
-  }
+  } while (watch(*this));
+  counters_.not_spooled += records;
   return false;
 }
 
@@ -251,8 +251,12 @@ void Probe::listen(const Watch& watch) {
     if (!put_due(watch, is_time)) break;
   }
   // What there is, is spooled though the person wants an end; but a disk that takes nothing must not keep us for ever.
-  const Clock::time_point last = Clock::now() + kLastSpooling;
-  const Watch go_on = [last](const Probe&) { return Clock::now() < last; };
+  Clock::time_point last = Clock::now() + kLastSpooling;
+  std::uint64_t stored = counters_.payload_bytes;
+  const Watch go_on = [&](const Probe&) {
+    if (std::exchange(stored, counters_.payload_bytes) != counters_.payload_bytes) last = Clock::now() + kLastSpooling;
+    return Clock::now() < last;
+  };
   live_->stop();
   while (!live_->has_ended()) {
     if (live_->gather(*batcher_) == 0) std::this_thread::sleep_for(kShortNap);

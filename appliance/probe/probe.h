@@ -24,6 +24,7 @@ struct ProbeCounters {
   std::uint64_t metrics_rows = 0;
   std::uint64_t payload_bytes = 0;  ///< of the batches, compressed
   std::uint64_t passed_over = 0;    ///< records that the spool had from before
+  std::uint64_t not_spooled = 0;    ///< records given up, for the disk would not take them before the end
 };
 
 class Probe {

@@ -97,6 +97,9 @@ class LiveSource : public Source {
   /// became of the interface.
   virtual bool wait(int timeout_ms) = 0;
 
+  /// No more packets come in; those that have are still to be read. So that counts can be held against the kernel's.
+  virtual void close_intake() = 0;
+
   /// For poll(2) and epoll: readable when packets are there. Kernel 3.10 may not wake it for a block whose time is
   /// up, so wait on it no longer than the block timeout and call poll() then in any case. On an error call wait().
   virtual int fd() const = 0;

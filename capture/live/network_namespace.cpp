@@ -45,7 +45,8 @@ NamespaceFile::NamespaceFile(std::string path) : path_(std::move(path)) {
 bool NamespaceFile::is_gone() const {
   if (!is_watched()) return false;
   struct stat found {};
-  return stat(path_.c_str(), &found) != 0 || found.st_dev != device_ || found.st_ino != inode_;
+  if (stat(path_.c_str(), &found) != 0) return errno == ENOENT || errno == ESRCH || errno == ENOTDIR;
+  return found.st_dev != device_ || found.st_ino != inode_;
 }
 
 }  // namespace hoptap::capture

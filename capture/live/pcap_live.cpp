@@ -73,6 +73,11 @@ class PcapLive final : public LiveSource {
     return !has_failed_;  // whether or not the kernel woke us: see LiveSource::fd()
   }
 
+  void close_intake() override {
+    bpf_insn none{.code = BPF_RET | BPF_K, .jt = 0, .jf = 0, .k = 0};
+    bpf_program reject_all{.bf_len = 1, .bf_insns = &none};
+    pcap_setfilter(handle_.get(), &reject_all);
+  }
   int fd() const override { return pcap_get_selectable_fd(handle_.get()); }
   LinkState state() const override { return state_; }
   std::span<const Interface> interfaces() const override { return interfaces_; }

@@ -38,6 +38,8 @@ std::vector<sock_filter> kernel_program(const bpf_program& program) {
   return code;
 }
 
+const std::vector<sock_filter> kRejectAll{{.code = BPF_RET | BPF_K, .jt = 0, .jf = 0, .k = 0}};
+
 bool attach(int fd, std::vector<sock_filter> code) {
   const sock_fprog program{.len = static_cast<unsigned short>(code.size()), .filter = code.data()};
   return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) == 0;
@@ -125,7 +127,7 @@ base::Outcome<void> RingSocket::join(const LiveConfig& config, const std::string
   };
   const auto program = compile_bpf(interface_.link_type, kernel_filter, config.snap_bytes);
   if (!program) return tl::unexpected(filter_failure(config.interface, kernel_filter, program.error().what));
-  if (!attach(fd(), {{.code = BPF_RET | BPF_K, .jt = 0, .jf = 0, .k = 0}})) return refused("cannot attach a filter");
+  if (!attach(fd(), kRejectAll)) return refused("cannot attach a filter");
   if (config.ignores_outgoing) ignores_outgoing_ = set_option(SOL_PACKET, PACKET_IGNORE_OUTGOING, int{1});
   sockaddr_ll address{};
   address.sll_family = AF_PACKET;
@@ -171,6 +173,8 @@ base::Outcome<void> RingSocket::join_fanout(const LiveConfig& config) {
                   fanout.group, static_cast<unsigned>(fanout.mode)),
       error));
 }
+
+void RingSocket::reject_all() { attach(fd(), kRejectAll); }
 
 const RingStatistics& RingSocket::read_statistics() {
   tpacket_stats_v3 fresh{};

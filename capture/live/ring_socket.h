@@ -42,6 +42,9 @@ class RingSocket {
   /// Why NIC time stamps were asked for in vain; "" when they were not.
   const std::string& nic_time_complaint() const { return nic_time_complaint_; }
 
+  /// The kernel rejects all packets from now on.
+  void reject_all();
+
   /// The kernel forgets its counts when read (and counts to 2^32), so ask often enough: the sums are here.
   const RingStatistics& read_statistics();
 

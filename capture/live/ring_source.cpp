@@ -68,6 +68,7 @@ class RingSource final : public LiveSource {
     return walk_.has_work();
   }
 
+  void close_intake() override { socket_.reject_all(); }
   int fd() const override { return socket_.fd(); }
   LinkState state() const override { return state_; }
   std::span<const Interface> interfaces() const override { return interfaces_; }

@@ -210,7 +210,7 @@ class Stress:
         run(*self.network.inside(self.network.near), "ip", "link", "del", "near")
         self.probe.wait_for_words("is gone")
         self.network.add_cable()
-        self.probe.wait_for_words("are read again", 1)
+        self.probe.wait_for_words("far: packets are read again")
         self.expect_trace("after-interface")
         print("interface deleted and made again: gone and back")
 
@@ -221,7 +221,7 @@ class Stress:
         subprocess.run([*self.network.inside(self.network.near), "ip", "link", "del", "near"], capture_output=True, check=False)
         self.network.add_namespace(self.network.far)
         self.network.add_cable()
-        self.probe.wait_for_words("are read again", 2)
+        self.probe.wait_for_words("far: packets are read again", 2)
         self.serve()
         self.expect_trace("after-namespace")
         print("namespace deleted and made again: gone and back")
