@@ -7,6 +7,7 @@
 #include <string>
 
 #include "appliance/clients.h"
+#include "appliance/doctor/command.h"
 #include "appliance/exit_code.h"
 #include "appliance/options.h"
 #include "appliance/probe/command.h"
@@ -29,7 +30,8 @@ constexpr const char* kAbout =
     "Captures on different hosts: a probe on each sends records to a tracer, which joins and stores them.\n"
     "\n"
     "  hoptap tracer                                               in one place\n"
-    "  hoptap probe --replay eth0.pcap=node-7 --tracer HOST:4717   on each host\n"
+    "  hoptap probe -i eth0=node-7 --tracer HOST:4717              on each host, live; --replay reads a capture\n"
+    "  hoptap doctor                                               what this host can do for capture\n"
     "  hoptap verdicts; hoptap traces; hoptap points; hoptap metrics\n"
     "\n"
     "Exit codes: 0 done, whatever the verdict; 1 nothing found; 2 wrong usage, scenario or configuration;\n"
@@ -71,42 +73,47 @@ CLI::App* add_forge(CLI::App& app, ForgeOptions& options) {
   return command;
 }
 
+CLI::App* add_path(CLI::App& app, PathOptions& options) {
+  CLI::App* command = app.add_subcommand(
+      "path",
+      "join the hops of each request over several captures; print paths, times and a verdict\n"
+      "\n"
+      "Points are named after the files (04_switch-a.pcap is switch-a) and, in a pcapng with several, the\n"
+      "interfaces. No order, clock or NAT table is needed: all is learned from the packets.\n");
+  add_capture_options(*command, options.captures);
+  command
+      ->add_option("--point", options.points,
+                   "name a file's point: FILE=NAME:ROLE, ROLE is pod, node, host, switch, gateway or unknown;\n"
+                   "FILE=NAME:ROLE:ORDER also hints its place, lower is nearer the client")
+      ->allow_extra_args(false);
+  command->add_flag("--json", options.json, "one JSON object a line: traces, then the verdict, then a summary");
+  command
+      ->add_option("--window", options.window_s,
+                   "also a verdict for each stretch of so many seconds, by the clock of the first point")
+      ->check([](const std::string& text) {
+        const double seconds = std::strtod(text.c_str(), nullptr);
+        return seconds >= 0.001 && seconds <= 86400 ? std::string() : "must be from 0.001 to 86400 seconds";
+      });
+  command->add_option("--trace", options.trace,
+                      "draw this trace (its id) instead of the one that shows the verdict best");
+  command->add_option("--color,--colour", options.colour, "colours: auto, always or never")
+      ->check(CLI::IsMember({"auto", "always", "never"}))
+      ->capture_default_str();
+  command->add_flag("--ascii", options.ascii, "draw without Unicode characters");
+  command
+      ->add_option("--pending-max", options.pending_records_max,
+                   "records that wait for their other hops; raise it when the summary says joins were given up")
+      ->check(CLI::Range(1, 1 << 30));
+  return command;
+}
+
 int run(int count, char** arguments) {
   CLI::App app(kAbout, "hoptap");
   app.set_version_flag("--version", "hoptap " HOPTAP_VERSION);
   app.require_subcommand(1);
 
   PathOptions path;
-  CLI::App* path_command = app.add_subcommand(
-      "path",
-      "join the hops of each request over several captures; print paths, times and a verdict\n"
-      "\n"
-      "Points are named after the files (04_switch-a.pcap is switch-a) and, in a pcapng with several, the\n"
-      "interfaces. No order, clock or NAT table is needed: all is learned from the packets.\n");
-  add_capture_options(*path_command, path.captures);
-  path_command
-      ->add_option("--point", path.points,
-                   "name a file's point: FILE=NAME:ROLE, ROLE is pod, node, host, switch, gateway or unknown;\n"
-                   "FILE=NAME:ROLE:ORDER also hints its place, lower is nearer the client")
-      ->allow_extra_args(false);
-  path_command->add_flag("--json", path.json, "one JSON object a line: traces, then the verdict, then a summary");
-  path_command
-      ->add_option("--window", path.window_s,
-                   "also a verdict for each stretch of so many seconds, by the clock of the first point")
-      ->check([](const std::string& text) {
-        const double seconds = std::strtod(text.c_str(), nullptr);
-        return seconds >= 0.001 && seconds <= 86400 ? std::string() : "must be from 0.001 to 86400 seconds";
-      });
-  path_command->add_option("--trace", path.trace,
-                           "draw this trace (its id) instead of the one that shows the verdict best");
-  path_command->add_option("--color,--colour", path.colour, "colours: auto, always or never")
-      ->check(CLI::IsMember({"auto", "always", "never"}))
-      ->capture_default_str();
-  path_command->add_flag("--ascii", path.ascii, "draw without Unicode characters");
-  path_command
-      ->add_option("--pending-max", path.pending_records_max,
-                   "records that wait for their other hops; raise it when the summary says joins were given up")
-      ->check(CLI::Range(1, 1 << 30));
+  const CLI::App* path_command = add_path(app, path);
 
   CaptureOptions records;
   CLI::App* records_command = app.add_subcommand(
@@ -115,6 +122,8 @@ int run(int count, char** arguments) {
 
   ForgeOptions forge;
   const CLI::App* forge_command = add_forge(app, forge);
+  DoctorOptions doctor;
+  const CLI::App* doctor_command = add_doctor(app, doctor);
   ProbeOptions probe;
   const CLI::App* probe_command = add_probe(app, probe);
   TracerOptions tracer;
@@ -134,6 +143,7 @@ int run(int count, char** arguments) {
     return app.exit(error) == 0 ? kDone : kWrongUsage;
   }
   if (forge_command->parsed()) return run_forge(forge);
+  if (doctor_command->parsed()) return run_doctor(doctor);
   if (probe_command->parsed()) return run_probe(probe);
   if (tracer_command->parsed()) return run_tracer(tracer);
   if (traces_command->parsed()) return run_traces(traces);

@@ -43,6 +43,10 @@ void Progress::update(const std::string& what, double done) {
   draw(line);
 }
 
+void Progress::show(const std::string& line) {
+  if (on_) draw(line);
+}
+
 void Progress::draw(const std::string& line) {
   fmt::print(stderr, "\r\x1b[K{}", line);
   std::fflush(stderr);

@@ -28,6 +28,8 @@ class Progress {
   void update(const std::string& what, const capture::SourceProgress& progress);
   /// The same for work of which only the share that is done is known.
   void update(const std::string& what, double done);
+  /// Work without an end: what there is to be said now.
+  void show(const std::string& line);
   void clear();
 
  private:

@@ -9,38 +9,18 @@
 namespace hoptap::capture {
 namespace {
 
-constexpr LinkType kEthernet = 1, kRaw = 101;
-constexpr int kSnapBytes = 262144;
-
-/// libpcap compiles for DLT_ numbers, which differ from LINKTYPE_ ones for raw IP.
-int dlt_of(LinkType link_type) { return link_type == kRaw ? DLT_RAW : link_type; }
+constexpr LinkType kEthernet = 1;
 
 }  // namespace
-
-void PacketFilter::FreeProgram::operator()(bpf_program* program) const {
-  pcap_freecode(program);
-  delete program;
-}
 
 PacketFilter::PacketFilter(std::string expression) : expression_(std::move(expression)) {}
 PacketFilter::PacketFilter(PacketFilter&&) noexcept = default;
 PacketFilter& PacketFilter::operator=(PacketFilter&&) noexcept = default;
 PacketFilter::~PacketFilter() = default;
 
-base::Outcome<PacketFilter::Program> PacketFilter::compile_for(LinkType link_type, const std::string& expression) {
-  const std::unique_ptr<pcap_t, decltype(&pcap_close)> handle(pcap_open_dead(dlt_of(link_type), kSnapBytes),
-                                                              &pcap_close);
-  if (handle == nullptr) return tl::unexpected(base::Failure{.what = "out of memory"});
-  auto raw = std::make_unique<bpf_program>();
-  if (pcap_compile(handle.get(), raw.get(), expression.c_str(), 1, PCAP_NETMASK_UNKNOWN) != 0) {
-    return tl::unexpected(base::Failure{.what = pcap_geterr(handle.get())});
-  }
-  return Program(raw.release());
-}
-
 base::Outcome<PacketFilter> PacketFilter::compile(std::string expression) {
   PacketFilter filter(std::move(expression));
-  auto program = compile_for(kEthernet, filter.expression_);
+  auto program = compile_bpf(kEthernet, filter.expression_);
   if (!program) {
     return tl::unexpected(
         base::Failure{.what = fmt::format("filter '{}': {}", filter.expression_, program.error().what)});
@@ -52,7 +32,7 @@ base::Outcome<PacketFilter> PacketFilter::compile(std::string expression) {
 const bpf_program* PacketFilter::program_for(LinkType link_type) {
   const auto known = programs_.find(link_type);
   if (known != programs_.end()) return known->second.get();
-  auto program = compile_for(link_type, expression_);
+  auto program = compile_bpf(link_type, expression_);
   if (!program) {
     complaint_ =
         fmt::format("filter '{}' matches nothing of link type {}: {}", expression_, link_type, program.error().what);

@@ -3,14 +3,12 @@
 
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <span>
 #include <string>
 
 #include "base/result.h"
+#include "capture/bpf_program.h"
 #include "capture/packet.h"
-
-struct bpf_program;  // of libpcap; its headers stay out of ours
 
 namespace hoptap::capture {
 
@@ -34,17 +32,11 @@ class PacketFilter {
   const std::string& complaint() const { return complaint_; }
 
  private:
-  struct FreeProgram {
-    void operator()(bpf_program* program) const;
-  };
-  using Program = std::unique_ptr<bpf_program, FreeProgram>;
-
   explicit PacketFilter(std::string expression);
-  [[nodiscard]] static base::Outcome<Program> compile_for(LinkType link_type, const std::string& expression);
   const bpf_program* program_for(LinkType link_type);
 
   std::string expression_;
-  std::map<LinkType, Program> programs_;  ///< null: does not compile for this link type
+  std::map<LinkType, BpfProgram> programs_;  ///< null: does not compile for this link type
   std::uint64_t filtered_packets_ = 0;
   std::string complaint_;
 };

@@ -107,9 +107,6 @@ struct Flow {
   bool refused : 1 = false;            ///< there was no ledger to be had: packets are counted, no more
   bool reported : 1 = false;           ///< in metrics, at least once
 
-  /// Another when the flow has another ledger, or another flow this place.
-  std::uint64_t place_id() const { return leg_id + ledger; }
-
   FlowSide& side(Direction d) { return sides[index_of(d)]; }
   const FlowSide& side(Direction d) const { return sides[index_of(d)]; }
   /// Which way does the packet of this end of the key go?

@@ -109,9 +109,15 @@ void FlowTable::drop_ledger(Flow& flow) {
   Ledger& ledger = context_.ledgers[flow.ledger];
   for (const Direction d : kDirections) HalfStream(d, flow, ledger, context_).forget_held();
   drop_session(ledger);
+  ++context_.ledger_lives[flow.ledger];
   context_.ledgers.give_back(flow.ledger);
   flow.ledger = kNoIndex;
   flow.calm = false;
+}
+
+void FlowTable::advance(std::uint64_t now_ns) {
+  now_ns_ = std::max(now_ns_, now_ns);
+  if (now_ns_ >= next_due_ns_) do_due();
 }
 
 void FlowTable::do_due() {

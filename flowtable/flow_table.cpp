@@ -100,14 +100,15 @@ void FlowTable::add(std::span<const Decoded> batch) {
     return false;
   const RecentFlows::Way& way = *found;
   const PlainPlaces& places = way.places;
-  if (!places.flow->calm || places.flow->place_id() != way.place_id) [[unlikely]]
+  if (!places.flow->calm || context_.ledger_lives[way.ledger] != way.ledger_life) [[unlikely]]
     return false;
   if (!goes_on(packet, *places.own) || time_ns == 0) [[unlikely]]
     return false;
   ++context_.counters.tcp_packets;
   if (time_ns > now_ns_) [[likely]]
     now_ns_ = time_ns;
-  const DuplicateFilter::Verdict verdict = check_duplicate<Outcome::kTcp>(packet, way.hash, places.own->wire, time_ns);
+  const DuplicateFilter::Verdict verdict =
+      check_duplicate<Outcome::kTcp, true>(packet, way.hash, places.own->wire, time_ns);
   if (verdict == DuplicateFilter::Verdict::kNew) [[likely]] {
     add_calm(packet, places, time_ns);
   } else {
@@ -122,7 +123,7 @@ void FlowTable::add(std::span<const Decoded> batch) {
   if (prepare(packet, key)) [[likely]] {
     Flow* const flow = add_packet(packet, key);
     if (flow != nullptr && remembers_ways_ && flow->calm && packet.tunnels.depth == 0)
-      recent_.put(packet, key, *flow, context_.ledgers[flow->ledger]);
+      recent_.put(packet, key, *flow, context_);
   } else if (is_icmp_error(packet)) {
     note_icmp_error(packet);
   }
@@ -220,14 +221,14 @@ void FlowTable::note_icmp_error(const Decoded& packet) {
   if (flow.ledger != kNoIndex) ++context_.ledgers[flow.ledger].icmp_errors;
 }
 
-/// Has the feed shown this packet before? kOutcome: the packet's, TCP or UDP.
-template <Outcome kOutcome>
+/// Has the feed shown this packet before? kOutcome and kSackless as in signature_of().
+template <Outcome kOutcome, bool kSackless>
 [[gnu::always_inline]] inline DuplicateFilter::Verdict FlowTable::check_duplicate(const Decoded& packet,
                                                                                   std::uint32_t way_hash,
                                                                                   std::uint32_t wire,
                                                                                   std::uint64_t time_ns) {
   const FlowTableConfig& config = context_.config;
-  const std::uint64_t signature = signature_of<kOutcome>(packet, way_hash);
+  const std::uint64_t signature = signature_of<kOutcome, kSackless>(packet, way_hash);
   if (is_certain<kOutcome>(packet)) [[likely]]
     return duplicates_.check(signature, wire, time_ns, config.duplicate_ns);
   if (!is_tellable<kOutcome>(packet)) return DuplicateFilter::Verdict::kNew;
@@ -257,7 +258,7 @@ Flow* FlowTable::add_packet(const Decoded& packet, const PacketKey& key) {
     const PlainPlaces places(direction, flow, context_.ledgers[flow.ledger]);
     if (is_plain(packet, *places.own, *places.sent)) [[likely]] {
       const DuplicateFilter::Verdict verdict =
-          check_duplicate<Outcome::kTcp>(packet, key.way_hash(), places.own->wire, packet.time_ns);
+          check_duplicate<Outcome::kTcp, true>(packet, key.way_hash(), places.own->wire, packet.time_ns);
       if (verdict == DuplicateFilter::Verdict::kNew) [[likely]] {
         add_calm(packet, places, packet.time_ns);
         return &flow;
@@ -269,8 +270,8 @@ Flow* FlowTable::add_packet(const Decoded& packet, const PacketKey& key) {
   const std::uint32_t wire = wire_of(packet);
   add_unusual(index, packet,
               packet.outcome == Outcome::kTcp
-                  ? check_duplicate<Outcome::kTcp>(packet, key.way_hash(), wire, packet.time_ns)
-                  : check_duplicate<Outcome::kUdp>(packet, key.way_hash(), wire, packet.time_ns));
+                  ? check_duplicate<Outcome::kTcp, false>(packet, key.way_hash(), wire, packet.time_ns)
+                  : check_duplicate<Outcome::kUdp, false>(packet, key.way_hash(), wire, packet.time_ns));
   return nullptr;
 }
 
@@ -364,6 +365,7 @@ void FlowTable::turn_around(Flow& flow) {
   constexpr auto kOfServer = closing::kServerFin | closing::kServerReset;
   flow.closing = static_cast<std::uint8_t>((flow.closing & kOfClient) << 1 | (flow.closing & kOfServer) >> 1);
   if (flow.ledger == kNoIndex) return;
+  ++context_.ledger_lives[flow.ledger];
   Ledger& ledger = context_.ledgers[flow.ledger];
   for (const Direction d : {Direction::kToServer, Direction::kToClient})
     HalfStream(d, flow, ledger, context_).forget_held();

@@ -30,6 +30,9 @@ class FlowTable {
   /// Takes a batch; packets that are neither TCP nor UDP are passed over.
   void add(std::span<const decode::Decoded> batch);
 
+  /// No packet may have come, but it is `now_ns`, in packet time: does what is due by then. For live capture.
+  void advance(std::uint64_t now_ns);
+
   /// No more packets: closes every leg.
   void finish();
 
@@ -52,7 +55,7 @@ class FlowTable {
   Flow* add_packet(const decode::Decoded& packet, const PacketKey& key);
   void add_calm(const decode::Decoded& packet, const PlainPlaces& places, std::uint64_t time_ns);
   void add_unusual(SlabIndex index, const decode::Decoded& packet, DuplicateFilter::Verdict verdict);
-  template <decode::Outcome kOutcome>
+  template <decode::Outcome kOutcome, bool kSackless>
   DuplicateFilter::Verdict check_duplicate(const decode::Decoded& packet, std::uint32_t way_hash, std::uint32_t wire,
                                            std::uint64_t time_ns);
   void note_icmp_error(const decode::Decoded& packet);

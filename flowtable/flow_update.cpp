@@ -85,17 +85,21 @@ void FlowUpdate::note_acknowledgment() {
 
 /// One that is the first, repeats another, comes late, or is of bytes that were not seen.
 void FlowUpdate::note_odd_acknowledgment(std::uint32_t ack) {
-  if (!other_.ack_seen || ack != other_.acked) {
+  const bool of_fin = other_.fin_seen && ack == other_.fin_sequence + 1;
+  const bool repeats = other_.ack_seen && (of_fin ? other_.fin_sequence : ack) == other_.acked;
+  if (!repeats) {
     const bool advances = other_.ack_seen && sequence_distance(ack, other_.acked) > 0;
     HalfStream(opposite(direction_), flow_, *ledger_, context_).acknowledged(ack, packet_.time_ns);
     if (advances) note_answer(ack, packet_.time_ns, other_, *answered_, *ledger_);
     return;
   }
   if (packet_.payload_wire_bytes != 0) return;
-  const bool keep_alive = is_pure() && own_.started && tcp_.sequence + 1 == own_.next;  // RFC 9293 section 3.8.4
+  const bool placed = own_.started || own_.ack_seen;  // where its bytes end is known, were any captured or not
+  const std::uint32_t end = own_.started ? own_.next : own_.acked;
+  const bool keep_alive = is_pure() && placed && tcp_.sequence + 1 == end;  // RFC 9293 section 3.8.4
   if (keep_alive) {
     ++sent_->metrics.keep_alives;
-  } else {
+  } else if (!of_fin) {
     note_duplicate_ack();
   }
 }
@@ -112,6 +116,7 @@ void FlowUpdate::note_data() {
     const Segment segment{sequence, packet_.payload_wire_bytes, packet_.payload, Stamp::of_segment(packet_)};
     if (!HalfStream(direction_, flow_, *ledger_, context_).add(segment)) return;
   }
+  if (own_.fin_seen && sequence_distance(sequence, own_.fin_sequence) < 0) ++sent_->metrics.out_of_order;
   if (tcp_.has_timestamps) note_stamp(packet_, *sent_);
   if (!sent_->spoke_last) note_turn(packet_.time_ns, *ledger_, *sent_, *answered_);
   const std::uint32_t end = sequence + packet_.payload_wire_bytes;

@@ -51,7 +51,7 @@ class PacketWords {
     return read_number<std::uint64_t>(bytes_ + offsetof(Decoded, link) + 8 * word);
   }
 
-  /// Timestamps; sequence and acknowledgment; window, flags and what options there are.
+  /// Timestamps; sequence and acknowledgment; window, flags and what options there are; edges of the first SACK block.
   std::uint64_t tcp(std::size_t word) const {
     return read_number<std::uint64_t>(bytes_ + offsetof(Decoded, tcp) + 8 * word);
   }
@@ -74,6 +74,7 @@ class PacketWords {
   static_assert(offsetof(base::Link, vlan_count) == 16 && sizeof(base::Link) == 24);
   static_assert(offsetof(Tcp, tsecr) == 4 && offsetof(Tcp, sequence) == 8 && offsetof(Tcp, acknowledgment) == 12);
   static_assert(offsetof(Tcp, window) == 16 && offsetof(Tcp, mss) == 18 && offsetof(Tcp, flags) == 20);
+  static_assert(offsetof(Tcp, sack_left) == 24 && offsetof(Tcp, sack_right) == 28);
   static_assert(offsetof(Tcp, window_scale) == 21 && offsetof(Tcp, sack_blocks) == 22);
 
   const std::uint8_t* bytes_;

@@ -44,8 +44,9 @@ class RecentFlows {
   struct Way {
     alignas(32) Common common = nothing();
     PlainPlaces places{};
-    std::uint64_t place_id = 0;  ///< Flow's, when the places were noted
-    std::uint32_t hash = 0;      ///< PacketKey::way_hash()
+    SlabIndex ledger = 0;           ///< the flow's
+    std::uint32_t ledger_life = 0;  ///< TableContext::ledger_lives of it when the places were noted; else they are void
+    std::uint32_t hash = 0;         ///< PacketKey::way_hash()
     std::uint16_t interface_id = 0;
   };
   static_assert(sizeof(Way) == 128);  // two cache lines
@@ -62,14 +63,15 @@ class RecentFlows {
 
   /// Needs a packet without tunnels, and a flow that is calm.
   [[gnu::noinline]] HOPTAP_WIDE void put(const decode::Decoded& packet, const PacketKey& key, Flow& flow,
-                                         Ledger& ledger) {
+                                         TableContext& context) {
     Pair& pair = pairs_[place_of(packet)];
     if (!is_same(pair.younger, packet)) pair.older = pair.younger;
     Way& way = pair.younger;
     std::memcpy(way.common.data(), PacketWords(packet).common(), way.common.size());
     way.hash = key.way_hash();
-    way.places = PlainPlaces(flow.direction_of(key.sender), flow, ledger);
-    way.place_id = flow.place_id();
+    way.places = PlainPlaces(flow.direction_of(key.sender), flow, context.ledgers[flow.ledger]);
+    way.ledger = flow.ledger;
+    way.ledger_life = context.ledger_lives[flow.ledger];
     way.interface_id = packet.interface_id;
   }
 

@@ -20,15 +20,20 @@ inline std::uint32_t wire_of(const decode::Decoded& packet) {
   return static_cast<std::uint32_t>(hash >> 32) | 1;
 }
 
-/// What stays the same of a packet along the path, as a hash. kOutcome: the packet's, TCP or UDP.
+/// What stays the same of a packet along the path, as a hash. kOutcome: the packet's, TCP or UDP. kSackless: it is
+/// known to have no SACK block, whose edges may be all that tells duplicate ACKs apart; the hash is the same either
+/// way.
 /// @param way_hash  PacketKey's
-template <decode::Outcome kOutcome>
+template <decode::Outcome kOutcome, bool kSackless>
 inline std::uint64_t signature_of(const decode::Decoded& packet, std::uint32_t way_hash) {
-  constexpr std::uint64_t kFactors[] = {0x5851f42d, 0x2545f491, 0x4f6cdd1d, 0x61c88647};  // odd, and fit an instruction
+  // Odd, and fit an instruction.
+  constexpr std::uint64_t kFactors[] = {0x5851f42d, 0x2545f491, 0x4f6cdd1d, 0x61c88647, 0x7feb352d};
   const PacketWords words(packet);
   const std::uint64_t identity = words.identity() * kFactors[0];
   if constexpr (kOutcome == decode::Outcome::kTcp) {
-    return (words.tcp(1) ^ way_hash) * kFactors[3] + words.tcp(0) * kFactors[1] + words.tcp(2) * kFactors[2] + identity;
+    const std::uint64_t sack = kSackless ? 0 : words.tcp(3) * kFactors[4];
+    return (words.tcp(1) ^ way_hash) * kFactors[3] + words.tcp(0) * kFactors[1] + words.tcp(2) * kFactors[2] +
+           identity + sack;
   } else {
     constexpr std::size_t kPayloadBytes = 64;
     return base::hash_bytes(packet.payload.first(std::min(packet.payload.size(), kPayloadBytes)), way_hash) + identity;

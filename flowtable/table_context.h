@@ -23,6 +23,7 @@ struct TableContext {
         point_base(point_base_),
         flows(config.flows_max),
         ledgers(config.ledgers_max),
+        ledger_lives(config.ledgers_max),
         wides(config.flows_max),
         vantages(config_.key.seed) {}
 
@@ -33,6 +34,9 @@ struct TableContext {
 
   Slab<Flow> flows;
   Slab<Ledger> ledgers;
+  /// Of each ledger, how often it has been given back or its sides have changed places: who remembers where a ledger is
+  /// sees by it whether it still is that of the same flow.
+  std::vector<std::uint32_t> ledger_lives;
   Slab<FlowKey::Wide> wides;  ///< addresses of IPv6 flows
   Vantages vantages;
   ObjectPool<Exchange> exchanges;

@@ -13,7 +13,6 @@
 #include <utility>
 #include <vector>
 
-#include "appliance/points.h"
 #include "base/hash.h"
 
 namespace hoptap::appliance {
@@ -35,32 +34,7 @@ base::Outcome<std::uint64_t> file_hash(const std::string& path) {
   return base::hash_values(about.st_size, text_hash(begin));
 }
 
-/// The latest packet time of any capture.
-std::uint64_t reached(const Replay& replay) {
-  std::uint64_t reached = 0;
-  for (const auto& feed : replay.feeds()) reached = std::max(reached, feed->now_ns());
-  return reached;
-}
-
-using Places = std::map<std::uint32_t, std::uint32_t>;  ///< of points in a batch, by the replay's number
-
-void add_points(const ReplayInput& input, const Feed& feed, bool all_gathered, exporting::Batch& batch,
-                Places& places) {
-  const auto interfaces = feed.source().interfaces();
-  for (std::size_t n = 0; n < interfaces.size(); ++n) {
-    exporting::BatchPoint point;
-    point.name = name_of_interface(input.point.name, interfaces, n);
-    point.role = input.point.role.empty() ? role_of_name(point.name) : input.point.role;
-    point.order = input.point.order;
-    point.reached_ns = feed.now_ns();
-    point.packets = feed.source().counters().packets;
-    const std::uint64_t lost = feed.source().counters().dropped_by_capture;
-    if (lost > 0) point.lost_packets = lost;  // most formats cannot say
-    point.ended = feed.ended() && all_gathered;
-    places[feed.point_base() + static_cast<std::uint32_t>(n)] = static_cast<std::uint32_t>(batch.points.size());
-    batch.points.push_back(std::move(point));
-  }
-}
+using Places = std::map<std::uint32_t, std::uint32_t>;  ///< of points in a batch, by their number in records
 
 }  // namespace
 
@@ -127,16 +101,14 @@ void Batcher::metrics(const flowtable::FlowMetrics& flow) {
   if (metrics_) metrics_->add(flow);
 }
 
-void Batcher::advance(const Replay& replay) {
-  if (!metrics_) return;
-  for (std::size_t at = 0; at < replay.feeds().size(); ++at)
-    metrics_->advance(*replay.feeds()[at], config_.replay[at].point.name);
+void Batcher::advance(const PointSet& points) {
+  if (metrics_) metrics_->advance(points);
 }
 
-bool Batcher::is_due(const Replay& replay) const {
+bool Batcher::is_due(const PointSet& points) const {
   if (skip_ > 0) return false;
   return gathered_.size() >= config_.batch_records_max || text_bytes_ >= kTextBytesMax ||
-         reached(replay) >= taken_at_ns_ + kStretchNs;
+         points.reached_ns() >= taken_at_ns_ + kStretchNs;
 }
 
 /// How many records the next batch takes: as many as may be in one, by number and by the size of their texts.
@@ -153,13 +125,16 @@ std::size_t Batcher::next_count() const {
   return count;
 }
 
-exporting::Batch Batcher::take(const Replay& replay) {
+exporting::Batch Batcher::take(const PointSet& points) {
   const std::size_t count = next_count();
   const bool rest = count == gathered_.size();
   exporting::Batch batch;
   Places places;
-  for (std::size_t at = 0; at < replay.feeds().size(); ++at)
-    add_points(config_.replay[at], *replay.feeds()[at], rest, batch, places);
+  points.each([&](const PointMoment& moment) {
+    places[moment.point] = static_cast<std::uint32_t>(batch.points.size());
+    batch.points.push_back(points.about(moment.point));
+    batch.points.back().ended = moment.ended && rest;
+  });
   for (std::size_t at = 0; at < count; ++at) {
     if (auto* hop = std::get_if<flowtable::HopRecord>(&gathered_.front())) {
       text_bytes_ -= exporting::text_bytes(*hop);
@@ -176,9 +151,8 @@ exporting::Batch Batcher::take(const Replay& replay) {
     gathered_.pop_front();
   }
   mark_.records += count;
-  mark_.done =
-      rest && std::all_of(replay.feeds().begin(), replay.feeds().end(), [](const auto& feed) { return feed->ended(); });
-  taken_at_ns_ = reached(replay);
+  mark_.done = rest && points.has_ended();
+  taken_at_ns_ = points.reached_ns();
   return batch;
 }
 

@@ -1,5 +1,5 @@
-// Gathers the records of a replay, rows of metrics among them, into batches for the spool. After a restart it passes
-// over what the spool has: a replay gives the same records in the same order. One thread.
+// Gathers records, rows of metrics among them, into batches for the spool. After a restart of a replay it passes over
+// what the spool has: a replay gives the same records in the same order. One thread.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 #include "appliance/probe/config.h"
 #include "appliance/probe/metrics.h"
-#include "appliance/replay.h"
+#include "appliance/probe/point_set.h"
 #include "base/result.h"
 #include "export/wire/batch.h"
 #include "flowtable/sink.h"
@@ -45,14 +45,16 @@ class Batcher : public flowtable::RecordSink {
   void leg(const flowtable::LegRecord& record) override;
   void metrics(const flowtable::FlowMetrics& flow) override;
 
-  /// After each step of the replay: gives out rows of metrics whose time is over.
-  void advance(const Replay& replay);
+  /// Packet time has gone on: gives out rows of metrics whose time is over.
+  void advance(const PointSet& points);
 
   /// True when there is a full batch to be taken, or one is due anyway.
-  bool is_due(const Replay& replay) const;
+  bool is_due(const PointSet& points) const;
 
   /// At most batch_records_max of what has been gathered, the earliest first, with the points as they are.
-  exporting::Batch take(const Replay& replay);
+  exporting::Batch take(const PointSet& points);
+
+  std::size_t gathered() const { return gathered_.size(); }
 
   /// Nothing when the configuration wants none.
   const ProbeMetrics* metrics() const { return metrics_.get(); }

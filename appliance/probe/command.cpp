@@ -10,6 +10,7 @@
 #include <cstdlib>
 
 #include "appliance/exit_code.h"
+#include "appliance/probe/live_view.h"
 #include "appliance/probe/probe.h"
 #include "appliance/progress.h"
 #include "appliance/read_file.h"
@@ -58,6 +59,11 @@ base::Outcome<ProbeConfig> configure(const ProbeOptions& options) {
     config.replay.push_back(std::move(*input));
   }
   name_points(config.replay);
+  for (const std::string& text : options.interfaces) {
+    auto input = read_interface(text);
+    if (!input) return tl::unexpected(input.error());
+    config.interfaces.push_back(std::move(*input));
+  }
   if (!options.name.empty()) config.sender.probe = options.name;
   if (config.sender.probe.empty()) config.sender.probe = host_name();
   if (!options.tracer.empty()) config.sender.address = options.tracer;
@@ -87,12 +93,17 @@ class Watcher {
     if (Clock::now() < next_) return true;
     next_ = Clock::now() + std::chrono::milliseconds(200);
     complain(probe);
-    progress_.update("reading", probe.progress());
+    if (probe.live() == nullptr) {
+      progress_.update("reading", probe.progress());
+      return true;
+    }
+    for (const std::string& news : live_.news(*probe.live())) say(news);
+    if (const std::string line = live_.line(*probe.live()); !line.empty()) progress_.show(line);
     return true;
   }
 
   bool watch_delivery(const Probe& probe, std::optional<double> wait_s) {
-    if (stop_wanted()) return false;
+    if (probe.live() == nullptr && stop_wanted()) return false;  // a signal is how live capture ends; another one kills
     complain(probe);
     const exporting::SpoolCounters spool = probe.spool();
     const auto all = static_cast<double>(std::max<std::uint64_t>(spool.appended_records, 1));
@@ -113,12 +124,15 @@ class Watcher {
   void say(const std::string& words, std::string& said) {
     if (words == said) return;
     said = words;
-    if (words.empty()) return;
+    if (!words.empty()) say(words);
+  }
+  void say(const std::string& words) {
     progress_.clear();
     fmt::print(stderr, "hoptap: {}\n", words);
   }
 
   Progress progress_;
+  LiveView live_;
   Clock::time_point next_{};
   Clock::time_point began_ = Clock::now();
   std::string said_of_sender_;
@@ -129,13 +143,16 @@ int report(const Probe& probe, const ProbeConfig& config, bool read_all, bool de
   const ProbeCounters& counters = probe.counters();
   const exporting::SpoolCounters spool = probe.spool();
   const std::uint64_t records = counters.hops + counters.legs;
+  if (const LiveCapture* live = probe.live())
+    for (std::size_t at = 0; at < live->size(); ++at)
+      fmt::print("{}\n", account_text(live->input(at).point.name, live->status(at)));
   if (probe.replay() != nullptr)
     for (const auto& feed : probe.replay()->feeds())
       if (const std::string complaint = feed->complaint(); !complaint.empty())
         fmt::print(stderr, "hoptap: {}: {}\n", feed->path(), complaint);
   if (!read_all || !delivered) {
     const std::string rest = probe.keeps_spool()
-                                 ? fmt::format("are in the spool {}; the same command goes on", probe.spool_folder())
+                                 ? fmt::format("are in the spool {}; the same command sends them", probe.spool_folder())
                                  : std::string("are gone; with --spool FOLDER they would have been kept");
     return fail(kCannotWrite, fmt::format("ended before all was delivered: {} batches with {} records {}",
                                           spool.waiting_batches, spool.waiting_records, rest));
@@ -157,6 +174,10 @@ int report(const Probe& probe, const ProbeConfig& config, bool read_all, bool de
         fmt::format("{} records in {} batches were dropped for want of room in the spool, {} in {} refused by "
                     "the tracer",
                     spool.dropped_records, spool.dropped_batches, spool.refused_records, spool.refused_batches));
+  if (counters.not_spooled > 0)
+    return fail(kCannotWrite, fmt::format("{} records could not be put into the spool {}", counters.not_spooled,
+                                          probe.spool_folder()));
+  if (probe.live() != nullptr) return kDone;
   return records + counters.passed_over > 0 ? kDone : fail(kNothingFound, "no request in these captures");
 }
 
@@ -165,8 +186,11 @@ int report(const Probe& probe, const ProbeConfig& config, bool read_all, bool de
 CLI::App* add_probe(CLI::App& app, ProbeOptions& options) {
   CLI::App* command = app.add_subcommand(
       "probe",
-      "read captures at their point and send the records of what was there, not the packets, to a tracer\n"
+      "listen at interfaces, or read captures, and send records of what was there, not the packets, to a tracer\n"
       "\n"
+      "  hoptap probe -i eth0                                        this host's, to a tracer on this host\n"
+      "  hoptap probe -i eth1=tor-1:switch --tracer 10.0.0.1:4717    a switch's mirror port\n"
+      "  hoptap probe -i pod-a/eth0=pod-a:pod -i cni0=node-7:node    a network namespace's, and the bridge\n"
       "  hoptap probe --replay eth0.pcap=node-7:node                 to a tracer on this host\n"
       "  hoptap probe --replay a.pcap=tor-1 --tracer 10.0.0.1:4717 --spool /var/lib/hoptap/probe\n"
       "  hoptap probe --example > probe.yaml                         a commented configuration with every key\n"
@@ -175,6 +199,11 @@ CLI::App* add_probe(CLI::App& app, ProbeOptions& options) {
       "Batches wait on disk until the tracer has acknowledged them, however often it or the probe is started anew.\n"
       "With --spool the same command goes on where it was stopped or killed: nothing is lost, nothing sent twice.\n");
   command->add_option("-c,--config", options.config, "a YAML file");
+  command
+      ->add_option("-i,--interface", options.interfaces,
+                   "listen here until SIGINT or SIGTERM; INTERFACE, NETNS/INTERFACE or either with =NAME:ROLE of the\n"
+                   "point. Once for each interface. Needs CAP_NET_RAW (and CAP_SYS_ADMIN for another namespace)")
+      ->allow_extra_args(false);
   command
       ->add_option("--replay", options.replay,
                    "a capture and its point: FILE=NAME:ROLE, ROLE is pod, node, host, switch, gateway or unknown;\n"
@@ -190,7 +219,9 @@ CLI::App* add_probe(CLI::App& app, ProbeOptions& options) {
   command
       ->add_option("--vxlan-port", options.vxlan_ports, "another UDP port that carries VXLAN (4789 and 8472 always do)")
       ->allow_extra_args(false);
-  command->add_option("--wait", options.wait_s, "seconds to wait for the tracer when all is read (for ever)")
+  command
+      ->add_option("--wait", options.wait_s,
+                   "seconds to wait for the tracer when all is read (for ever; 10 after interfaces)")
       ->check([](const std::string& text) {
         const double seconds = std::strtod(text.c_str(), nullptr);
         return seconds >= 0 && seconds <= 1e9 ? std::string() : "must be from 0 to 1000000000 seconds";
@@ -219,13 +250,14 @@ int run_probe(const ProbeOptions& options) {
   auto probe = Probe::start(*config);
   if (!probe) return fail(kCannotRead, probe.error().what);
   if (const std::string url = (*probe)->metrics_url(); !url.empty()) fmt::print(stderr, "hoptap: serves {}\n", url);
+  if (const LiveCapture* live = (*probe)->live()) fmt::print(stderr, "hoptap: listens at {}\n", points_text(*live));
   Watcher watcher(options);
   const auto read = (*probe)->read([&](const Probe& one) { return watcher.watch(one); });
   if (!read) return fail(kCannotRead, read.error().what);
-  const bool read_all = !stop_wanted();
+  const bool read_all = !config->interfaces.empty() || !stop_wanted();
+  const std::optional<double> wait_s = config->interfaces.empty() ? options.wait_s : options.wait_s.value_or(10);
   watcher.begin_delivery();
-  const bool delivered =
-      (*probe)->deliver([&](const Probe& one) { return watcher.watch_delivery(one, options.wait_s); });
+  const bool delivered = (*probe)->deliver([&](const Probe& one) { return watcher.watch_delivery(one, wait_s); });
   watcher.clear();
   return report(**probe, *config, read_all, delivered);
 }

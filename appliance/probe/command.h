@@ -13,8 +13,9 @@ class App;
 namespace hoptap::appliance {
 
 struct ProbeOptions {
-  std::string config;               ///< a YAML file; "": defaults
-  std::vector<std::string> replay;  ///< FILE[=POINT[:ROLE[:ORDER]]], beside those of the file
+  std::string config;                   ///< a YAML file; "": defaults
+  std::vector<std::string> interfaces;  ///< [NETNS/]INTERFACE[=POINT[:ROLE[:ORDER]]], beside those of the file
+  std::vector<std::string> replay;      ///< FILE[=POINT[:ROLE[:ORDER]]], beside those of the file
   std::string name;
   std::string tracer;          ///< address
   std::string spool;           ///< folder

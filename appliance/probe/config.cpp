@@ -28,8 +28,9 @@ void read_spool(const YAML::Node& node, ProbeConfig& config) {
   const Section section(node, "spool", {"folder", "size_mib", "when_full", "survive_power_cut"});
   config.spool_folder = section.text("folder", config.spool_folder);
   config.spool.bytes_max = section.integer("size_mib", config.spool.bytes_max >> 20, {1, 1e9}) << 20;
-  config.spool.when_full = static_cast<exporting::WhenFull>(section.choice(
-      "when_full", static_cast<std::size_t>(config.spool.when_full), {"wait", "drop_oldest", "drop_newest"}));
+  if (section.has("when_full"))
+    config.when_full =
+        static_cast<exporting::WhenFull>(section.choice("when_full", 0, {"wait", "drop_oldest", "drop_newest"}));
   config.spool.survive_power_cut = section.flag("survive_power_cut", config.spool.survive_power_cut);
 }
 
@@ -68,22 +69,48 @@ void read_flow_key(const YAML::Node& node, flowtable::KeyConfig& key) {
   key.tunnel_id = section.flag("tunnel_id", key.tunnel_id);
 }
 
+void read_role(const Section& section, PointHint& point) {
+  point.role = section.text("role", "");
+  if (!point.role.empty() && !is_role(point.role)) section.fail("role", fmt::format("is one of {}", roles_text()));
+  if (section.has("order")) point.order = static_cast<std::uint32_t>(section.integer("order", 0, {0, 4e9}));
+}
+
 ReplayInput read_input(const YAML::Node& node) {
   const Section section(node, "a capture", {"file", "point", "role", "order"});
   ReplayInput input;
   input.file = section.need("file").as<std::string>();
   input.point.name = section.text("point", "");
-  input.point.role = section.text("role", "");
-  if (!input.point.role.empty() && !is_role(input.point.role))
-    section.fail("role", fmt::format("is one of {}", roles_text()));
-  if (section.has("order")) input.point.order = static_cast<std::uint32_t>(section.integer("order", 0, {0, 4e9}));
+  read_role(section, input.point);
+  return input;
+}
+
+LiveInput read_live_input(const YAML::Node& node) {
+  const Section section(node, "an interface",
+                        {"interface", "point", "role", "order", "promiscuous", "outgoing", "capture", "workers",
+                         "ring_mib", "snap_bytes", "nic_time"});
+  LiveInput input;
+  input.point.name = section.text("point", "");
+  set_interface(section.need("interface").as<std::string>(), input);
+  read_role(section, input.point);
+  capture::LiveConfig& capture = input.capture;
+  capture.is_promiscuous = section.flag("promiscuous", capture.is_promiscuous);
+  capture.ignores_outgoing = !section.flag("outgoing", !capture.ignores_outgoing);
+  input.by_libpcap = section.choice("capture", 0, {"ring", "libpcap"}) == 1;
+  input.workers = section.integer("workers", input.workers, {1, 64});
+  if (input.by_libpcap && input.workers > 1)
+    section.fail("workers", "is 1 with capture: libpcap, which cannot share out");
+  capture.block_count = static_cast<std::uint32_t>(
+      (section.integer("ring_mib", std::uint64_t{capture.block_bytes} * capture.block_count >> 20, {2, 16384}) << 20) /
+      capture.block_bytes);
+  capture.snap_bytes = static_cast<std::uint32_t>(section.integer("snap_bytes", capture.snap_bytes, {64, 262144}));
+  capture.asks_nic_time = section.flag("nic_time", capture.asks_nic_time);
   return input;
 }
 
 ProbeConfig read(const YAML::Node& root) {
   const Section top(root, "the probe's configuration",
                     {"name", "tracer", "spool", "batch_records_max", "metrics", "limits", "flow_key", "replay",
-                     "filter", "vxlan_ports"});
+                     "interfaces", "filter", "vxlan_ports"});
   ProbeConfig config;
   config.sender.probe = top.text("name", "");
   read_tracer(top.find("tracer"), config.sender);
@@ -102,6 +129,10 @@ ProbeConfig read(const YAML::Node& root) {
     if (!list.IsSequence()) top.fail("replay", "is a list; each capture begins with '- file: ...'");
     for (const YAML::Node& input : list) config.replay.push_back(read_input(input));
   }
+  if (const YAML::Node list = top.find("interfaces"); list.IsDefined()) {
+    if (!list.IsSequence()) top.fail("interfaces", "is a list; each begins with '- interface: ...'");
+    for (const YAML::Node& input : list) config.interfaces.push_back(read_live_input(input));
+  }
   return config;
 }
 
@@ -113,9 +144,17 @@ base::Outcome<ProbeConfig> read_probe_config(const std::string& text, std::strin
 
 base::Outcome<void> check(const ProbeConfig& config) {
   const auto fail = [](std::string what) { return tl::unexpected(base::Failure{std::move(what)}); };
-  if (config.replay.empty())
-    return fail("nothing to read: give --replay FILE=POINT, or 'replay:' in the configuration");
+  if (config.replay.empty() && config.interfaces.empty())
+    return fail(
+        "nothing to read: give --interface eth0 or --replay FILE=POINT, or 'interfaces:' or 'replay:' in the "
+        "configuration");
+  if (!config.replay.empty() && !config.interfaces.empty())
+    return fail("captures and interfaces cannot be read by one probe: their times are apart; start two");
   std::set<std::string> names;
+  for (const LiveInput& input : config.interfaces)
+    if (!names.insert(input.point.name).second)
+      return fail(
+          fmt::format("two interfaces are the point '{}'; give each point a name of its own", input.point.name));
   for (const ReplayInput& input : config.replay) {
     if (!names.insert(input.point.name).second)
       return fail(
@@ -146,7 +185,7 @@ tracer:
 spool:                          # batches on disk that the tracer has not acknowledged
   # folder: /var/lib/hoptap/probe   # kept over restarts; without it a temporary one
   size_mib: 1024
-  when_full: wait               # or drop_oldest, drop_newest; what is dropped is counted
+  # when_full: wait             # or drop_oldest (so with interfaces), drop_newest; what is dropped is counted
   survive_power_cut: false      # true: fsync for each batch
 
 batch_records_max: 1000
@@ -173,7 +212,20 @@ flow_key:                       # what tells connections apart besides addresses
 # filter: tcp port 80           # a tcpdump expression
 # vxlan_ports: [8473]           # beside 4789 and 8472
 
-# replay:
+# interfaces:                   # listen at these, until the probe is stopped
+#   - interface: eth0           # pod-a/eth0: in the network namespace pod-a of ip-netns(8)
+#     point: node-7             # by default named as the interface
+#     role: node                # pod, node, host, switch, gateway or unknown; by default guessed from the name
+#     order: 3                  # a hint: lower is nearer the client
+#     promiscuous: true         # also frames for other hosts: needed at mirror ports
+#     outgoing: true            # also what this host sends
+#     capture: ring             # or libpcap, where a ring shared with the kernel does not do
+#     workers: 1                # threads, each with a ring of its own; the kernel shares out by flow
+#     ring_mib: 64              # memory that is locked for each ring
+#     snap_bytes: 262144        # longer packets are cut
+#     nic_time: false           # times by the NIC's clock; changes its settings
+
+# replay:                       # or read captures, and end
 #   - file: eth0.pcap
 #     point: node-7             # by default named after the file
 #     role: node                # pod, node, host, switch, gateway or unknown; by default guessed from the name

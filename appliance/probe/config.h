@@ -8,7 +8,8 @@
 #include <vector>
 
 #include "appliance/http/server.h"
-#include "appliance/points.h"
+#include "appliance/probe/live_input.h"
+#include "appliance/probe/replay_points.h"
 #include "base/result.h"
 #include "export/metrics/windows.h"
 #include "export/transport/sender.h"
@@ -17,24 +18,21 @@
 
 namespace hoptap::appliance {
 
-/// A capture to be read, and the point that it was taken at.
-struct ReplayInput {
-  std::string file;
-  PointHint point;
-};
-
 struct ProbeConfig {
   exporting::SenderConfig sender;
   std::string spool_folder;  ///< "": a temporary one, gone when all is delivered
-  exporting::SpoolLimits spool{.when_full = exporting::WhenFull::kWait};
+  exporting::SpoolLimits spool;
+  std::optional<exporting::WhenFull> when_full;  ///< nothing: a replay waits, live capture drops the oldest
   std::size_t batch_records_max = 1000;
-  std::vector<ReplayInput> replay;
+  std::vector<ReplayInput> replay;               ///< either these
+  std::vector<LiveInput> interfaces;             ///< or these
   exporting::MetricsConfig metrics;              ///< length_ns 0: none
   std::size_t totals_max = 1000;                 ///< rows of sums for /metrics
   std::optional<HttpServerConfig> metrics_http;  ///< where /metrics is served
   std::string filter;
   std::vector<std::uint16_t> vxlan_ports;
-  flowtable::FlowTableConfig flows;  ///< of each capture; metrics_interval_ns is metrics.length_ns
+  flowtable::FlowTableConfig
+      flows;  ///< of each capture, of each worker at an interface; metrics_interval_ns is metrics.length_ns
 };
 
 /// A failure names `file`, the line and what to write instead.

@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "appliance/points.h"
-
 namespace hoptap::appliance {
 
 ProbeMetrics::ProbeMetrics(const exporting::MetricsConfig& config, std::size_t totals_max,
@@ -20,22 +18,19 @@ void ProbeMetrics::take(exporting::MetricsRow&& row) {
   give_(std::move(row));
 }
 
-void ProbeMetrics::advance(const Feed& feed, const std::string& point_name) {
-  const auto interfaces = feed.source().interfaces();
-  if (std::size_t& known = interfaces_[feed.point_base()]; known != interfaces.size()) {
-    known = interfaces.size();  // a second one renames the first
+void ProbeMetrics::advance(const PointSet& points) {
+  if (named_ != points.size()) {
+    named_ = points.size();
     const std::lock_guard lock(mutex_);
-    for (std::size_t n = 0; n < interfaces.size(); ++n)
-      names_[feed.point_base() + static_cast<std::uint32_t>(n)] = name_of_interface(point_name, interfaces, n);
+    points.each([&](const PointMoment& moment) { names_[moment.point] = points.about(moment.point).name; });
   }
-  for (std::size_t n = 0; n < interfaces.size(); ++n) {
-    const std::uint32_t point = feed.point_base() + static_cast<std::uint32_t>(n);
-    if (feed.ended()) {
-      windows_.finish(point);
+  points.each([this](const PointMoment& moment) {
+    if (moment.ended) {
+      windows_.finish(moment.point);
     } else {
-      windows_.advance(point, feed.now_ns());
+      windows_.advance(moment.point, moment.reached_ns);
     }
-  }
+  });
   const std::lock_guard lock(mutex_);
   counters_ = windows_.counters();
 }

@@ -8,7 +8,7 @@
 #include <mutex>
 #include <string>
 
-#include "appliance/replay.h"
+#include "appliance/probe/point_set.h"
 #include "export/metrics/totals.h"
 #include "export/metrics/windows.h"
 
@@ -23,8 +23,8 @@ class ProbeMetrics {
   void add(const flowtable::HopRecord& hop) { windows_.add(hop); }
   void add(const flowtable::FlowMetrics& flow) { windows_.add(flow); }
 
-  /// The feed's packet time, after each of its steps; gives out all of its rows when it has ended.
-  void advance(const Feed& feed, const std::string& point_name);
+  /// Packet time has gone on; gives out all rows of a point that has ended.
+  void advance(const PointSet& points);
 
   /// All sums since the probe began, for /metrics.
   void write(exporting::MetricsWriter& out) const;
@@ -35,7 +35,7 @@ class ProbeMetrics {
 
   std::function<void(exporting::MetricsRow&&)> give_;
   exporting::MetricsWindows windows_;
-  std::map<std::uint32_t, std::size_t> interfaces_;  ///< of each feed, when its points were named
+  std::size_t named_ = 0;  ///< points there were when they were named
 
   mutable std::mutex mutex_;  ///< over what follows
   exporting::MetricsTotals totals_;

@@ -16,6 +16,61 @@ namespace {
 
 constexpr std::chrono::milliseconds kNap{100};
 constexpr std::chrono::milliseconds kRetry{1000};  // after the disk would not take a batch
+constexpr std::chrono::milliseconds kShortNap{10};
+constexpr std::chrono::milliseconds kBatchEvery{1000};
+constexpr std::chrono::seconds kLastSpooling{10};
+constexpr std::string_view kLiveMark = "live 1";  // in the spool, where a replay has how far it is
+
+/// How every packet of each interface ended, and how its workers stand.
+void write_live_metrics(const LiveCapture& live, exporting::MetricsWriter& out) {
+  using exporting::FamilyType;
+  const std::vector<LiveStatus> all = live.look();
+  const auto each = [&](auto&& write) {
+    for (std::size_t at = 0; at < all.size(); ++at) write(live.input(at).point.name, all[at]);
+  };
+  out.family("hoptap_probe_received_packets", FamilyType::kCounter, "", "Packets that the kernel had for the probe.");
+  each([&](const std::string& point, const LiveStatus& status) {
+    if (const auto& received = status.capture.received_by_kernel)
+      out.sample("_total", exporting::label_text({{"point", point}}), *received);
+  });
+  out.family("hoptap_probe_packets", FamilyType::kCounter, "", "Packets by what became of them.");
+  each([&](const std::string& point, const LiveStatus& status) {
+    const auto sample = [&](std::string_view fate, std::uint64_t value) {
+      out.sample("_total", exporting::label_text({{"point", point}, {"fate", fate}}), value);
+    };
+    sample("processed", status.capture.packets);
+    sample("filtered", status.capture.filtered);
+    sample("unreadable", status.capture.unreadable);
+    if (status.capture.dropped_by_ring) sample("dropped_by_ring", *status.capture.dropped_by_ring);
+    if (status.capture.dropped_by_interface) sample("dropped_by_interface", *status.capture.dropped_by_interface);
+  });
+  out.family("hoptap_probe_captured_bytes", FamilyType::kCounter, "bytes", "Bytes of the processed packets.");
+  each([&](const std::string& point, const LiveStatus& status) {
+    out.sample("_total", exporting::label_text({{"point", point}}), status.capture.bytes);
+  });
+  out.family("hoptap_probe_cpu_seconds", FamilyType::kCounter, "seconds", "CPU time of the threads that listen.");
+  each([&](const std::string& point, const LiveStatus& status) {
+    out.sample("_total", exporting::label_text({{"point", point}}), exporting::seconds_text(status.cpu_ns));
+  });
+  out.family("hoptap_probe_left_out_legs", FamilyType::kCounter, "",
+             "Connections of one packet, more than are sent in a second.");
+  each([&](const std::string& point, const LiveStatus& status) {
+    out.sample("_total", exporting::label_text({{"point", point}}), status.legs_left_out);
+  });
+  out.family("hoptap_probe_untaken_records", FamilyType::kCounter, "", "Records dropped between two threads.");
+  each([&](const std::string& point, const LiveStatus& status) {
+    out.sample("_total", exporting::label_text({{"point", point}}), status.records_dropped);
+  });
+  out.family("hoptap_probe_flows", FamilyType::kGauge, "", "Connections that are kept.");
+  each([&](const std::string& point, const LiveStatus& status) {
+    out.sample("", exporting::label_text({{"point", point}}), status.flows);
+  });
+  out.family("hoptap_probe_up", FamilyType::kGauge, "", "1: the interface is there and up.");
+  each([&](const std::string& point, const LiveStatus& status) {
+    out.sample("", exporting::label_text({{"point", point}}),
+               std::uint64_t{status.state == capture::LinkState::kRunning});
+  });
+}
 
 }  // namespace
 
@@ -24,7 +79,8 @@ base::Outcome<std::unique_ptr<Probe>> Probe::start(const ProbeConfig& config) {
   if (!inputs) return tl::unexpected(inputs.error());
   std::unique_ptr<Probe> probe(new Probe(config));
   if (auto opened = probe->open_spool(); !opened) return tl::unexpected(opened.error());
-  if (auto opened = probe->open_captures(*inputs); !opened) return tl::unexpected(opened.error());
+  auto opened = config.interfaces.empty() ? probe->open_captures(*inputs) : probe->open_interfaces();
+  if (!opened) return tl::unexpected(opened.error());
   exporting::SenderConfig sender = config.sender;
   sender.decompress = [](std::string_view payload) {
     return exporting::decompress(payload, exporting::batch_limit::kBatchBytes);
@@ -38,6 +94,7 @@ base::Outcome<std::unique_ptr<Probe>> Probe::start(const ProbeConfig& config) {
 
 Probe::~Probe() {
   http_.reset();
+  live_.reset();
   sender_.reset();
   spool_.reset();
   std::error_code ignored;
@@ -67,6 +124,7 @@ void Probe::write_metrics(exporting::MetricsWriter& out) const {
   counter("hoptap_probe_records", "Hop and leg records put into the spool.", spool.appended_records);
   counter("hoptap_probe_dropped_records", "Of them, dropped for want of room.", spool.dropped_records);
   counter("hoptap_probe_acknowledged_batches", "Batches that the tracer has on disk.", spool.acknowledged_batches);
+  if (live_) write_live_metrics(*live_, out);
   const ProbeMetrics* metrics = batcher_ ? batcher_->metrics() : nullptr;
   if (metrics == nullptr) return;
   const exporting::MetricsCounters counters = metrics->counters();
@@ -89,7 +147,11 @@ base::Outcome<void> Probe::open_spool() {
                                                       folder, std::strerror(errno))});
     temporary_folder_ = folder;
   }
-  auto spool = exporting::Spool::open(folder, config_.spool);
+  exporting::SpoolLimits limits = config_.spool;
+  const bool is_live = !config_.interfaces.empty();
+  limits.when_full =
+      config_.when_full.value_or(is_live ? exporting::WhenFull::kDropOldest : exporting::WhenFull::kWait);
+  auto spool = exporting::Spool::open(folder, limits);
   if (!spool) return tl::unexpected(spool.error());
   spool_ = std::move(*spool);
   return {};
@@ -113,8 +175,7 @@ base::Outcome<void> Probe::open_captures(std::uint64_t inputs) {
   replay.flows = config_.flows;
   replay.flows.metrics_interval_ns = config_.metrics.length_ns;
   replay.filter = config_.filter;
-  replay.decode.vxlan_ports.insert(replay.decode.vxlan_ports.end(), config_.vxlan_ports.begin(),
-                                   config_.vxlan_ports.end());
+  replay.decode = decode_config();
   std::vector<std::string> files;
   for (const ReplayInput& input : config_.replay) files.push_back(input.file);
   auto opened = Replay::open(files, replay, *batcher_);
@@ -123,12 +184,37 @@ base::Outcome<void> Probe::open_captures(std::uint64_t inputs) {
   return {};
 }
 
+decode::DecodeConfig Probe::decode_config() const {
+  decode::DecodeConfig decode;
+  decode.vxlan_ports.insert(decode.vxlan_ports.end(), config_.vxlan_ports.begin(), config_.vxlan_ports.end());
+  return decode;
+}
+
+base::Outcome<void> Probe::open_interfaces() {
+  if (const std::string mark = spool_->mark(); !mark.empty() && mark != kLiveMark)
+    return tl::unexpected(
+        base::Failure{fmt::format("the spool {} holds records of captures; take another --spool, or finish what it was "
+                                  "begun with, then delete it",
+                                  spool_->folder())});
+  batcher_ = std::make_unique<Batcher>(config_, ReplayMark{});
+  LiveWorkerConfig worker;
+  worker.decode = decode_config();
+  worker.flows = config_.flows;
+  worker.flows.metrics_interval_ns = config_.metrics.length_ns;
+  std::vector<LiveInput> inputs = config_.interfaces;
+  for (LiveInput& input : inputs) input.capture.filter = filter_without_export(config_.filter, config_.sender.address);
+  auto started = LiveCapture::start(inputs, worker);
+  if (!started) return tl::unexpected(started.error());
+  live_ = std::move(*started);
+  return {};
+}
+
 /// False when the person wants an end.
 bool Probe::put(const exporting::Batch& batch, const Watch& watch) {
   const std::string payload = exporting::compress(exporting::encode_batch(batch));
   const auto records = static_cast<std::uint32_t>(batch.hops.size() + batch.legs.size());
-  while (watch(*this)) {
-    const auto appended = spool_->append(payload, records, batcher_->mark().text());
+  do {
+    const auto appended = spool_->append(payload, records, live_ ? std::string(kLiveMark) : batcher_->mark().text());
     trouble_ = appended ? "" : appended.error().what;
     if (appended && appended->result != exporting::AppendResult::kFull) {
       counters_.hops += batch.hops.size();
@@ -142,18 +228,55 @@ bool Probe::put(const exporting::Batch& batch, const Watch& watch) {
     } else {
       std::this_thread::sleep_for(kRetry);
     }
-  }
+  } while (watch(*this));
+  counters_.not_spooled += records;
   return false;
 }
 
+/// What is due, or `all` that has been gathered. False when the spool would not take it.
+bool Probe::put_due(const Watch& watch, bool all) {
+  batcher_->advance(*live_);
+  while (batcher_->is_due(*live_) || (all && batcher_->gathered() > 0))
+    if (!put(batcher_->take(*live_), watch)) return false;
+  return true;
+}
+
+void Probe::listen(const Watch& watch) {
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point next_batch{};
+  while (watch(*this)) {
+    if (live_->gather(*batcher_) == 0) std::this_thread::sleep_for(kShortNap);
+    const bool is_time = Clock::now() >= next_batch;  // often, so that traces are soon whole
+    if (is_time) next_batch = Clock::now() + kBatchEvery;
+    if (!put_due(watch, is_time)) break;
+  }
+  // What there is, is spooled though the person wants an end; but a disk that takes nothing must not keep us for ever.
+  Clock::time_point last = Clock::now() + kLastSpooling;
+  std::uint64_t stored = counters_.payload_bytes;
+  const Watch go_on = [&](const Probe&) {
+    if (std::exchange(stored, counters_.payload_bytes) != counters_.payload_bytes) last = Clock::now() + kLastSpooling;
+    return Clock::now() < last;
+  };
+  live_->stop();
+  while (!live_->has_ended()) {
+    if (live_->gather(*batcher_) == 0) std::this_thread::sleep_for(kShortNap);
+    put_due(go_on, false);
+  }
+  live_->gather(*batcher_);
+  put_due(go_on, true);
+  put(batcher_->take(*live_), go_on);  // that the points have ended
+}
+
 base::Outcome<void> Probe::read(const Watch& watch) {
+  if (live_) listen(watch);
   if (!replay_) return {};
+  const ReplayPoints points(*replay_, config_.replay);
   bool more = true;
   while (more && watch(*this)) {
     more = replay_->step();
-    batcher_->advance(*replay_);
-    while (batcher_->is_due(*replay_) || !more) {
-      if (!put(batcher_->take(*replay_), watch)) return {};
+    batcher_->advance(points);
+    while (batcher_->is_due(points) || !more) {
+      if (!put(batcher_->take(points), watch)) return {};
       if (batcher_->mark().done) return {};
     }
   }

@@ -4,8 +4,9 @@
 usage: bench.py [http] [--megabytes N] [--keep FOLDER]
        bench.py engine [--short] [--generated] [--workload NAME...] [--json FILE] [--write DOCUMENT] [--keep FOLDER]
        bench.py tracer [--records N] [--full] [--keep FOLDER]
-Prints Markdown tables. Never fails on a time. http needs root (it makes its own traffic), and so does engine
-without --generated. engine ends with 1 when it counted wrongly.
+       bench.py live [--short] [--ahead] [--write DOCUMENT]
+Prints Markdown tables. Never fails on a time. http and live need root (they make their own traffic), and so does engine
+without --generated. engine ends with 1 when it counted wrongly, live when packets are unaccounted for.
 """
 import argparse
 import contextlib
@@ -17,6 +18,7 @@ import sys
 import tempfile
 
 import engine
+import live
 import tracer
 import traffic
 import workload
@@ -89,15 +91,16 @@ def report_instructions(few: pathlib.Path, more: pathlib.Path, server: pathlib.P
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", choices=["http", "engine", "tracer"], default="http")
+    parser.add_argument("what", nargs="?", choices=["http", "engine", "live", "tracer"], default="http")
     parser.add_argument("--megabytes", type=int, default=500, help="http: size of the capture at each point")
     parser.add_argument("--records", type=int, default=200_000, help="tracer: hop records from probes")
     parser.add_argument("--full", action="store_true", help="tracer: look up among 10 million hop records, not 1 million")
-    parser.add_argument("--short", action="store_true", help="engine: workloads of a tenth of the size")
+    parser.add_argument("--short", action="store_true", help="engine: workloads of a tenth of the size; live: two rates, no search")
+    parser.add_argument("--ahead", action="store_true", help="live: at a higher priority than others on the machine")
     parser.add_argument("--generated", action="store_true", help="engine: no server, no peers, one run each: for CI, needs no root")
     parser.add_argument("--workload", nargs="+", choices=traffic.NAMES, help="engine: only these")
     parser.add_argument("--json", type=pathlib.Path, help="engine: the figures, into a file")
-    parser.add_argument("--write", type=pathlib.Path, help="engine: the tables, into a document, between two marks")
+    parser.add_argument("--write", type=pathlib.Path, help="engine, live: the tables, into a document, between two marks")
     parser.add_argument("--keep", type=pathlib.Path, help="folder for the workload, used again when it is there")
     chosen = parser.parse_args()
     with contextlib.ExitStack() as stack:
@@ -108,6 +111,8 @@ def main() -> int:
             bench_http(folder, chosen.megabytes)
         elif chosen.what == "engine":
             return engine.bench_engine(folder, chosen)
+        elif chosen.what == "live":
+            return live.bench_live(folder, chosen)
         else:
             tracer.bench_tracer(folder, chosen.records, tracer.STORED_FULL if chosen.full else tracer.STORED_FULL // 10)
     return 0

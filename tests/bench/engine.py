@@ -186,13 +186,13 @@ def beside_peers(plan: Plan, loads: list[Workload], results: dict, scratch: path
     return found
 
 
-def write_into(target: pathlib.Path, report: Report) -> None:
+def write_into(target: pathlib.Path, report: Report, begin: str = BEGIN, end: str = END) -> None:
     """Puts the report between the two marks of a document."""
     text = target.read_text()
-    if BEGIN not in text or END not in text:
-        raise SystemExit(f"bench: {target} has no lines {BEGIN} and {END}")
-    before, rest = text.split(BEGIN, 1)
-    target.write_text(before + BEGIN + "\n" + "\n".join(report.lines).strip() + "\n" + END + rest.split(END, 1)[1])
+    if begin not in text or end not in text:
+        raise SystemExit(f"bench: {target} has no lines {begin} and {end}")
+    before, rest = text.split(begin, 1)
+    target.write_text(before + begin + "\n" + "\n".join(report.lines).strip() + "\n" + end + rest.split(end, 1)[1])
 
 
 def bench_engine(folder: pathlib.Path, chosen) -> int:

@@ -1,12 +1,14 @@
-// Prints the TCP metrics of each capture, a JSON line each. For tcp_analysis_test.py.
+// Prints the TCP metrics of each capture, a JSON line each; with --packets its TCP packets, one by one, and after each
+// what it has changed in the metrics. For tcp_analysis_test.py.
 //
-// usage: hoptap-tcp-facts CAPTURE...
+// usage: hoptap-tcp-facts [--packets] CAPTURE...
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "capture/file_source.h"
@@ -25,48 +27,91 @@ class Facts : public flowtable::RecordSink {
   void metrics(const flowtable::FlowMetrics& flow) override {
     if (flow.transport != 6) return;
     for (const flowtable::DirectionMetrics* way : {&flow.to_server, &flow.to_client}) add(*way);
-    ++flows_;
     if (flow.handshake.count == 0) return;
-    handshakes_ += fmt::format(R"({}["{}","{}",{}])", handshakes_.empty() ? "" : ",", flow.client.text(),
-                               flow.server.text(), flow.handshake.sum_ns);
+    handshakes_ += fmt::format(R"({}["{}","{}",{},{}])", handshakes_.empty() ? "" : ",", flow.client.text(),
+                               flow.server.text(), flow.first_ns, flow.handshake.sum_ns);
   }
 
-  std::string json(const std::string& path, std::uint64_t virtual_points, std::uint64_t backwards) const {
+  std::string json(const std::string& path) const {
     return fmt::format(
-        R"({{"file":"{}","flows":{},"packets":{},"retransmissions":{},"timeout":{},"fast":{},"probe":{},"spurious":{},)"
-        R"("syn_retransmissions":{},"keep_alives":{},"out_of_order":{},"duplicate_acks":{},"zero_windows":{},)"
-        R"("fin_copies":{},"rst":{},"virtual_points":{},"backwards":{},"captured_twice":{},"unseen_bytes":{},"handshakes":[{}]}})",
-        path, flows_, sum_.packets, sum_.retransmissions(), sum_.retransmissions_timeout, sum_.retransmissions_fast,
-        sum_.retransmissions_probe, sum_.retransmissions_spurious, sum_.syn_retransmissions, sum_.keep_alives,
-        sum_.out_of_order, sum_.duplicate_acks, sum_.zero_windows, fin_copies_, sum_.rst, virtual_points, backwards,
-        sum_.duplicates_removed, sum_.unseen_bytes, handshakes_);
+        R"({{"file":"{}","copies":{},"out_of_order":{},"keep_alives":{},"duplicate_acks":{},"zero_windows":{},)"
+        R"("handshakes":[{}]}})",
+        path, sum_.retransmissions() + sum_.syn_retransmissions, sum_.out_of_order, sum_.keep_alives,
+        sum_.duplicate_acks, sum_.zero_windows, handshakes_);
   }
 
  private:
   void add(const flowtable::DirectionMetrics& way) {
-    sum_.packets += way.packets;
-    fin_copies_ += way.fin > 1 ? way.fin - 1 : 0;
-    sum_.rst += way.rst;
-    sum_.retransmissions_timeout += way.retransmissions_timeout;
-    sum_.retransmissions_fast += way.retransmissions_fast;
-    sum_.retransmissions_probe += way.retransmissions_probe;
-    sum_.retransmissions_spurious += way.retransmissions_spurious;
+    sum_.retransmissions_timeout += way.retransmissions();
     sum_.syn_retransmissions += way.syn_retransmissions;
     sum_.keep_alives += way.keep_alives;
     sum_.out_of_order += way.out_of_order;
     sum_.duplicate_acks += way.duplicate_acks;
     sum_.zero_windows += way.zero_windows;
-    sum_.duplicates_removed += way.duplicates_removed;
-    sum_.unseen_bytes += way.unseen_bytes;
   }
 
   flowtable::DirectionMetrics sum_;
-  std::uint64_t flows_ = 0;
-  std::uint64_t fin_copies_ = 0;
   std::string handshakes_;
 };
 
-int print(const std::string& path) {
+/// What each packet changes: a flow is reported as soon as time has gone on, so a report is of the packets of one
+/// moment.
+class Changes : public flowtable::RecordSink {
+ public:
+  void hop(const flowtable::HopRecord&) override {}
+  void leg(const flowtable::LegRecord&) override {}
+  void metrics(const flowtable::FlowMetrics& flow) override {
+    if (flow.transport != 6) return;
+    add(flow.client, flow.server, flow.to_server);
+    add(flow.server, flow.client, flow.to_client);
+  }
+
+ private:
+  /// Of what `source` sends, and of the answers to it.
+  void add(const base::Endpoint& source, const base::Endpoint& target, const flowtable::DirectionMetrics& way) {
+    const std::uint64_t counted = way.packets + way.retransmissions() + way.syn_retransmissions + way.out_of_order +
+                                  way.keep_alives + way.duplicate_acks + way.zero_windows + way.duplicates_removed;
+    if (counted == 0) return;
+    fmt::print(R"(["{}","{}",{},{},{},{},{},{},{},{}])"
+               "\n",
+               source.text(), target.text(), way.packets, way.retransmissions(), way.syn_retransmissions,
+               way.out_of_order, way.keep_alives, way.duplicate_acks, way.zero_windows, way.duplicates_removed);
+  }
+};
+
+std::string wire_text(const decode::Decoded& packet) {
+  std::string text =
+      fmt::format("{} {} {} {}", packet.interface_id, packet.ttl, packet.link.source.text(), packet.link.target.text());
+  for (std::size_t at = 0; at < packet.link.vlan_count; ++at) text += fmt::format(" v{}", packet.link.vlans[at]);
+  for (const base::Tunnel& layer : packet.tunnels.used()) text += fmt::format(" t{}", layer.id);
+  return text;
+}
+
+/// How much of the payload the frame had on its wire: less than the IP header promises when a mirror cut it, below 0
+/// when it cut the TCP header.
+std::int64_t framed_bytes(const capture::Packet& frame, const decode::Decoded& packet) {
+  constexpr std::size_t kHeaderBytesMin = 20;
+  constexpr std::uint64_t kFabricPath = 0x8903;  // Ethernet type
+  const std::uint8_t* const header = packet.tcp.options.data() - kHeaderBytesMin;
+  const std::uint8_t* const begin = frame.bytes.data();
+  if (header < begin || header >= begin + frame.bytes.size()) return packet.payload_wire_bytes;  // from fragments
+  std::int64_t end = header - begin + (header[12] >> 4) * 4 + std::int64_t{packet.payload_wire_bytes};
+  if (base::load_be(frame.bytes.subspan(12, 2)) == kFabricPath)
+    end += 4;  // FabricPath: for tshark it ends with a checksum
+  return packet.payload_wire_bytes - std::max<std::int64_t>(end - frame.wire_bytes, 0);
+}
+
+void print_packet(const capture::Packet& frame, const decode::Decoded& packet) {
+  const decode::Tcp& tcp = packet.tcp;
+  fmt::print(R"({{"ns":{},"source":"{}","target":"{}","wire":"{}","ip_id":{},"seq":{},"ack":{},"window":{},"flags":{},)"
+             R"("bytes":{},"framed":{},"checksum":{}}})"
+             "\n",
+             packet.time_ns, packet.source.text(), packet.target.text(), wire_text(packet), packet.ip_id, tcp.sequence,
+             tcp.acknowledgment, tcp.window, tcp.flags, packet.payload_wire_bytes, framed_bytes(frame, packet),
+             packet.l4_checksum);
+}
+
+int print(const std::string& path, bool packets_too) {
   auto source = capture::open_file(path);
   if (!source) {
     std::fprintf(stderr, "hoptap-tcp-facts: %s\n", source.error().what.c_str());
@@ -74,31 +119,29 @@ int print(const std::string& path) {
   }
   flowtable::FlowTableConfig config;
   config.l7 = false;
-  config.metrics_interval_ns = UINT64_MAX / 4;  // one report, when the flow ends
+  config.metrics_interval_ns = packets_too ? 1 : UINT64_MAX / 4;  // else one report, when the flow ends
   config.quiet_ns = config.idle_timeout_ns = UINT64_MAX / 4;
   Facts facts;
-  flowtable::FlowTable table(config, 0, facts);
+  Changes changes;
+  flowtable::FlowTable table(config, 0, packets_too ? static_cast<flowtable::RecordSink&>(changes) : facts);
   decode::Decoder decoder;
-  std::vector<capture::Packet> packets(capture::kBatchPackets);
-  std::vector<decode::Decoded> decoded(capture::kBatchPackets);
-  std::uint64_t now_ns = 0, backwards = 0;  // packets earlier than one before them
+  std::vector<capture::Packet> packets(packets_too ? 1 : capture::kBatchPackets);
+  std::vector<decode::Decoded> decoded(packets.size());
   while (const std::size_t count = (*source)->poll(packets)) {
-    for (const capture::Packet& packet : std::span(packets).first(count)) {
-      backwards += packet.time_ns < now_ns ? 1 : 0;
-      now_ns = std::max(now_ns, packet.time_ns);
-    }
     decoder.decode(std::span(packets).first(count), (*source)->interfaces(), decoded);
     table.add(std::span(decoded).first(count));
+    if (packets_too && decoded[0].outcome == decode::Outcome::kTcp) print_packet(packets[0], decoded[0]);
   }
   table.finish();
-  fmt::print("{}\n", facts.json(path, table.counters().virtual_points, backwards));
+  if (!packets_too) fmt::print("{}\n", facts.json(path));
   return 0;
 }
 
 }  // namespace
 
 int main(int count, char** arguments) {
+  const bool packets_too = count > 1 && std::string_view(arguments[1]) == "--packets";
   int failed = 0;
-  for (int at = 1; at < count; ++at) failed |= print(arguments[at]);
+  for (int at = packets_too ? 2 : 1; at < count; ++at) failed |= print(arguments[at], packets_too);
   return failed;
 }

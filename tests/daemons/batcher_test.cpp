@@ -32,12 +32,13 @@ Read read_on(const ProbeConfig& config, ReplayMark mark) {
   Batcher batcher(config, mark);
   auto replay = appliance::Replay::open({config.replay[0].file, config.replay[1].file}, {}, batcher);
   if (!replay) throw std::runtime_error(replay.error().what);
+  const appliance::ReplayPoints points(*replay, config.replay);
   bool more = true;
   while (!batcher.mark().done) {
     more = replay->step();
-    batcher.advance(*replay);
-    while ((batcher.is_due(*replay) || !more) && !batcher.mark().done) {
-      read.batches.push_back(batcher.take(*replay));
+    batcher.advance(points);
+    while ((batcher.is_due(points) || !more) && !batcher.mark().done) {
+      read.batches.push_back(batcher.take(points));
       read.marks.push_back(batcher.mark());
     }
   }

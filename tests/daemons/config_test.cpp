@@ -111,7 +111,7 @@ replay:
   EXPECT_EQ(read->sender.tls->server_name, "tracer");
   EXPECT_EQ(read->spool_folder, "/srv/spool");
   EXPECT_EQ(read->spool.bytes_max, 5u << 20);
-  EXPECT_EQ(read->spool.when_full, exporting::WhenFull::kDropNewest);
+  EXPECT_EQ(read->when_full, exporting::WhenFull::kDropNewest);
   EXPECT_TRUE(read->spool.survive_power_cut);
   EXPECT_EQ(read->batch_records_max, 50u);
   EXPECT_EQ(read->metrics.length_ns, 60'000'000'000u);
@@ -135,6 +135,53 @@ replay:
   EXPECT_EQ(read->replay[0].point.order, 3u);
 }
 
+TEST(ProbeConfig, TakesEveryKeyOfAnInterface) {
+  const auto read = read_probe_config(R"(
+interfaces:
+  - {interface: pod-a/eth0, point: pod-a, role: pod, order: 1, promiscuous: false, outgoing: false, workers: 2,
+     ring_mib: 8, snap_bytes: 128, nic_time: true}
+  - {interface: eth1, capture: libpcap}
+)",
+                                      "p.yaml");
+  ASSERT_TRUE(read) << read.error().what;
+  ASSERT_EQ(read->interfaces.size(), 2u);
+  const appliance::LiveInput& pod = read->interfaces[0];
+  EXPECT_EQ(pod.capture.interface, "eth0");
+  EXPECT_EQ(pod.capture.network_namespace, "/run/netns/pod-a");
+  EXPECT_EQ(pod.point.name, "pod-a");
+  EXPECT_EQ(pod.point.role, "pod");
+  EXPECT_EQ(pod.point.order, 1u);
+  EXPECT_FALSE(pod.capture.is_promiscuous);
+  EXPECT_TRUE(pod.capture.ignores_outgoing && pod.capture.asks_nic_time);
+  EXPECT_EQ(pod.workers, 2u);
+  EXPECT_EQ(pod.capture.block_bytes * pod.capture.block_count, 8u << 20);
+  EXPECT_EQ(pod.capture.snap_bytes, 128u);
+  EXPECT_EQ(read->interfaces[1].point.name, "eth1");
+  EXPECT_TRUE(read->interfaces[1].by_libpcap && read->interfaces[1].capture.is_promiscuous);
+}
+
+TEST(LiveInput, IsReadFromTheCommandLine) {
+  const auto plain = appliance::read_interface("eth0");
+  ASSERT_TRUE(plain);
+  EXPECT_EQ(plain->capture.interface, "eth0");
+  EXPECT_EQ(plain->capture.network_namespace, "");
+  EXPECT_EQ(plain->point.name, "eth0");
+  const auto inside = appliance::read_interface("/proc/42/ns/net/eth0=pod-a:pod:2");
+  ASSERT_TRUE(inside);
+  EXPECT_EQ(inside->capture.network_namespace, "/proc/42/ns/net");
+  EXPECT_EQ(inside->point.name, "pod-a");
+  EXPECT_EQ(inside->point.role, "pod");
+  EXPECT_FALSE(appliance::read_interface("eth0=a:swich"));
+  EXPECT_FALSE(appliance::read_interface("pod-a/"));
+}
+
+TEST(LiveInput, LeavesOutTheProbesOwnExport) {
+  using appliance::filter_without_export;
+  EXPECT_EQ(filter_without_export("", "127.0.0.1:4717"), "not (tcp port 4717 and (host 127.0.0.1))");
+  EXPECT_EQ(filter_without_export("tcp or udp", "[::1]:99"), "not (tcp port 99 and (host ::1)) and (tcp or udp)");
+  EXPECT_EQ(filter_without_export("tcp", "no.such.host.invalid:1"), "not (tcp port 1) and (tcp)");
+}
+
 TEST(ProbeConfig, ComplaintsNameTheLineAndTheFix) {
   for (const Complaint& one : {
            Complaint{"replay:\n  - file: a\n    role: swich\n", "p.yaml:3: role of a capture is one of pod, node"},
@@ -143,6 +190,8 @@ TEST(ProbeConfig, ComplaintsNameTheLineAndTheFix) {
            Complaint{"metrics: {listen: here}\n", "p.yaml:1: listen of metrics 'here' is not ADDRESS:PORT"},
            Complaint{"tracer: {adress: x}\n", "did you mean address?"},
            Complaint{"vxlan_ports: [70000]\n", "65535"},
+           Complaint{"interfaces: [eth0]\n", "an interface"},
+           Complaint{"interfaces: [{interface: e, capture: libpcap, workers: 2}]\n", "cannot share out"},
        }) {
     const auto read = read_probe_config(one.text, "p.yaml");
     ASSERT_FALSE(read) << one.text;
@@ -162,6 +211,9 @@ TEST(ProbeConfig, WhatDoesNotFitTogetherIsSaid) {
   config.metrics_http.emplace();
   EXPECT_NE(appliance::check(config).error().what.find("interval_s"), std::string::npos);
   config.metrics_http.reset();
+  config.interfaces.resize(1);
+  EXPECT_NE(appliance::check(config).error().what.find("start two"), std::string::npos);
+  config.interfaces.clear();
   config.filter = "tcp prot 80";
   EXPECT_FALSE(appliance::check(config));
   config.filter = "";

@@ -34,6 +34,22 @@ TEST(FlowTable, APacketCapturedTwiceIsOne) {
   EXPECT_EQ(script.records.legs[0].to_server.duplicates_removed, 1u);
 }
 
+TEST(FlowTable, AcknowledgmentsThatDifferInTheirSackBlockAreTwo) {
+  Script script;
+  for (const std::uint32_t edge : {2000u, 3000u}) {
+    decode::Decoded ack = packet(kSecond + edge, 40000, 64, 0);
+    ack.tcp.flags = decode::tcp_flag::kAck;
+    ack.tcp.has_timestamps = true;
+    ack.tcp.tsval = 7;
+    ack.tcp.sack_blocks = 1;
+    ack.tcp.sack_left = 1000;
+    ack.tcp.sack_right = edge;
+    script.play(ack);
+  }
+  script.finish();
+  EXPECT_EQ(script.table.counters().duplicates, 0u);
+}
+
 TEST(FlowTable, BothSidesOfARouterAreTwoLegs) {
   Script script;
   script.play(packet(kSecond, 40000, 64, 7));

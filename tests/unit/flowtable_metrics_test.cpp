@@ -154,6 +154,17 @@ TEST(Metrics, KernelAndProcessAnswer) {
   expect_times(flow.client_idle, 1, 101 * kMs);
 }
 
+TEST(Metrics, BytesInFrontOfAFinThatWasSeenAreOutOfOrder) {
+  MetricsScript script;
+  script.open();
+  script.client.lose(3);
+  script.client.fin();
+  script.client.send_at(3, "abc");
+  const FlowMetrics& flow = script.report();
+  EXPECT_EQ(flow.to_server.out_of_order, 1u);
+  EXPECT_EQ(flow.to_server.retransmissions(), 0u);
+}
+
 TEST(Metrics, OutOfOrderAndDuplicateAcknowledgments) {
   MetricsScript script;
   script.open();

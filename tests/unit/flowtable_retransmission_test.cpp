@@ -182,6 +182,35 @@ TEST(Retransmission, AKeepAliveWithoutAByteIsNone) {  // as Linux sends it
   EXPECT_EQ(flow.to_client.duplicate_acks + flow.to_server.duplicate_acks, 0u);
 }
 
+TEST(Retransmission, AKeepAliveOfAFlowWithoutData) {  // picked up in the middle: only acknowledgments tell the place
+  MetricsScript script;
+  script.client.ack();
+  script.server.ack();
+  script.client.touch = [](Decoded& packet) { packet.tcp.sequence -= 1; };
+  for (int i = 0; i < 2; ++i) {
+    script.wait(10 * kSecond);
+    script.client.ack();
+    script.server.ack();
+  }
+  const auto& flow = script.report();
+  EXPECT_EQ(flow.to_server.keep_alives, 2u);
+  EXPECT_EQ(flow.to_client.keep_alives, 0u);
+}
+
+TEST(Retransmission, AKeepAliveOfAHalfClosedConnection) {  // what it acknowledges is the other end's FIN
+  MetricsScript script;
+  script.open();
+  script.server.fin();
+  script.client.ack();
+  script.client.touch = [](Decoded& packet) { packet.tcp.sequence -= 1; };
+  for (int i = 0; i < 2; ++i) {
+    script.wait(10 * kSecond);
+    script.client.ack();
+    script.server.ack();
+  }
+  EXPECT_EQ(script.report().to_server.keep_alives, 2u);
+}
+
 TEST(Retransmission, AKeepAliveIsNone) {  // the last byte again, or none at the place before the next
   MetricsScript script;
   script.open();

@@ -1,0 +1,89 @@
+#include "appliance/doctor/command.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <utility>
+
+#include "appliance/doctor/finding.h"
+#include "appliance/doctor/host.h"
+#include "appliance/doctor/interfaces.h"
+#include "appliance/doctor/listening.h"
+#include "appliance/exit_code.h"
+#include "appliance/probe/config.h"
+#include "appliance/read_file.h"
+#include "appliance/stop_signal.h"
+
+namespace hoptap::appliance {
+namespace {
+
+void add(Findings& findings, Findings more) {
+  for (Finding& one : more) findings.push_back(std::move(one));
+}
+
+Finding config_finding(const std::string& path) {
+  const auto text = read_file(path);
+  if (!text) return {"config", Severity::kTrouble, text.error().what, ""};
+  auto config = read_probe_config(*text, path);
+  if (!config) return {"config", Severity::kTrouble, config.error().what, "hoptap probe --example shows every key"};
+  if (auto checked = check(*config); !checked) return {"config", Severity::kTrouble, checked.error().what, ""};
+  return {"config", Severity::kGood,
+          fmt::format("{}: {} interfaces, {} captures", path, config->interfaces.size(), config->replay.size()), ""};
+}
+
+}  // namespace
+
+CLI::App* add_doctor(CLI::App& app, DoctorOptions& options) {
+  CLI::App* command = app.add_subcommand(
+      "doctor",
+      "say what this host can do for capture, what is in the way, and how good a mirror port's traffic is\n"
+      "\n"
+      "  hoptap doctor                          kernel, privileges, ways to capture, clock, interfaces\n"
+      "  hoptap doctor -i eth1 --listen 10      and 10 s of what comes in there\n"
+      "  hoptap doctor -c probe.yaml --json     and a configuration; for programs\n"
+      "\n"
+      "Changes nothing, but for promiscuous mode while it listens. Exit code 1 when something does not work as it is "
+      "(BAD).\n");
+  command
+      ->add_option("-i,--interface", options.interfaces,
+                   "look at these only; INTERFACE or, to listen, NETNS/INTERFACE. Once for each")
+      ->allow_extra_args(false);
+  command->add_option("--listen", options.listen_s, "listen at them for so many seconds")
+      ->check(CLI::Range(0.1, 3600.0));
+  command->add_option("-c,--config", options.config, "a probe's configuration to check");
+  command->add_flag("--json", options.json, "one JSON object a line");
+  return command;
+}
+
+int run_doctor(const DoctorOptions& options) {
+  std::vector<LiveInput> inputs;
+  for (const std::string& text : options.interfaces) {
+    auto input = read_interface(text);
+    if (!input) return fail(kWrongUsage, input.error().what);
+    inputs.push_back(std::move(*input));
+  }
+  if (options.listen_s > 0 && inputs.empty()) return fail(kWrongUsage, "--listen needs an interface: -i eth0");
+  Findings findings{kernel_finding()};
+  add(findings, privilege_findings());
+  add(findings, capture_findings());
+  findings.push_back(clock_finding());
+  findings.push_back(memory_finding());
+  if (!options.config.empty()) findings.push_back(config_finding(options.config));
+  if (inputs.empty())
+    for (const std::string& name : interface_names()) findings.push_back(interface_finding(name));
+  for (const LiveInput& input : inputs)
+    if (input.capture.network_namespace.empty()) findings.push_back(interface_finding(input.capture.interface));
+  if (options.listen_s > 0) {
+    catch_stop_signals();
+    auto heard = listen_findings(inputs, options.listen_s, [] { return !stop_wanted(); });
+    if (!heard) {
+      findings.push_back({"listening", Severity::kTrouble, heard.error().what, ""});
+    } else {
+      add(findings, std::move(*heard));
+    }
+  }
+  fmt::print("{}", options.json ? findings_json(findings) : findings_text(findings));
+  return has_trouble(findings) ? kNothingFound : kDone;
+}
+
+}  // namespace hoptap::appliance

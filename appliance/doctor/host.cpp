@@ -1,0 +1,128 @@
+#include "appliance/doctor/host.h"
+
+#include <fmt/format.h>
+#include <linux/capability.h>
+#include <pcap/pcap.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
+#include <sys/timex.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+
+#include "capture/live/pcap_live.h"
+#include "capture/live/ring_source.h"
+
+namespace hoptap::appliance {
+namespace {
+
+struct Version {
+  int major = 0, minor = 0;
+  auto operator<=>(const Version&) const = default;
+};
+
+Version kernel_version(const char* release) {
+  Version version;
+  if (std::sscanf(release, "%d.%d", &version.major, &version.minor) != 2) return {};
+  return version;
+}
+
+std::uint64_t effective_capabilities() {
+  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> sets{};
+  if (::syscall(SYS_capget, &header, sets.data()) != 0) return 0;
+  return std::uint64_t{sets[1].effective} << 32 | sets[0].effective;
+}
+
+capture::LiveConfig small_on_loopback() {
+  capture::LiveConfig config;
+  config.interface = "lo";
+  config.block_bytes = capture::kBlockBytesMin;
+  config.block_count = 2;
+  return config;
+}
+
+}  // namespace
+
+Finding kernel_finding() {
+  utsname name{};
+  ::uname(&name);
+  const Version version = kernel_version(name.release);
+  Finding finding{"kernel", Severity::kGood, fmt::format("Linux {} on {}", name.release, name.machine), ""};
+  if (version < Version{3, 2}) {
+    finding.severity = Severity::kTrouble;
+    finding.text += ": has no ring of TPACKET_V3 (3.2 has)";
+    finding.fix = "capture: libpcap for each interface, or capture on another host by a mirror";
+  } else if (version < Version{4, 3}) {
+    finding.severity = Severity::kNote;
+    finding.text += ": rings work; sharing out by a program of ours (4.3) does not";
+  } else {
+    finding.text += ": rings and fanout programs work";
+  }
+  return finding;
+}
+
+Findings privilege_findings() {
+  const std::uint64_t has = effective_capabilities();
+  const auto finding = [&](int capability, const char* name, Severity without, const char* what, const char* fix) {
+    const bool there = (has >> capability & 1) != 0;
+    return Finding{"privileges", there ? Severity::kGood : without,
+                   fmt::format("{}{}: {}", name, there ? "" : " is missing", what), there ? "" : fix};
+  };
+  return {finding(CAP_NET_RAW, "CAP_NET_RAW", Severity::kTrouble, "to listen at interfaces",
+                  "run as root, or: setcap cap_net_raw+ep $(command -v hoptap)"),
+          finding(CAP_SYS_ADMIN, "CAP_SYS_ADMIN", Severity::kNote, "to listen in other network namespaces",
+                  "run as root when pods' interfaces are wanted"),
+          finding(CAP_NET_ADMIN, "CAP_NET_ADMIN", Severity::kNote, "for time stamps by the NIC (nic_time: true)", "")};
+}
+
+Findings capture_findings() {
+  Findings findings;
+  const auto tried = [&](const char* topic, const auto& opened, const std::string& good) {
+    if (opened) {
+      findings.push_back({topic, Severity::kGood, good, ""});
+    } else {
+      findings.push_back({topic, Severity::kTrouble, opened.error().what, ""});
+    }
+  };
+  tried("ring", capture::open_ring(small_on_loopback()), "AF_PACKET, TPACKET_V3: opens; this is what is used");
+  tried("libpcap", capture::open_pcap_live(small_on_loopback()),
+        fmt::format("{}: opens; for where a ring does not do (capture: libpcap)", ::pcap_lib_version()));
+  findings.push_back({"dpdk", Severity::kNote, "not built into this hoptap", ""});
+  findings.push_back({"ebpf", Severity::kNote, "not built into this hoptap; nothing here needs it", ""});
+  return findings;
+}
+
+Finding clock_finding() {
+  timex state{};
+  const int status = ::adjtimex(&state);
+  Finding finding{"clock", Severity::kGood, "", ""};
+  if (status == TIME_ERROR || (state.status & STA_UNSYNC) != 0) {
+    finding.severity = Severity::kNote;
+    finding.text = "nobody keeps it right (the kernel says: not synchronised)";
+    finding.fix =
+        "times of a segment do not need it; one-way times and log lines of several hosts do: run chrony or ptp4l";
+  } else {
+    finding.text = fmt::format("kept right; at most {} us off, as its keeper thinks", state.maxerror);
+  }
+  return finding;
+}
+
+Finding memory_finding() {
+  struct sysinfo info {};
+  ::sysinfo(&info);
+  const std::uint64_t total_mib = std::uint64_t{info.totalram} * info.mem_unit >> 20;
+  Finding finding{"memory", Severity::kGood, fmt::format("{} MiB", total_mib), ""};
+  constexpr std::uint64_t kComfortableMib = 1024;
+  if (total_mib >= kComfortableMib) return finding;
+  finding.severity = Severity::kNote;
+  finding.text += ": rings (64 MiB each) and flows (up to some 500 MiB) are sized for more";
+  finding.fix = "lower ring_mib, flows_max and busy_flows_max";
+  return finding;
+}
+
+}  // namespace hoptap::appliance

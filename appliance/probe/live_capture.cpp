@@ -1,0 +1,117 @@
+#include "appliance/probe/live_capture.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "appliance/probe/privileges.h"
+
+namespace hoptap::appliance {
+namespace {
+
+/// Of two workers at one interface.
+void merge(LiveStatus& sum, const LiveStatus& more) {
+  sum.state = std::max(sum.state, more.state);
+  sum.capture = sum_of(sum.capture, more.capture);
+  sum.reached_ns = std::min(sum.reached_ns, more.reached_ns);
+  sum.flows += more.flows;
+  sum.exchanges += more.exchanges;
+  sum.records_dropped += more.records_dropped;
+  sum.legs_left_out += more.legs_left_out;
+  sum.cpu_ns += more.cpu_ns;
+  sum.ended = sum.ended && more.ended;
+  if (sum.trouble.empty()) sum.trouble = more.trouble;
+}
+
+}  // namespace
+
+base::Outcome<std::unique_ptr<LiveCapture>> LiveCapture::start(const std::vector<LiveInput>& inputs,
+                                                               const LiveWorkerConfig& config) {
+  constexpr std::uint32_t kSharedMax = 8;  // fanout_group()
+  std::unique_ptr<LiveCapture> live(new LiveCapture(inputs));
+  const std::uint64_t seed = secret_seed();
+  std::uint32_t shared = 0;
+  for (std::size_t at = 0; at < inputs.size(); ++at) {
+    LiveWorkerConfig one = config;
+    one.flows.key.seed = seed;
+    one.input = inputs[at];
+    one.point = static_cast<std::uint32_t>(at);
+    if (inputs[at].workers > 1 && shared == kSharedMax)
+      return tl::unexpected(
+          base::Failure{"at most 8 interfaces of a probe can have several workers; start another probe"});
+    if (inputs[at].workers > 1)
+      one.input.capture.fanout =
+          capture::Fanout{.group = capture::fanout_group(shared++), .defragments = true, .by_inner_flow = true};
+    for (std::size_t n = 0; n < inputs[at].workers; ++n) {
+      auto worker = LiveWorker::open(one);
+      if (!worker) return tl::unexpected(worker.error());
+      live->members_.push_back({at, std::move(*worker)});
+    }
+  }
+  const bool enters_namespaces = std::any_of(
+      inputs.begin(), inputs.end(), [](const LiveInput& input) { return !input.capture.network_namespace.empty(); });
+  if (auto dropped = drop_privileges(enters_namespaces); !dropped) return tl::unexpected(dropped.error());
+  for (const Member& member : live->members_) member.worker->start();
+  return live;
+}
+
+std::vector<LiveStatus> LiveCapture::look() const {
+  std::vector<std::optional<LiveStatus>> found(inputs_.size());
+  for (const Member& member : members_) {
+    LiveStatus status = member.worker->status();
+    if (found[member.input]) {
+      merge(*found[member.input], status);
+    } else {
+      found[member.input] = std::move(status);
+    }
+  }
+  std::vector<LiveStatus> statuses;
+  statuses.reserve(found.size());
+  for (std::optional<LiveStatus>& one : found) statuses.push_back(std::move(*one));
+  return statuses;
+}
+
+std::size_t LiveCapture::gather(flowtable::RecordSink& sink) {
+  statuses_ = look();  // before the records are taken: none of those up to there is missed
+  std::size_t count = 0;
+  for (const Member& member : members_) {
+    for (const LiveRecord& record : member.worker->take()) {
+      ++count;
+      if (const auto* hop = std::get_if<flowtable::HopRecord>(&record)) sink.hop(*hop);
+      if (const auto* leg = std::get_if<flowtable::LegRecord>(&record)) sink.leg(*leg);
+      if (const auto* flow = std::get_if<flowtable::FlowMetrics>(&record)) sink.metrics(*flow);
+    }
+  }
+  return count;
+}
+
+void LiveCapture::stop() {
+  for (const Member& member : members_) member.worker->stop();
+}
+
+void LiveCapture::each(const std::function<void(const PointMoment&)>& visit) const {
+  for (std::size_t at = 0; at < statuses_.size(); ++at)
+    visit({static_cast<std::uint32_t>(at), statuses_[at].reached_ns, statuses_[at].ended});
+}
+
+exporting::BatchPoint LiveCapture::about(std::uint32_t number) const {
+  const PointHint& hint = inputs_[number].point;
+  const LiveStatus& status = statuses_[number];
+  exporting::BatchPoint point;
+  point.name = hint.name;
+  point.role = hint.role.empty() ? role_of_name(hint.name) : hint.role;
+  point.order = hint.order;
+  point.reached_ns = status.reached_ns;
+  point.packets = status.capture.packets;
+  point.lost_packets = status.capture.dropped_by_ring;  // empty: not known
+  if (point.lost_packets && status.capture.dropped_by_interface)
+    *point.lost_packets += *status.capture.dropped_by_interface;
+  point.ended = status.ended;
+  return point;
+}
+
+bool LiveCapture::has_ended() const {
+  return std::all_of(statuses_.begin(), statuses_.end(), [](const LiveStatus& status) { return status.ended; });
+}
+
+}  // namespace hoptap::appliance

@@ -1,0 +1,51 @@
+// Every interface that a probe listens at, as points; a thread for each, or several (live_worker.h).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "appliance/probe/live_worker.h"
+#include "appliance/probe/point_set.h"
+
+namespace hoptap::appliance {
+
+/// Used by the thread that gathers records.
+class LiveCapture final : public PointSet {
+ public:
+  /// Opens every interface, drops privileges (privileges.h), and begins to listen. Fails, in words, when one cannot be
+  /// opened. config.input and .point are of no matter.
+  [[nodiscard]] static base::Outcome<std::unique_ptr<LiveCapture>> start(const std::vector<LiveInput>& inputs,
+                                                                         const LiveWorkerConfig& config);
+
+  /// Gives the sink what the workers have made, and looks how they stand. @return records
+  std::size_t gather(flowtable::RecordSink& sink);
+
+  /// No more packets. What is open is given out: gather() until has_ended().
+  void stop();
+
+  /// How each interface stands, over its workers. Any thread.
+  std::vector<LiveStatus> look() const;
+
+  /// How an interface stood at the last gather(), over its workers. reached_ns: the least.
+  const LiveStatus& status(std::size_t at) const { return statuses_[at]; }
+  const LiveInput& input(std::size_t at) const { return inputs_[at]; }
+
+  std::size_t size() const override { return inputs_.size(); }
+  void each(const std::function<void(const PointMoment&)>& visit) const override;
+  exporting::BatchPoint about(std::uint32_t point) const override;
+  bool has_ended() const override;
+
+ private:
+  explicit LiveCapture(std::vector<LiveInput> inputs) : inputs_(std::move(inputs)), statuses_(inputs_.size()) {}
+
+  struct Member {
+    std::size_t input;
+    std::unique_ptr<LiveWorker> worker;
+  };
+  std::vector<LiveInput> inputs_;
+  std::vector<LiveStatus> statuses_;
+  std::vector<Member> members_;
+};
+
+}  // namespace hoptap::appliance

@@ -1,0 +1,37 @@
+// What a probe listens at.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "appliance/points.h"
+#include "base/result.h"
+#include "capture/live/live_source.h"
+
+namespace hoptap::appliance {
+
+/// An interface to listen at, and the point that it is.
+struct LiveInput {
+  LiveInput() { capture.is_promiscuous = true; }
+
+  capture::LiveConfig capture;
+  PointHint point;
+  bool by_libpcap = false;  ///< instead of a ring
+  std::size_t workers = 1;  ///< threads, each with a ring of its own; the kernel shares out by flow
+};
+
+/// Reads "INTERFACE[=NAME[:ROLE[:ORDER]]]", the value of --interface.
+[[nodiscard]] base::Outcome<LiveInput> read_interface(const std::string& text);
+
+/// "eth0", "pod-a/eth0" (in the network namespace /run/netns/pod-a) or "/proc/42/ns/net/eth0". The point is named so
+/// when it has no name yet.
+void set_interface(const std::string& where, LiveInput& input);
+
+/// The filter, and not what the probe itself sends to its tracer (HOST:PORT): seeing that would make more of it.
+std::string filter_without_export(const std::string& filter, const std::string& tracer);
+
+/// For hashes whose input others choose; not 0.
+std::uint64_t secret_seed();
+
+}  // namespace hoptap::appliance

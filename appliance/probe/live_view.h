@@ -1,0 +1,39 @@
+// What the person at the terminal sees of live capture: rates while it runs, the account at the end. One thread.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "appliance/probe/live_capture.h"
+
+namespace hoptap::appliance {
+
+class LiveView {
+ public:
+  /// A line with the rates since the line before; "" when that was less than a second ago.
+  std::string line(const LiveCapture& live);
+
+  /// Each new trouble of an interface, and drops, once.
+  std::vector<std::string> news(const LiveCapture& live);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  struct Sums {
+    std::uint64_t packets = 0, bytes = 0, exchanges = 0;
+  };
+  Clock::time_point at_ = Clock::now();
+  Sums before_;
+  std::vector<std::string> said_;
+  std::vector<std::uint64_t> dropped_;
+};
+
+/// "2 points: tor-1 (eth1), pod-a (pod-a/eth0)".
+std::string points_text(const LiveCapture& live);
+
+/// What became of every packet of an interface, a line; it adds up, or the line says what is missing.
+std::string account_text(const std::string& point, const LiveStatus& status);
+
+}  // namespace hoptap::appliance

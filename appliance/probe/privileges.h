@@ -1,0 +1,14 @@
+// What the probe may do once it listens.
+#pragma once
+
+#include "base/result.h"
+
+namespace hoptap::appliance {
+
+/// Gives up, for this thread and those that it starts from now on, every privilege but CAP_NET_RAW (to listen again
+/// when an interface comes back) and, with `enters_namespaces`, CAP_SYS_ADMIN (to go where those are; capabilities(7));
+/// and for good that a program it might start could have more (PR_SET_NO_NEW_PRIVS). Files stay open to whom they
+/// belong. What it does not have it cannot lose: without any it succeeds.
+[[nodiscard]] base::Outcome<void> drop_privileges(bool enters_namespaces);
+
+}  // namespace hoptap::appliance

@@ -1,0 +1,45 @@
+// What the kernel says about a network interface. Private to capture/.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "capture/live/live_source.h"
+#include "capture/live/network_namespace.h"
+
+namespace hoptap::capture {
+
+struct NetworkInterface {
+  int index = 0;
+  LinkType link_type = 1;  ///< Ethernet, or raw IP (101): what of the packets before the IP header is left out
+  bool is_loopback = false;
+};
+
+/// Asks through `fd`, a socket of the interface's namespace. Fails on interfaces that are neither Ethernet nor carry IP
+/// without more around it. Call it in the namespace: when there is no such interface it names those there are.
+[[nodiscard]] base::Outcome<NetworkInterface> find_interface(int fd, const std::string& name);
+
+/// "eth00: no such interface; there are eth0, lo": those of the calling thread's namespace, likeliest first.
+[[nodiscard]] base::Failure no_such_interface(const std::string& name);
+
+/// The same list for given names.
+[[nodiscard]] std::string nearest_names(std::string_view name, std::vector<std::string> names);
+
+/// The state of the interface that a packet socket is bound to.
+class LinkWatch {
+ public:
+  /// `fd` must stay open as long as this is used.
+  LinkWatch(int fd, NamespaceFile file) : fd_(fd), file_(std::move(file)) {}
+
+  bool watches_namespace() const { return file_.is_watched(); }
+  LinkState look() const;  ///< asks the kernel
+
+ private:
+  int fd_;
+  NamespaceFile file_;
+};
+
+}  // namespace hoptap::capture
