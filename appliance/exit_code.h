@@ -14,6 +14,10 @@ enum ExitCode : int {
   kCannotReach = 5,   ///< no tracer answers, or it cannot
 };
 
+/// A program's main(): runs it, and says what was thrown. The command line's library and memory may throw; the engine
+/// does not.
+int run_main(const char* program, int (*run)(int, char**), int count, char** arguments);
+
 /// Says on standard error what went wrong. @return `code`
 int fail(int code, const std::string& what);
 

@@ -3,7 +3,6 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdlib>
-#include <exception>
 #include <string>
 
 #include "appliance/clients.h"
@@ -157,10 +156,5 @@ int run(int count, char** arguments) {
 }  // namespace hoptap::appliance
 
 int main(int count, char** arguments) {
-  try {
-    return hoptap::appliance::run(count, arguments);
-  } catch (const std::exception& error) {  // the command line's library and memory may throw; the engine does not
-    fmt::print(stderr, "hoptap: {}\n", error.what());
-    return hoptap::appliance::kCannotWrite;
-  }
+  return hoptap::appliance::run_main("hoptap", hoptap::appliance::run, count, arguments);
 }

@@ -37,13 +37,13 @@ std::string name_with_folders(const std::string& path, std::size_t folders) {
 
 }  // namespace
 
-base::Outcome<std::pair<std::string, PointHint>> read_point_hint(std::string_view option, const std::string& text) {
+base::Outcome<std::pair<std::string, PointHint>> read_point_hint(std::string_view option, const std::string& text,
+                                                                 std::string_view form) {
   const auto fail = [&](std::string_view why) {
-    return tl::unexpected(base::Failure{
-        fmt::format("{} {}: {}; write it as FILE=NAME:ROLE, for example eth0.pcap=node-7:node", option, text, why)});
+    return tl::unexpected(base::Failure{fmt::format("{} {}: {}; write it as {}", option, text, why, form)});
   };
   const std::size_t equals = text.rfind('=');
-  if (equals == std::string::npos || equals == 0) return fail("has no FILE=");
+  if (equals == std::string::npos || equals == 0) return fail("has nothing before a =");
   PointHint hint;
   std::string rest = text.substr(equals + 1);
   const std::size_t colon = rest.find(':');

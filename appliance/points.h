@@ -22,9 +22,10 @@ struct PointHint {
   std::optional<std::uint32_t> order;  ///< lower is nearer the client
 };
 
-/// Reads "FILE=NAME[:ROLE[:ORDER]]", the value of `option`.
-[[nodiscard]] base::Outcome<std::pair<std::string, PointHint>> read_point_hint(std::string_view option,
-                                                                               const std::string& text);
+/// Reads "FILE=NAME[:ROLE[:ORDER]]", the value of `option`. `form`: how it is to be written, for the person.
+[[nodiscard]] base::Outcome<std::pair<std::string, PointHint>> read_point_hint(
+    std::string_view option, const std::string& text,
+    std::string_view form = "FILE=NAME:ROLE, for example eth0.pcap=node-7:node");
 
 /// "pod, node, host, switch, gateway, unknown"; empty `role` is none of them.
 bool is_role(std::string_view role);

@@ -19,6 +19,9 @@ inline std::uint64_t fold(std::uint64_t a, std::uint64_t b) {
 }
 inline constexpr std::uint64_t kFoldA = 0xa0761d6478bd642fULL, kFoldB = 0xe7037ed1a0b428dbULL;
 
+/// FlowKey::protocol(), by IANA.
+inline constexpr std::uint8_t kTcp = 6, kUdp = 17;
+
 /// Both directions of a flow have the same key: the endpoints are in a fixed order, `low` first.
 struct FlowKey {
   /// Both addresses of an IPv6 flow, low first.

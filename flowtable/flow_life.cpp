@@ -14,7 +14,6 @@ namespace hoptap::flowtable {
 
 namespace {
 
-constexpr std::uint8_t kTcp = 6, kUdp = 17;
 constexpr std::array kDirections{Direction::kToServer, Direction::kToClient};
 
 bool is_clean(const DirectionHealth& health) {
@@ -266,15 +265,8 @@ namespace {
 
 /// Moves what a side has counted since the last report into `out`, and remembers it for health().
 void take_side(LedgerSide& state, const FlowSide& side, DirectionMetrics& out) {
-  DirectionHealth& health = state.health;
-  const DirectionMetrics& now = state.metrics;
-  health.retransmissions += now.retransmissions();
-  health.out_of_order += now.out_of_order;
-  health.duplicate_acks += now.duplicate_acks;
-  health.sack_blocks += now.sack_blocks;
-  health.unseen_bytes += now.unseen_bytes;
-  health.zero_window_ns += now.zero_window_ns;
-  out = now;
+  state.reported = state.health();
+  out = state.metrics;
   state.metrics = {};
   out.mss = side.mss;
   out.window_scale = side.window_scale == FlowSide::kNoScale ? std::uint8_t{0} : side.window_scale;

@@ -39,7 +39,7 @@ enum class RetransmissionKind : std::uint8_t { kNone, kTimeout, kFast, kProbe, k
 /// The part of a ledger that is of one direction of data.
 struct LedgerSide {
   DirectionMetrics metrics;                       ///< since the last report; packets and payload are FlowSide's
-  DirectionHealth health;                         ///< before it; see Ledger::health()
+  DirectionHealth reported;                       ///< what went wrong before it
   Pieces pieces;                                  ///< behind the first hole
   std::size_t held_bytes = 0;                     ///< memory of the pieces
   std::uint64_t reported_acknowledged_bytes = 0;  ///< FlowSide's counts when it was reported last
@@ -66,6 +66,18 @@ struct LedgerSide {
   bool hole_told = false;           ///< the receiver has sent SACK blocks since its last new acknowledgment
   bool answer_due = false;          ///< data since the last acknowledgment of all
   bool spoke_last = false;          ///< data went this way last
+
+  /// All that went wrong since the leg began.
+  DirectionHealth health() const {
+    DirectionHealth sum = reported;
+    sum.retransmissions += metrics.retransmissions();
+    sum.out_of_order += metrics.out_of_order;
+    sum.duplicate_acks += metrics.duplicate_acks;
+    sum.sack_blocks += metrics.sack_blocks;
+    sum.unseen_bytes += metrics.unseen_bytes;
+    sum.zero_window_ns += metrics.zero_window_ns;
+    return sum;
+  }
 };
 
 struct Ledger {
@@ -84,19 +96,7 @@ struct Ledger {
   LedgerSide& side(Direction d) { return sides[index_of(d)]; }
   const LedgerSide& side(Direction d) const { return sides[index_of(d)]; }
 
-  /// All that went wrong since the leg began.
-  DirectionHealth health(Direction d) const {
-    const LedgerSide& one = side(d);
-    const DirectionMetrics& now = one.metrics;
-    DirectionHealth sum = one.health;
-    sum.retransmissions += now.retransmissions();
-    sum.out_of_order += now.out_of_order;
-    sum.duplicate_acks += now.duplicate_acks;
-    sum.sack_blocks += now.sack_blocks;
-    sum.unseen_bytes += now.unseen_bytes;
-    sum.zero_window_ns += now.zero_window_ns;
-    return sum;
-  }
+  DirectionHealth health(Direction d) const { return side(d).health(); }
 };
 
 }  // namespace hoptap::flowtable

@@ -9,8 +9,6 @@
 namespace hoptap::flowtable {
 namespace {
 
-constexpr std::uint8_t kTcp = 6;
-
 Vantage vantage_of(const Flow& flow, const TableContext& context) {
   Vantage vantage = context.vantages[flow.vantage];
   if (flow.link_of_server) std::swap(vantage.link.source, vantage.link.target);

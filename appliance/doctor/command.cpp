@@ -21,14 +21,25 @@ void add(Findings& findings, Findings more) {
   for (Finding& one : more) findings.push_back(std::move(one));
 }
 
-Finding config_finding(const std::string& path) {
+Finding input_finding(const LiveInput& input) {
+  if (input.capture.network_namespace.empty()) return interface_finding(input.capture.interface);
+  return {input.point.name, Severity::kNote, "is in another network namespace: not looked at",
+          fmt::format("hoptap doctor -i {}/{} --listen 5 listens there", input.capture.network_namespace,
+                      input.capture.interface)};
+}
+
+/// And the configuration's interfaces.
+Findings config_findings(const std::string& path) {
   const auto text = read_file(path);
-  if (!text) return {"config", Severity::kTrouble, text.error().what, ""};
+  if (!text) return {{"config", Severity::kTrouble, text.error().what, "is the path right?"}};
   auto config = read_probe_config(*text, path);
-  if (!config) return {"config", Severity::kTrouble, config.error().what, "hoptap probe --example shows every key"};
-  if (auto checked = check(*config); !checked) return {"config", Severity::kTrouble, checked.error().what, ""};
-  return {"config", Severity::kGood,
-          fmt::format("{}: {} interfaces, {} captures", path, config->interfaces.size(), config->replay.size()), ""};
+  if (!config) return {{"config", Severity::kTrouble, config.error().what, "hoptap probe --example shows every key"}};
+  if (auto checked = check(*config); !checked) return {{"config", Severity::kTrouble, checked.error().what, ""}};
+  Findings findings{
+      {"config", Severity::kGood,
+       fmt::format("{}: {} interfaces, {} captures", path, config->interfaces.size(), config->replay.size()), ""}};
+  for (const LiveInput& input : config->interfaces) findings.push_back(input_finding(input));
+  return findings;
 }
 
 }  // namespace
@@ -68,11 +79,11 @@ int run_doctor(const DoctorOptions& options) {
   add(findings, capture_findings());
   findings.push_back(clock_finding());
   findings.push_back(memory_finding());
-  if (!options.config.empty()) findings.push_back(config_finding(options.config));
-  if (inputs.empty())
+  if (!options.config.empty()) add(findings, config_findings(options.config));
+  if (inputs.empty() && options.config.empty())
     for (const std::string& name : interface_names()) findings.push_back(interface_finding(name));
   for (const LiveInput& input : inputs)
-    if (input.capture.network_namespace.empty()) findings.push_back(interface_finding(input.capture.interface));
+    if (options.listen_s == 0 || input.capture.network_namespace.empty()) findings.push_back(input_finding(input));
   if (options.listen_s > 0) {
     catch_stop_signals();
     auto heard = listen_findings(inputs, options.listen_s, [] { return !stop_wanted(); });

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 
 namespace hoptap::appliance {
@@ -15,7 +16,7 @@ base::Outcome<LiveInput> read_interface(const std::string& text) {
   LiveInput input;
   std::string where = text;
   if (text.find('=') != std::string::npos) {
-    auto hint = read_point_hint("--interface", text);
+    auto hint = read_point_hint("--interface", text, "INTERFACE=NAME:ROLE, for example eth0=node-7:node");
     if (!hint) return tl::unexpected(hint.error());
     where = hint->first;
     input.point = hint->second;
@@ -56,6 +57,8 @@ std::string filter_without_export(const std::string& filter, const std::string& 
     hosts += fmt::format("{}host {}", hosts.empty() ? "" : " or ", address);
   }
   const std::string port = tracer.substr(colon + 1);
+  const long number = std::strtol(port.c_str(), nullptr, 10);
+  if (number < 1 || number > 65535) return filter;  // the sender says what is wrong with the address
   const std::string without =
       hosts.empty() ? fmt::format("not (tcp port {})", port) : fmt::format("not (tcp port {} and ({}))", port, hosts);
   return filter.empty() ? without : fmt::format("{} and ({})", without, filter);

@@ -15,6 +15,7 @@ namespace {
 constexpr std::chrono::milliseconds kReportEvery{100};
 constexpr std::chrono::milliseconds kOpenEvery{1000};
 constexpr std::chrono::milliseconds kGoneNap{50};
+constexpr std::chrono::milliseconds kShortNap{5};  // until records are taken
 constexpr std::chrono::milliseconds kLastReading{1000};
 constexpr int kWaitMs = 50;
 
@@ -97,7 +98,7 @@ void LiveWorker::run() {
   flows_.finish();
   while (!made_.empty()) {
     hand_over();
-    if (!made_.empty()) std::this_thread::sleep_for(kGoneNap / 10);
+    if (!made_.empty()) std::this_thread::sleep_for(kShortNap);
   }
   report();
   const std::lock_guard lock(mutex_);
@@ -211,24 +212,26 @@ void LiveWorker::report() {
   status_ = std::move(now);
 }
 
-/// May one more record wait, of which there may be so many?
+/// May one more record wait, of which there may be so many, handed over or not?
 bool LiveWorker::has_room(std::size_t most) {
   constexpr std::size_t kChunk = 1024;
-  if (made_.size() >= kChunk) hand_over();
+  if (made_.size() >= kChunk || made_.size() + untaken_ >= most) hand_over();
   while (finishing_ && made_.size() >= kChunk) {
-    std::this_thread::sleep_for(kGoneNap / 10);
+    std::this_thread::sleep_for(kShortNap);
     hand_over();
   }
-  if (made_.size() < most) return true;
+  if (made_.size() + untaken_ < most) return true;
   ++records_dropped_;
   return false;
 }
 
 void LiveWorker::hand_over() {
   const std::lock_guard lock(mutex_);
-  if (ready_.size() + made_.size() > kRecordsMax) return;
-  ready_.insert(ready_.end(), std::make_move_iterator(made_.begin()), std::make_move_iterator(made_.end()));
-  made_.clear();
+  if (ready_.size() + made_.size() <= kRecordsMax) {
+    ready_.insert(ready_.end(), std::make_move_iterator(made_.begin()), std::make_move_iterator(made_.end()));
+    made_.clear();
+  }
+  untaken_ = ready_.size();
 }
 
 void LiveWorker::hop(const flowtable::HopRecord& record) {

@@ -95,7 +95,8 @@ class LiveWorker final : flowtable::RecordSink {
   std::uint64_t lone_legs_left_ = kLonePacketLegsMax;  ///< until the next whole second
   std::uint64_t legs_left_out_ = 0;
   std::uint64_t records_dropped_ = 0;
-  bool finishing_ = false;  ///< no more packets: rather wait than drop
+  std::size_t untaken_ = 0;  ///< of those handed over, when that was looked at last
+  bool finishing_ = false;   ///< no more packets: rather wait than drop
   Clock::time_point next_second_{};
   std::string trouble_;
   Clock::time_point next_report_{};

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <filesystem>
 #include <thread>
+#include <utility>
 
 #include "export/wire/batch.h"
 
@@ -258,13 +259,15 @@ void Probe::listen(const Watch& watch) {
     return Clock::now() < last;
   };
   live_->stop();
+  bool stores = true;
   while (!live_->has_ended()) {
     if (live_->gather(*batcher_) == 0) std::this_thread::sleep_for(kShortNap);
-    put_due(go_on, false);
+    stores = stores && put_due(go_on, false);
   }
   live_->gather(*batcher_);
-  put_due(go_on, true);
-  put(batcher_->take(*live_), go_on);  // that the points have ended
+  stores =
+      stores && put_due(go_on, true) && put(batcher_->take(*live_), go_on);  // the last: that the points have ended
+  if (!stores) counters_.not_spooled += batcher_->gathered();
 }
 
 base::Outcome<void> Probe::read(const Watch& watch) {

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <exception>
 #include <string>
 #include <string_view>
 
@@ -57,10 +56,5 @@ int run(int count, char** arguments) {
 }  // namespace hoptap::appliance
 
 int main(int count, char** arguments) {
-  try {
-    return hoptap::appliance::run(count, arguments);
-  } catch (const std::exception& error) {  // the command line's library and memory may throw; the engine does not
-    fmt::print(stderr, "hoptap-probe: {}\n", error.what());
-    return hoptap::appliance::kCannotWrite;
-  }
+  return hoptap::appliance::run_main("hoptap-probe", hoptap::appliance::run, count, arguments);
 }

@@ -31,8 +31,10 @@ base::Failure privilege_failure(const std::string& interface, std::string_view c
   std::string lower(capability);
   std::transform(lower.begin(), lower.end(), lower.begin(),
                  [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
+  constexpr std::string_view kAlways = "cap_net_raw";  // and setcap takes away what it does not name
+  const std::string all = lower == kAlways ? lower : fmt::format("{},{}", kAlways, lower);
   return live_failure(interface,
-                      fmt::format("needs {}: run as root or `setcap {}+ep {}`", capability, lower, own_program()));
+                      fmt::format("needs {}: run as root or `setcap {}+ep {}`", capability, all, own_program()));
 }
 
 base::Failure filter_failure(const std::string& interface, std::string_view filter, std::string_view complaint) {

@@ -180,6 +180,7 @@ TEST(LiveInput, LeavesOutTheProbesOwnExport) {
   EXPECT_EQ(filter_without_export("", "127.0.0.1:4717"), "not (tcp port 4717 and (host 127.0.0.1))");
   EXPECT_EQ(filter_without_export("tcp or udp", "[::1]:99"), "not (tcp port 99 and (host ::1)) and (tcp or udp)");
   EXPECT_EQ(filter_without_export("tcp", "no.such.host.invalid:1"), "not (tcp port 1) and (tcp)");
+  EXPECT_EQ(filter_without_export("tcp", "10.0.0.1:99999"), "tcp");  // the sender complains
 }
 
 TEST(ProbeConfig, ComplaintsNameTheLineAndTheFix) {

@@ -24,13 +24,14 @@ import daemons  # noqa: E402
 
 SKIPPED = 77
 NEAR, FAR = "198.18.99.1", "198.18.99.2"
-CEILING_MIB = 300  # of the probe below: rings 16, 200,000 connections in each of two workers 80, 20,000 busy ones 40 each, records and gRPC the rest
+CEILING_MIB = 300  # of the probe below: rings 24, 200,000 connections in each of three workers 120, 20,000 busy ones 40 each, records the rest
 CONFIG = """
 limits: {flows_max: 200000, busy_flows_max: 20000}
 spool: {size_mib: 64}
 metrics: {rows_max: 1000, listen: "127.0.0.1:0"}
 interfaces:
-  - {interface: %s, point: far, role: host, ring_mib: 8, workers: 2}
+  - {interface: %(far)s, point: far, role: host, ring_mib: 8, workers: 2}
+  - {interface: %(near)s, point: near, role: host, ring_mib: 8, capture: libpcap}
 """
 NGINX = """daemon off; pid %(folder)s/nginx.pid; error_log %(folder)s/nginx.err; events { worker_connections 64; }
 http { access_log off; server { listen 80; location / { return 200 "hello"; } } }
@@ -87,7 +88,7 @@ def run(*words):
 class Probe:
     def __init__(self, options, network, tracer, folder):
         config = folder / "probe.yaml"
-        config.write_text(CONFIG % f"{network.far}/far")
+        config.write_text(CONFIG % {"near": f"{network.near}/near", "far": f"{network.far}/far"})
         self.log = folder / "probe.log"
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen([options.hoptap, "probe", "-c", str(config), "--name", "stressed", "--tracer",
@@ -154,9 +155,10 @@ class Stress:
     def expect_trace(self, name):
         def is_there():
             self.ask(name)
-            return any(trace["resource"] == f"/{name}" for trace in self.tracer.get("traces", limit=200)["traces"])
+            found = [trace for trace in self.tracer.get("traces", limit=200)["traces"] if trace["resource"] == f"/{name}"]
+            return any([hop["point"] for hop in trace["hops"]] == ["near", "far"] for trace in found)
 
-        daemons.wait_for(is_there, f"a trace of /{name}", 60)
+        daemons.wait_for(is_there, f"a trace of /{name} by both points", 60)
 
     def check_sums(self, what):
         fates, received = self.probe.settled_sums()
@@ -190,7 +192,7 @@ class Stress:
         dropped = after["dropped_by_ring"] - before["dropped_by_ring"]
         if gained < sent["sent"] or dropped == 0:
             raise Failed(f"{sent['sent']} packets while it stood still; {gained} accounted for, {dropped} dropped")
-        self.probe.wait_for_words("the kernel drops packets")
+        self.probe.wait_for_words("far: the kernel drops packets")
         self.expect_trace("after-standstill")
         print(f"standstill of 5 s: {sent['sent']} packets, {dropped} dropped by the ring and counted, the rest looked at")
 
@@ -206,9 +208,20 @@ class Stress:
             raise Failed(f"doctor ended with {process.returncode} and said {said}")
         print(f"doctor: {'; '.join(said)}")
 
+    def end_in_a_flood(self):
+        """The account adds up though packets come all the time."""
+        words = [*self.network.inside(self.network.near), self.options.blast, "near", "100000000"]
+        flood = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+        try:
+            time.sleep(1)
+            return self.probe.end()
+        finally:
+            flood.kill()
+            flood.wait()
+
     def interface_gone(self):
         run(*self.network.inside(self.network.near), "ip", "link", "del", "near")
-        self.probe.wait_for_words("is gone")
+        self.probe.wait_for_words("far: far is gone")
         self.network.add_cable()
         self.probe.wait_for_words("far: packets are read again")
         self.expect_trace("after-interface")
@@ -217,7 +230,7 @@ class Stress:
     def namespace_gone(self):
         self.stop_serving()
         run("ip", "netns", "del", self.network.far)
-        self.probe.wait_for_words("is gone", 2)
+        self.probe.wait_for_words("far: far is gone", 2)
         subprocess.run([*self.network.inside(self.network.near), "ip", "link", "del", "near"], capture_output=True, check=False)
         self.network.add_namespace(self.network.far)
         self.network.add_cable()
@@ -240,7 +253,7 @@ def stress(options, network, folder):
             trial.doctor()
             trial.interface_gone()
             trial.namespace_gone()
-            account = probe.end()
+            account = trial.end_in_a_flood()
         finally:
             trial.stop_serving()
             if probe.process.poll() is None:

@@ -50,6 +50,25 @@ TEST(FlowTable, AcknowledgmentsThatDifferInTheirSackBlockAreTwo) {
   EXPECT_EQ(script.table.counters().duplicates, 0u);
 }
 
+TEST(FlowTable, TimeGoesOnWithoutPackets) {
+  Script script;
+  script.handshake();
+  script.client.send("GET / HTTP/1.1\r\n\r\n");
+  script.server.send("HTTP/1.1 204 No Content\r\n\r\n");
+  script.client.ack();
+  EXPECT_TRUE(script.records.hops.empty());  // it may be sent again
+  script.table.advance(script.now_ns + FlowTableConfig{}.settle_ns / 2);
+  EXPECT_TRUE(script.records.hops.empty());
+  script.table.advance(script.now_ns + 3 * FlowTableConfig{}.settle_ns);
+  EXPECT_EQ(script.records.hops.size(), 1u);
+  EXPECT_TRUE(script.records.legs.empty());
+  script.table.advance(script.now_ns + 2 * FlowTableConfig{}.idle_timeout_ns);
+  EXPECT_EQ(script.records.legs.size(), 1u);
+  EXPECT_EQ(script.table.live_legs(), 0u);
+  script.table.advance(0);  // never back
+  EXPECT_EQ(script.records.legs.size(), 1u);
+}
+
 TEST(FlowTable, BothSidesOfARouterAreTwoLegs) {
   Script script;
   script.play(packet(kSecond, 40000, 64, 7));
