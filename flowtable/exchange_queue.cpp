@@ -11,9 +11,7 @@ namespace {
 constexpr std::uint64_t kRetryNs = 30'000'000'000;  // resolvers give up sooner; later, the same question is asked anew
 
 using decode::l7::Kind;
-using decode::l7::Message;
 using decode::l7::Pairing;
-using decode::l7::Parser;
 
 }  // namespace
 
