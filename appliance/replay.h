@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,12 @@ class Feed {
   /// Reads one batch on; at the end closes every leg. @return false when the capture had ended
   bool step();
 
+  /// Packet time of the next packet, which is read but not looked at yet; nothing at the end, where it closes every
+  /// leg.
+  std::optional<std::uint64_t> next_ns();
+  /// Looks at what has been read, of which there is some, up to the first packet later than this.
+  void take_until(std::uint64_t time_ns);
+
   const std::string& path() const { return path_; }
   std::uint32_t point_base() const { return point_base_; }
   /// Packet time reached, ns since the epoch.
@@ -49,6 +56,7 @@ class Feed {
  private:
   Feed(std::string path, std::uint32_t index, std::unique_ptr<capture::Source> source, const ReplayConfig& config,
        flowtable::RecordSink& sink);
+  bool fetch();
   void take(std::size_t count);
 
   std::string path_;
@@ -58,6 +66,7 @@ class Feed {
   decode::Decoder decoder_;
   flowtable::FlowTable flows_;
   std::vector<capture::Packet> packets_;
+  std::span<capture::Packet> ahead_;  ///< of them, those read and not looked at
   std::vector<decode::Decoded> decoded_;
   std::uint64_t now_ns_ = 0;
   std::uint64_t first_ns_ = 0;
@@ -75,6 +84,10 @@ class Replay {
   /// Reads one batch of one capture. @return false when all have ended
   bool step();
 
+  /// Instead of step(), to keep pace with the packets: reads what came within `elapsed_ns` of the first.
+  /// @return how long after the first the next one comes; nothing when all have ended
+  std::optional<std::uint64_t> read_until(std::uint64_t elapsed_ns);
+
   const std::vector<std::unique_ptr<Feed>>& feeds() const { return feeds_; }
   capture::SourceProgress progress() const;
 
@@ -82,6 +95,8 @@ class Replay {
   /// Time by which a feed is compared with the others: of its own packets, or since its first packet when
   /// the captures share no time.
   std::uint64_t position(const Feed& feed) const;
+  std::uint64_t earliest_ns() const;
+  void compare_clocks();
 
   std::vector<std::unique_ptr<Feed>> feeds_;
   bool relative_ = false;

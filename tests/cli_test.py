@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 HOPTAP, PCAPS = sys.argv[1], pathlib.Path(sys.argv[2])
@@ -204,6 +205,18 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(gone.returncode, 4)
         self.assertIn(b"--spool", gone.stderr)
         self.assertEqual(hoptap("probe", "--replay", "/nowhere.pcap").returncode, 3)
+
+    def test_a_replay_keeps_pace_with_the_packets(self):
+        words = ("probe", "--replay", f"{DEMO[0]}=pod-a", "--tracer", "127.0.0.1:1", "--wait", "0.2")
+        seconds, began = 2.847, time.monotonic()  # of the capture
+        done = hoptap(*words, "--speed", "4", "--spool", self.scratch / "paced")
+        self.assertGreater(time.monotonic() - began, seconds / 4)
+        self.assertRegex(done.stderr.decode(), r"\b69 records are in the spool")
+        resumed = hoptap(*words, "--spool", self.scratch / "paced")
+        self.assertIn(b"other captures", resumed.stderr)
+        live = hoptap("probe", "-i", "lo", "--speed", "4")
+        self.assertEqual(live.returncode, 2)
+        self.assertIn(b"captures", live.stderr)
 
     def test_a_closed_pipe_and_a_full_disk(self):
         with open("/dev/full", "wb") as full:

@@ -62,7 +62,8 @@ std::uint64_t hash_of(const flowtable::FlowTableConfig& flows) {
 
 base::Outcome<std::uint64_t> hash_of_inputs(const ProbeConfig& config) {
   std::uint64_t hash = base::hash_values(text_hash(HOPTAP_VERSION), text_hash(config.filter), config.metrics.length_ns,
-                                         config.metrics.grace_ns, config.metrics.rows_max, hash_of(config.flows));
+                                         config.metrics.grace_ns, config.metrics.rows_max, hash_of(config.flows),
+                                         config.replay_speed > 0);  // the order of records
   for (const std::uint16_t port : config.vxlan_ports) hash = base::hash_values(hash, port);
   for (const ReplayInput& input : config.replay) {
     const auto file = file_hash(input.file);

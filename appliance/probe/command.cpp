@@ -59,6 +59,7 @@ base::Outcome<ProbeConfig> configure(const ProbeOptions& options) {
     config.replay.push_back(std::move(*input));
   }
   name_points(config.replay);
+  config.replay_speed = options.speed.value_or(config.replay_speed);
   for (const std::string& text : options.interfaces) {
     auto input = read_interface(text);
     if (!input) return tl::unexpected(input.error());
@@ -193,6 +194,7 @@ CLI::App* add_probe(CLI::App& app, ProbeOptions& options) {
       "  hoptap probe -i pod-a/eth0=pod-a:pod -i cni0=node-7:node    a network namespace's, and the bridge\n"
       "  hoptap probe --replay eth0.pcap=node-7:node                 to a tracer on this host\n"
       "  hoptap probe --replay a.pcap=tor-1 --tracer 10.0.0.1:4717 --spool /var/lib/hoptap/probe\n"
+      "  hoptap probe --replay a.pcap=tor-1 --speed 1                at the pace at which it was captured\n"
       "  hoptap probe --example > probe.yaml                         a commented configuration with every key\n"
       "  hoptap probe -c probe.yaml --check                          is it right?\n"
       "\n"
@@ -209,6 +211,10 @@ CLI::App* add_probe(CLI::App& app, ProbeOptions& options) {
                    "a capture and its point: FILE=NAME:ROLE, ROLE is pod, node, host, switch, gateway or unknown;\n"
                    "FILE alone names the point after the file. Once for each capture")
       ->allow_extra_args(false);
+  command
+      ->add_option("--speed", options.speed,
+                   "of the replay: 1 as it was captured, 10 ten times as fast, 0 as fast as can be (0)")
+      ->check(CLI::Range(0.0, kReplaySpeedMax));
   command->add_option("--tracer", options.tracer, "address of the tracer, HOST:PORT (127.0.0.1:4717)");
   command->add_option("--ca", options.ca, "speak TLS; PEM file of the authority that signed the tracer's certificate");
   command->add_option("--name", options.name, "of this probe (the host's)");

@@ -110,7 +110,7 @@ LiveInput read_live_input(const YAML::Node& node) {
 ProbeConfig read(const YAML::Node& root) {
   const Section top(root, "the probe's configuration",
                     {"name", "tracer", "spool", "batch_records_max", "metrics", "limits", "flow_key", "replay",
-                     "interfaces", "filter", "vxlan_ports"});
+                     "replay_speed", "interfaces", "filter", "vxlan_ports"});
   ProbeConfig config;
   config.sender.probe = top.text("name", "");
   read_tracer(top.find("tracer"), config.sender);
@@ -129,6 +129,7 @@ ProbeConfig read(const YAML::Node& root) {
     if (!list.IsSequence()) top.fail("replay", "is a list; each capture begins with '- file: ...'");
     for (const YAML::Node& input : list) config.replay.push_back(read_input(input));
   }
+  config.replay_speed = top.number("replay_speed", config.replay_speed, {0, kReplaySpeedMax});
   if (const YAML::Node list = top.find("interfaces"); list.IsDefined()) {
     if (!list.IsSequence()) top.fail("interfaces", "is a list; each begins with '- interface: ...'");
     for (const YAML::Node& input : list) config.interfaces.push_back(read_live_input(input));
@@ -162,6 +163,8 @@ base::Outcome<void> check(const ProbeConfig& config) {
     if (input.file == "-" && !config.spool_folder.empty())
       return fail("standard input cannot be read again after a restart, so it needs no --spool; leave that out");
   }
+  if (config.replay_speed > 0 && config.replay.empty())
+    return fail("interfaces have a speed of their own: --speed and replay_speed are for captures");
   if (config.metrics_http && config.metrics.length_ns == 0)
     return fail("there is nothing to serve at /metrics without metrics: interval_s of 1 or more");
   if (config.filter.empty()) return {};
@@ -230,6 +233,7 @@ flow_key:                       # what tells connections apart besides addresses
 #     point: node-7             # by default named after the file
 #     role: node                # pod, node, host, switch, gateway or unknown; by default guessed from the name
 #     order: 3                  # a hint: lower is nearer the client
+# replay_speed: 1               # as they were captured, 10: ten times as fast; 0: as fast as can be
 )";
 }
 

@@ -18,6 +18,8 @@
 
 namespace hoptap::appliance {
 
+inline constexpr double kReplaySpeedMax = 1e6;
+
 struct ProbeConfig {
   exporting::SenderConfig sender;
   std::string spool_folder;  ///< "": a temporary one, gone when all is delivered
@@ -25,6 +27,7 @@ struct ProbeConfig {
   std::optional<exporting::WhenFull> when_full;  ///< nothing: a replay waits, live capture drops the oldest
   std::size_t batch_records_max = 1000;
   std::vector<ReplayInput> replay;               ///< either these
+  double replay_speed = 0;                       ///< times that at which they were captured; 0: as fast as can be
   std::vector<LiveInput> interfaces;             ///< or these
   exporting::MetricsConfig metrics;              ///< length_ns 0: none
   std::size_t totals_max = 1000;                 ///< rows of sums for /metrics

@@ -243,7 +243,6 @@ bool Probe::put_due(const Watch& watch, bool all) {
 }
 
 void Probe::listen(const Watch& watch) {
-  using Clock = std::chrono::steady_clock;
   Clock::time_point next_batch{};
   while (watch(*this)) {
     if (live_->gather(*batcher_) == 0) std::this_thread::sleep_for(kShortNap);
@@ -270,15 +269,30 @@ void Probe::listen(const Watch& watch) {
   if (!stores) counters_.not_spooled += batcher_->gathered();
 }
 
+/// Reads what is due at the speed of the replay, or waits a little for it. False when all has been read.
+bool Probe::keep_pace() {
+  const auto elapsed = std::chrono::duration<double, std::nano>(Clock::now() - began_) * config_.replay_speed;
+  const auto next_ns = replay_->read_until(static_cast<std::uint64_t>(elapsed.count()));
+  if (!next_ns) return false;
+  const auto due = began_ + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double, std::nano>(
+                                static_cast<double>(*next_ns) / config_.replay_speed));
+  std::this_thread::sleep_until(std::min(due, Clock::now() + kNap));
+  return true;
+}
+
 base::Outcome<void> Probe::read(const Watch& watch) {
   if (live_) listen(watch);
   if (!replay_) return {};
   const ReplayPoints points(*replay_, config_.replay);
+  const bool is_paced = config_.replay_speed > 0;
+  Clock::time_point next_batch = began_ = Clock::now();
   bool more = true;
   while (more && watch(*this)) {
-    more = replay_->step();
+    more = is_paced ? keep_pace() : replay_->step();
     batcher_->advance(points);
-    while (batcher_->is_due(points) || !more) {
+    const bool is_time = is_paced && Clock::now() >= next_batch;
+    if (is_time) next_batch = Clock::now() + kBatchEvery;
+    while (batcher_->is_due(points) || !more || (is_time && batcher_->gathered() > 0)) {
       if (!put(batcher_->take(points), watch)) return {};
       if (batcher_->mark().done) return {};
     }

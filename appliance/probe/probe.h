@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -57,11 +58,14 @@ class Probe {
   const LiveCapture* live() const { return live_.get(); }
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   explicit Probe(const ProbeConfig& config) : config_(config) {}
   base::Outcome<void> open_spool();
   base::Outcome<void> open_captures(std::uint64_t inputs);
   base::Outcome<void> open_interfaces();
   void listen(const Watch& watch);
+  bool keep_pace();
   bool put_due(const Watch& watch, bool all);
   decode::DecodeConfig decode_config() const;
   base::Outcome<void> serve_metrics();
@@ -73,6 +77,7 @@ class Probe {
   std::unique_ptr<exporting::Spool> spool_;
   std::unique_ptr<exporting::Sender> sender_;
   std::unique_ptr<Batcher> batcher_;
+  Clock::time_point began_{};     ///< the replay
   std::optional<Replay> replay_;  ///< nothing: all has been read before, or there are interfaces
   std::unique_ptr<LiveCapture> live_;
   ProbeCounters counters_;
