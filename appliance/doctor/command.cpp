@@ -76,6 +76,7 @@ int run_doctor(const DoctorOptions& options) {
   if (options.listen_s > 0 && inputs.empty()) return fail(kWrongUsage, "--listen needs an interface: -i eth0");
   Findings findings{kernel_finding()};
   add(findings, privilege_findings());
+  findings.push_back(sandbox_finding());
   add(findings, capture_findings());
   findings.push_back(clock_finding());
   findings.push_back(memory_finding());

@@ -11,6 +11,9 @@ Finding kernel_finding();
 /// Capabilities that live capture needs or can use (capabilities(7)).
 Findings privilege_findings();
 
+/// Can a probe shut itself in (probe/sandbox.h)?
+Finding sandbox_finding();
+
 /// The ways packets can come in: each is tried where that changes nothing, on the loopback interface.
 Findings capture_findings();
 

@@ -89,8 +89,9 @@ void add_quality(const std::string& topic, const LiveStatus& status, const Sums:
 base::Outcome<Findings> listen_findings(const std::vector<LiveInput>& inputs, double seconds,
                                         const std::function<bool()>& wanted) {
   using Clock = std::chrono::steady_clock;
-  auto live = LiveCapture::start(inputs, {.input = {}, .point = 0, .decode = {}, .flows = {}});
+  auto live = LiveCapture::open(inputs, {.input = {}, .point = 0, .decode = {}, .flows = {}});
   if (!live) return tl::unexpected(live.error());
+  (*live)->start();
   Sums sums(inputs.size());
   const Clock::time_point began = Clock::now();
   const auto passed = [&] { return std::chrono::duration<double>(Clock::now() - began).count(); };

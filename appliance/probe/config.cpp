@@ -110,7 +110,7 @@ LiveInput read_live_input(const YAML::Node& node) {
 ProbeConfig read(const YAML::Node& root) {
   const Section top(root, "the probe's configuration",
                     {"name", "tracer", "spool", "batch_records_max", "metrics", "limits", "flow_key", "replay",
-                     "replay_speed", "interfaces", "filter", "vxlan_ports"});
+                     "replay_speed", "interfaces", "filter", "sandbox", "vxlan_ports"});
   ProbeConfig config;
   config.sender.probe = top.text("name", "");
   read_tracer(top.find("tracer"), config.sender);
@@ -120,6 +120,7 @@ ProbeConfig read(const YAML::Node& root) {
   read_flow_key(top.find("flow_key"), config.flows.key);
   config.batch_records_max = top.integer("batch_records_max", config.batch_records_max, {1, 16384});
   config.filter = top.text("filter", "");
+  config.sandbox = top.flag("sandbox", config.sandbox);
   if (const YAML::Node ports = top.find("vxlan_ports"); ports.IsDefined()) {
     if (!ports.IsSequence()) top.fail("vxlan_ports", "is a list of UDP ports, such as [8473]");
     for (const YAML::Node& port : ports)
@@ -213,6 +214,7 @@ flow_key:                       # what tells connections apart besides addresses
   tunnel_id: false              # true: the same behind two VNIs, TEIDs, keys
 
 # filter: tcp port 80           # a tcpdump expression
+sandbox: true                   # only the system calls that a probe needs (seccomp); false: any
 # vxlan_ports: [8473]           # beside 4789 and 8472
 
 # interfaces:                   # listen at these, until the probe is stopped

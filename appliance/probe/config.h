@@ -33,6 +33,7 @@ struct ProbeConfig {
   std::size_t totals_max = 1000;                 ///< rows of sums for /metrics
   std::optional<HttpServerConfig> metrics_http;  ///< where /metrics is served
   std::string filter;
+  bool sandbox = true;  ///< sandbox.h
   std::vector<std::uint16_t> vxlan_ports;
   flowtable::FlowTableConfig
       flows;  ///< of each capture, of each worker at an interface; metrics_interval_ns is metrics.length_ns

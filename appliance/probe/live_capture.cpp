@@ -25,8 +25,8 @@ void merge(LiveStatus& sum, const LiveStatus& more) {
 
 }  // namespace
 
-base::Outcome<std::unique_ptr<LiveCapture>> LiveCapture::start(const std::vector<LiveInput>& inputs,
-                                                               const LiveWorkerConfig& config) {
+base::Outcome<std::unique_ptr<LiveCapture>> LiveCapture::open(const std::vector<LiveInput>& inputs,
+                                                              const LiveWorkerConfig& config) {
   constexpr std::uint32_t kSharedMax = 8;  // fanout_group()
   std::unique_ptr<LiveCapture> live(new LiveCapture(inputs));
   const std::uint64_t seed = secret_seed();
@@ -51,8 +51,11 @@ base::Outcome<std::unique_ptr<LiveCapture>> LiveCapture::start(const std::vector
   const bool enters_namespaces = std::any_of(
       inputs.begin(), inputs.end(), [](const LiveInput& input) { return !input.capture.network_namespace.empty(); });
   if (auto dropped = drop_privileges(enters_namespaces); !dropped) return tl::unexpected(dropped.error());
-  for (const Member& member : live->members_) member.worker->start();
   return live;
+}
+
+void LiveCapture::start() {
+  for (const Member& member : members_) member.worker->start();
 }
 
 std::vector<LiveStatus> LiveCapture::look() const {

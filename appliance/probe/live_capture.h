@@ -13,10 +13,12 @@ namespace hoptap::appliance {
 /// Used by the thread that gathers records.
 class LiveCapture final : public PointSet {
  public:
-  /// Opens every interface, drops privileges (privileges.h), and begins to listen. Fails, in words, when one cannot be
-  /// opened. config.input and .point are of no matter.
-  [[nodiscard]] static base::Outcome<std::unique_ptr<LiveCapture>> start(const std::vector<LiveInput>& inputs,
-                                                                         const LiveWorkerConfig& config);
+  /// Opens every interface, and drops privileges (privileges.h). Fails, in words, when one cannot be opened.
+  /// config.input and .point are of no matter.
+  [[nodiscard]] static base::Outcome<std::unique_ptr<LiveCapture>> open(const std::vector<LiveInput>& inputs,
+                                                                        const LiveWorkerConfig& config);
+  /// Begins to listen: what came since they were opened is in the rings.
+  void start();
 
   /// Gives the sink what the workers have made, and looks how they stand. @return records
   std::size_t gather(flowtable::RecordSink& sink);

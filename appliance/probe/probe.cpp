@@ -10,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "appliance/probe/sandbox.h"
 #include "export/wire/batch.h"
 
 namespace hoptap::appliance {
@@ -82,6 +83,9 @@ base::Outcome<std::unique_ptr<Probe>> Probe::start(const ProbeConfig& config) {
   if (auto opened = probe->open_spool(); !opened) return tl::unexpected(opened.error());
   auto opened = config.interfaces.empty() ? probe->open_captures(*inputs) : probe->open_interfaces();
   if (!opened) return tl::unexpected(opened.error());
+  if (config.sandbox)  // before any thread that stays
+    if (const auto entered = enter_sandbox(); !entered) return tl::unexpected(entered.error());
+  if (probe->live_) probe->live_->start();
   exporting::SenderConfig sender = config.sender;
   sender.decompress = [](std::string_view payload) {
     return exporting::decompress(payload, exporting::batch_limit::kBatchBytes);
@@ -204,9 +208,9 @@ base::Outcome<void> Probe::open_interfaces() {
   worker.flows.metrics_interval_ns = config_.metrics.length_ns;
   std::vector<LiveInput> inputs = config_.interfaces;
   for (LiveInput& input : inputs) input.capture.filter = filter_without_export(config_.filter, config_.sender.address);
-  auto started = LiveCapture::start(inputs, worker);
-  if (!started) return tl::unexpected(started.error());
-  live_ = std::move(*started);
+  auto opened = LiveCapture::open(inputs, worker);
+  if (!opened) return tl::unexpected(opened.error());
+  live_ = std::move(*opened);
   return {};
 }
 

@@ -38,6 +38,7 @@ TEST(Doctor, KnowsThisHost) {
   EXPECT_NE(appliance::kernel_finding().text.find("Linux "), std::string::npos);
   EXPECT_EQ(appliance::privilege_findings().size(), 3u);
   EXPECT_FALSE(appliance::clock_finding().text.empty());
+  EXPECT_FALSE(appliance::sandbox_finding().text.empty());
   EXPECT_NE(appliance::memory_finding().text.find(" MiB"), std::string::npos);
   EXPECT_EQ(appliance::interface_finding("no-such-one").severity, Severity::kTrouble);
   for (const Finding& one : appliance::capture_findings()) EXPECT_FALSE(one.text.empty()) << one.topic;

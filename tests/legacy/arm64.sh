@@ -8,7 +8,7 @@ mkdir -p "$1"
 build=$(cd "$1" && pwd)
 root=$build/root apt=$build/apt
 packages=(libgrpc++-dev libprotobuf-dev libpcap-dev libzstd-dev zlib1g-dev libfmt-dev libyaml-cpp-dev libboost1.81-dev
-  libboost-json1.81-dev libssl-dev libsqlite3-dev libcli11-dev libexpected-dev libxxhash-dev)
+  libboost-json1.81-dev libssl-dev libsqlite3-dev libseccomp-dev libcli11-dev libexpected-dev libxxhash-dev)
 
 fetch() {
   mkdir -p "$apt"/{lists/partial,cache/archives/partial}

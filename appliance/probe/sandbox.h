@@ -1,0 +1,16 @@
+// What the probe may ask of the kernel once it reads what strangers sent.
+#pragma once
+
+#include "base/result.h"
+
+namespace hoptap::appliance {
+
+/// From here on this thread, those it starts, and where the kernel can do so (TSYNC, kernel 3.17) all others get ENOSYS
+/// for every system call but those on a list (seccomp(2)): none starts a program or another process, looks into one,
+/// mounts, loads code into the kernel, or opens sockets but IP, Unix, netlink and packet ones. For good, and also
+/// without privileges: needs and sets no_new_privs.
+/// @return false: this kernel has no filters of system calls, or the build watches itself by calls that are not listed
+///         (sanitizers); fails when the kernel has some and would not take it
+[[nodiscard]] base::Outcome<bool> enter_sandbox();
+
+}  // namespace hoptap::appliance

@@ -1,0 +1,97 @@
+// What can be done inside the sandbox, and what cannot; each in a process of its own, for there is no way out.
+#include "appliance/probe/sandbox.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <functional>
+#include <thread>
+
+namespace hoptap::test {
+namespace {
+
+constexpr int kNoSandbox = 77;
+
+/// What `work` gives inside: at most 76.
+int inside(const std::function<int()>& work) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const auto entered = appliance::enter_sandbox();
+    ::_exit(!entered ? 78 : !*entered ? kNoSandbox : work());
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/// Is it as if the kernel had no such call?
+int refused(long result) { return result == -1 && errno == ENOSYS ? 0 : 1; }
+
+class Sandbox : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (inside([] { return 0; }) == kNoSandbox) GTEST_SKIP() << "no filters of system calls, or a sanitizer's build";
+  }
+};
+
+TEST_F(Sandbox, StartsNoProgramAndNoProcess) {
+  EXPECT_EQ(inside([] {
+              char name[] = "/bin/true";
+              char* const words[] = {name, nullptr};
+              return refused(::execv(name, words));
+            }),
+            0);
+  EXPECT_EQ(inside([] { return refused(::fork()); }), 0);
+}
+
+TEST_F(Sandbox, LooksIntoNoProcessAndLeavesNoNamespace) {
+  EXPECT_EQ(inside([] { return refused(::ptrace(PTRACE_ATTACH, ::getppid(), nullptr, nullptr)); }), 0);
+  EXPECT_EQ(inside([] { return refused(::unshare(CLONE_NEWUSER)); }), 0);
+}
+
+TEST_F(Sandbox, OpensNoOtherSockets) {
+  EXPECT_EQ(inside([] { return refused(::socket(AF_VSOCK, SOCK_STREAM, 0)); }), 0);
+}
+
+TEST_F(Sandbox, LetsAProbeWork) {
+  EXPECT_EQ(inside([] {
+              bool ran = false;
+              std::thread([&ran] { ran = true; }).join();
+              const int file = ::open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+              const int net = ::socket(AF_INET, SOCK_STREAM, 0);
+              const void* memory = ::mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+              return ran && file >= 0 && net >= 0 && memory != MAP_FAILED ? 0 : 1;
+            }),
+            0);
+}
+
+TEST_F(Sandbox, HoldsForThreadsThatRanBefore) {  // from kernel 3.17
+  const pid_t child = ::fork();
+  if (child == 0) {
+    std::atomic<bool> entered = false;
+    int result = 1;
+    std::thread before([&] {
+      while (!entered) std::this_thread::yield();
+      result = refused(::unshare(CLONE_NEWUTS));
+    });
+    const auto done = appliance::enter_sandbox();
+    entered = true;
+    before.join();
+    ::_exit(done ? result : 2);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+}  // namespace
+}  // namespace hoptap::test
