@@ -19,6 +19,8 @@ struct FlowTableConfig {
   std::size_t held_bytes_max = 64u << 20;             ///< and over all legs
   std::size_t head_bytes_max = 64u << 10;             ///< longest message head that is waited for
   std::size_t exchanges_flow_max = 1024;              ///< exchanges in flight per leg
+  std::size_t exchanges_max = 100'000;                ///< and over all legs, the last one of each included
+  std::size_t text_bytes_max = 32u << 20;             ///< of their texts: methods, resources, endpoints, identifiers
   std::uint64_t gap_grace_ns = 2'000'000;             ///< an acknowledged hole may still be filled so long
   std::uint64_t settle_ns = 1'000'000'000;            ///< idle time after which finished exchanges are given out
   std::uint64_t quiet_ns = 60'000'000'000;            ///< idle time after which a leg keeps the least it can
@@ -30,6 +32,14 @@ struct FlowTableConfig {
   std::uint64_t metrics_interval_ns = 0;              ///< packet time between two reports of a flow's metrics; 0: none
   std::uint64_t duplicate_ns = 200'000'000;           ///< the same packet within this is one packet captured twice
   std::uint64_t duplicate_uncertain_ns = 5'000'000;   ///< the same, for packets without IP-ID and timestamps
+};
+
+/// What is left out when the host's means do not suffice, each level with those before it.
+enum class Strain : std::uint8_t {
+  kNone,
+  kNoTexts,        ///< exchanges without resources, endpoints and identifiers
+  kNoNewMessages,  ///< new flows with TCP metrics only
+  kNoNewFlows,     ///< packets of unknown flows are passed over
 };
 
 /// What happened to packets, bytes and exchanges. Monotonic; owned by the table's thread.
@@ -53,7 +63,9 @@ struct FlowCounters {
   std::uint64_t unparsed_bytes = 0;    ///< passed over while looking
   std::uint64_t orphan_responses = 0;  ///< that no captured request fits
   std::uint64_t exchanges = 0;
-  std::uint64_t exchanges_refused = 0;  ///< by exchanges_flow_max: given out before they were answered
+  std::uint64_t exchanges_refused = 0;  ///< by exchanges_*max: given out before they were answered, or not begun
+  std::uint64_t texts_refused = 0;      ///< messages without their texts, by text_bytes_max or Strain
+  std::uint64_t strained_packets = 0;   ///< of flows that were not begun, by Strain
 };
 
 }  // namespace hoptap::flowtable

@@ -34,6 +34,7 @@ struct Exchange : boost::intrusive::list_base_hook<boost::intrusive::link_mode<b
   std::uint32_t request_ack = 0;   ///< acknowledgment number of the request's first segment
   bool reversed = false;           ///< asked by the leg's server: peers with equal roles (UDP)
   std::uint32_t response_ack = 0;  ///< acknowledgment number of the response's first segment
+  std::uint32_t text_bytes = 0;    ///< of the record, in TableContext::text_bytes
   std::array<DirectionHealth, 2> health_before{};
   std::array<ExchangeLink, 2> unacknowledged;  ///< by direction: its message has ended and awaits its ACK
   ExchangeLink ended;                          ///< both messages have ended; of protocols that pair by key

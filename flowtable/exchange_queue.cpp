@@ -23,7 +23,7 @@ Exchange* ExchangeQueue::begin(const Parser& parser, const Message& message, con
   const bool is_response = message.kind == Kind::kResponse;
   Exchange* exchange = is_response ? begin_response(parser, message, start) : begin_request(parser, message, start);
   if (exchange == nullptr) return nullptr;
-  note_message(exchange->record, message, is_response, context_.spare_ids);
+  note_message(*exchange, message, is_response, context_);
   if (parser.pairing == Pairing::kTurn && exchange != &exchanges_.back()) return exchange;  // late: turns have gone on
   last_turn_ = start.direction;
   has_turn_ = true;
@@ -181,7 +181,7 @@ void ExchangeQueue::adopt(Exchange& orphan, const Parser& parser, const Message&
   orphan.record.flags &= ~record_flag::kRequestMissing;
   orphan.request_done = false;
   forget_orphan(orphan);
-  fill_application(orphan.record, parser, message);
+  fill_application(orphan, parser, message, context_);
   fill_message(orphan.record.request, start);
 }
 
@@ -274,20 +274,27 @@ void ExchangeQueue::doubt_all() {
   request_place_lost_ = true;
 }
 
-/// A new exchange at the end of the queue; null when the limit is reached and nothing can go.
+/// Lets the oldest exchange go, answered or not. False when there is none that can.
+bool ExchangeQueue::make_room(const Parser& parser) {
+  ++context_.counters.exchanges_refused;
+  if (exchanges_.empty()) return false;
+  Exchange& oldest = exchanges_.front();
+  const bool open =
+      (oldest.record.request.seen() && !oldest.request_done) || (oldest.answered() && !oldest.response_done);
+  if (open) return false;
+  if (!oldest.answered() && oldest.pairable && parser.pairing == Pairing::kOrder) doubt_all();
+  if (!oldest.given_out) give_out(oldest);
+  forget(oldest);
+  return true;
+}
+
+/// A new exchange at the end of the queue; null when a limit is reached and nothing can go.
 Exchange* ExchangeQueue::add(const Parser& parser, const Message& message) {
-  if (exchanges_.size() >= context_.config.exchanges_flow_max) {
-    ++context_.counters.exchanges_refused;
-    Exchange& oldest = exchanges_.front();
-    const bool open =
-        (oldest.record.request.seen() && !oldest.request_done) || (oldest.answered() && !oldest.response_done);
-    if (open) {
-      request_place_lost_ = true;
-      return nullptr;
-    }
-    if (!oldest.answered() && oldest.pairable && parser.pairing == Pairing::kOrder) doubt_all();
-    if (!oldest.given_out) give_out(oldest);
-    forget(oldest);
+  const bool full = exchanges_.size() >= context_.config.exchanges_flow_max ||
+                    context_.exchanges.in_use() >= context_.config.exchanges_max;
+  if (full && !make_room(parser)) {
+    request_place_lost_ = true;
+    return nullptr;
   }
   look_at_all_ = look_at_all_ || in_order_;
   in_order_ = parser.pairing != Pairing::kKey;
@@ -299,7 +306,7 @@ Exchange* ExchangeQueue::add(const Parser& parser, const Message& message) {
   exchange.hint = message.hint;
   exchange.health_before = {ledger_.health(Direction::kToServer), ledger_.health(Direction::kToClient)};
   exchange.closing_before = flow_.closing;
-  fill_application(exchange.record, parser, message);
+  fill_application(exchange, parser, message, context_);
   return &exchange;
 }
 
@@ -397,9 +404,7 @@ void ExchangeQueue::forget(Exchange& exchange) {
   if (!exchange.answered() && exchange.after_lost_request) --unanswered_after_loss_;
   forget_orphan(exchange);
   exchange.unlink();
-  std::vector<HeaderId>& ids = exchange.record.ids;
-  std::move(ids.begin(), ids.end(), std::back_inserter(context_.spare_ids));
-  ids.clear();
+  give_back_texts(exchange, context_);
   exchanges_.erase(exchanges_.iterator_to(exchange));
   context_.exchanges.give_back(exchange);
 }

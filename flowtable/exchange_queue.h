@@ -80,6 +80,7 @@ class ExchangeQueue {
   Exchange* find_by_turn(const MessageStart& response);
   Exchange* find_by_key(std::uint64_t key, bool reversed, bool answered);
   Exchange* find_in_order(const MessageStart& response);
+  bool make_room(const Parser& parser);
   Exchange* add(const Parser& parser, const Message& message);
   Exchange* orphan_after(const MessageStart& request);
   void note_orphan(Exchange& orphan);

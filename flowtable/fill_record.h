@@ -1,7 +1,10 @@
 // How messages and their segments become fields of a HopRecord. Private to exchange_queue.cpp.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -35,17 +38,54 @@ inline std::uint64_t canonical_hash(const decode::l7::Message& message) {
                            base::hash_bytes(message.endpoint));
 }
 
-inline void fill_application(HopRecord& record, const decode::l7::Parser& parser, const decode::l7::Message& message) {
+/// Texts up to this length take no memory beside their record's, or keep what they took when that is used again.
+inline constexpr std::size_t kSmallTextBytes = 256;
+
+/// Is there room for texts of so many bytes? They are the exchange's then.
+inline bool take_text_room(Exchange& exchange, std::size_t bytes, TableContext& context) {
+  if (context.strain != Strain::kNone || context.text_bytes + bytes > context.config.text_bytes_max) [[unlikely]] {
+    ++context.counters.texts_refused;
+    return false;
+  }
+  context.text_bytes += bytes;
+  exchange.text_bytes += static_cast<std::uint32_t>(bytes);
+  return true;
+}
+
+inline void give_back_texts(Exchange& exchange, TableContext& context) {
+  constexpr std::size_t kSpareMax = 4096;
+  HopRecord& record = exchange.record;
+  context.text_bytes -= std::exchange(exchange.text_bytes, 0);
+  for (std::string* text : {&record.method, &record.resource, &record.endpoint})
+    if (text->capacity() > kSmallTextBytes) [[unlikely]]
+      std::string().swap(*text);
+  for (HeaderId& id : record.ids)
+    if (id.value.capacity() <= kSmallTextBytes && context.spare_ids.size() < kSpareMax)
+      context.spare_ids.push_back(std::move(id));
+  record.ids.clear();
+}
+
+inline void fill_application(Exchange& exchange, const decode::l7::Parser& parser, const decode::l7::Message& message,
+                             TableContext& context) {
+  HopRecord& record = exchange.record;
   record.protocol = parser.name;
-  record.method.assign(base::as_text(message.method));
-  record.resource.assign(base::as_text(message.resource));
-  record.endpoint.assign(base::as_text(message.endpoint));
+  const std::size_t bytes = message.method.size() + message.resource.size() + message.endpoint.size();
+  if (take_text_room(exchange, bytes, context)) [[likely]] {
+    record.method.assign(base::as_text(message.method));
+    record.resource.assign(base::as_text(message.resource));
+    record.endpoint.assign(base::as_text(message.endpoint));
+  } else {
+    record.method.assign(message.method.size() <= kSmallTextBytes ? base::as_text(message.method) : std::string_view());
+    record.resource.clear();
+    record.endpoint.clear();
+  }
   record.key = message.key;
   record.canonical_hash = canonical_hash(message);
 }
 
-inline void add_id(HopRecord& record, const decode::l7::IdField& field, bool in_response,
-                   std::vector<HeaderId>& spare) {
+inline void add_id(Exchange& exchange, const decode::l7::IdField& field, bool in_response, TableContext& context) {
+  if (!take_text_room(exchange, field.value.size(), context)) return;
+  std::vector<HeaderId>& spare = context.spare_ids;
   HeaderId id;
   if (!spare.empty()) {
     id = std::move(spare.back());
@@ -54,19 +94,20 @@ inline void add_id(HopRecord& record, const decode::l7::IdField& field, bool in_
   id.kind = field.kind;
   id.in_response = in_response;
   id.value.assign(base::as_text(field.value));
-  record.ids.push_back(std::move(id));
+  exchange.record.ids.push_back(std::move(id));
 }
 
 /// What a message of either direction adds to the record.
-inline void note_message(HopRecord& record, const decode::l7::Message& message, bool is_response,
-                         std::vector<HeaderId>& spare_ids) {
+inline void note_message(Exchange& exchange, const decode::l7::Message& message, bool is_response,
+                         TableContext& context) {
+  HopRecord& record = exchange.record;
   if (message.encrypted) record.flags |= record_flag::kEncrypted;
   if (message.upgrades) record.flags |= record_flag::kUpgraded;
   if (message.has_status) {
     record.status = message.status;
     record.has_status = true;
   }
-  for (std::size_t i = 0; i < message.id_count; ++i) add_id(record, message.ids[i], is_response, spare_ids);
+  for (std::size_t i = 0; i < message.id_count; ++i) add_id(exchange, message.ids[i], is_response, context);
 }
 
 /// Health of one direction while the exchange lasted.

@@ -288,6 +288,10 @@ void FlowTable::add_unusual(SlabIndex index, const Decoded& packet, DuplicateFil
   const std::uint32_t wire = wire_of(packet);
   if (index == kNoIndex) {
     if (is_duplicate) return count_duplicate(nullptr, key);  // of a leg closed since
+    if (context_.strain == Strain::kNoNewFlows) {
+      ++context_.counters.strained_packets;
+      return;
+    }
     index = create(packet, key, 0);
   } else {
     index = choose_twin(index, packet, key, wire, verdict);
@@ -417,7 +421,7 @@ void FlowTable::begin(SlabIndex index, const Decoded& packet, const PacketKey& k
   Flow& flow = context_.flows[index];
   Flow fresh;
   fresh.key = key.key;
-  fresh.opaque = !context_.config.l7;
+  fresh.opaque = !context_.config.l7 || context_.strain >= Strain::kNoNewMessages;
   if (key.key.is_wide()) {
     fresh.key.addresses = context_.wides.take();
     context_.wides[static_cast<SlabIndex>(fresh.key.addresses)] = wide_of(packet, key.sender);

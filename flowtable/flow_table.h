@@ -36,6 +36,9 @@ class FlowTable {
   /// No more packets: closes every leg.
   void finish();
 
+  /// From now on.
+  void set_strain(Strain strain) { context_.strain = strain; }
+
   const FlowCounters& counters() const { return context_.counters; }
   std::size_t live_legs() const { return context_.flows.live(); }
   std::size_t held_bytes() const { return context_.held_bytes; }  ///< out-of-order and unparsed, over all legs

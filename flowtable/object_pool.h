@@ -1,6 +1,7 @@
 // Objects that keep what they have allocated while they are not in use.
 #pragma once
 
+#include <cstddef>
 #include <deque>
 #include <vector>
 
@@ -20,6 +21,7 @@ class ObjectPool {
     return object;
   }
   void give_back(T& object) { free_.push_back(&object); }
+  std::size_t in_use() const { return all_.size() - free_.size(); }
 
  private:
   std::deque<T> all_;

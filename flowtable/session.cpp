@@ -44,7 +44,10 @@ Session::Session(Flow& flow, Ledger& ledger, TableContext& context)
       sides_({Side(&context.memory), Side(&context.memory)}) {}
 
 Session::~Session() {
-  for (Side& side : sides_) release_held(side, side.held.size());
+  for (Side& side : sides_) {
+    release_held(side, side.held.size());
+    drop_marks(side);
+  }
 }
 
 std::optional<Direction> Session::spoken_direction(Bytes first, std::uint16_t source_port, std::uint16_t target_port) {
@@ -65,7 +68,8 @@ void Session::deliver(Direction direction, Bytes bytes, std::uint32_t sequence, 
   if (side.held.empty()) {
     side.sequence = sequence;
     side.mark = {sequence, stamp, side.latest_ns};
-    side.more_marks.clear();
+    if (!side.more_marks.empty()) [[unlikely]]
+      drop_marks(side);
     bytes = bytes.subspan(skip(direction, bytes.size()));
     if (bytes.empty()) return;
     const std::size_t used = parse(direction, bytes);
@@ -73,6 +77,7 @@ void Session::deliver(Direction direction, Bytes bytes, std::uint32_t sequence, 
   } else {
     forget_marks(side);
     side.more_marks.push_back({sequence, stamp, side.latest_ns});
+    count_marks(side);
     hold(side, bytes);
     pump(direction);
   }
@@ -80,7 +85,7 @@ void Session::deliver(Direction direction, Bytes bytes, std::uint32_t sequence, 
   exchanges_.take_finished(false);
   if (side.held.empty() && !side.more_marks.empty()) {
     side.mark = side.more_marks.back();
-    side.more_marks.clear();
+    drop_marks(side);
   }
   busy_ = parser_ == &opaque_parser() || !sides_[0].held.empty() || !sides_[1].held.empty();
 }
@@ -97,6 +102,18 @@ void Session::add_acknowledging(const decode::Decoded& packet, Direction directi
 
 [[gnu::noinline]] void Session::deliver_segment(Direction direction, const decode::Decoded& packet) {
   deliver(direction, packet.payload, packet.tcp.sequence, Stamp::of_segment(packet));
+}
+
+/// They count among what is held: a head that comes byte by byte has more of them than bytes.
+void Session::count_marks(Side& side) {
+  const std::size_t bytes = side.more_marks.capacity() * sizeof(Mark);
+  context_.held_bytes += bytes - side.mark_bytes;
+  side.mark_bytes = static_cast<std::uint32_t>(bytes);
+}
+
+void Session::drop_marks(Side& side) {
+  side.more_marks = std::pmr::vector<Mark>(side.more_marks.get_allocator());
+  count_marks(side);
 }
 
 /// Forgets the segments all of whose bytes have been taken.

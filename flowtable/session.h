@@ -117,6 +117,7 @@ class Session {
     bool in_message = false;            ///< also when the message has no exchange (interim)
     bool more = false;                  ///< further parts follow what is skipped
     bool upgrades = false;              ///< when it ends, another protocol begins
+    std::uint32_t mark_bytes = 0;       ///< memory of more_marks, in TableContext::held_bytes
     bool placed = true;                 ///< at a message start; else it has to be looked for
     bool pumping = false;
     bool seen = false;    ///< any byte, or a hole
@@ -160,6 +161,8 @@ class Session {
   void deliver_segment(Direction direction, const decode::Decoded& packet);
   static void note_wait(Side& side, std::uint32_t ack, std::uint64_t time_ns);
   void hold(Side& side, base::Bytes bytes);
+  void count_marks(Side& side);
+  void drop_marks(Side& side);
   void drop_held(Side& side, std::size_t count);
   void release_held(Side& side, std::size_t count);
   std::size_t skip(Direction direction, std::size_t available);

@@ -46,6 +46,8 @@ struct TableContext {
   std::pmr::unsynchronized_pool_resource memory{
       {.max_blocks_per_chunk = 64, .largest_required_pool_block = 128u << 10}};
   std::size_t held_bytes = 0;  ///< over all flows, against config.held_bytes_max
+  std::size_t text_bytes = 0;  ///< of all exchanges, against config.text_bytes_max
+  Strain strain = Strain::kNone;
   std::uint64_t next_record_id = 1;
 };
 

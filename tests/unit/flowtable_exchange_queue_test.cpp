@@ -76,6 +76,101 @@ TEST(ExchangeQueue, ExchangesHaveALimit) {
   EXPECT_EQ(script.finish().size(), 10u);
 }
 
+/// A request of another connection: its client has another port.
+void open_other(Script& script, std::uint16_t port, const std::string& text) {
+  Peer other(script, endpoint(1, port), 1000, 64);
+  other.syn();
+  other.ack();
+  other.send(text);
+}
+
+TEST(ExchangeQueue, AllConnectionsTogetherHaveALimit) {
+  FlowTableConfig config;
+  config.exchanges_max = 8;
+  Script script(config);
+  script.handshake();
+  for (std::uint16_t n = 0; n < 20; ++n) open_other(script, static_cast<std::uint16_t>(50000 + n), get("/"));
+  EXPECT_EQ(script.table.counters().exchanges_refused, 12u);
+  EXPECT_EQ(script.finish().size(), 8u);
+  EXPECT_EQ(script.records.legs.size(), 21u) << "the connections are there all the same";
+}
+
+TEST(ExchangeQueue, ARequestThatWasRefusedIsNotAnsweredByAnother) {
+  FlowTableConfig config;
+  config.exchanges_max = 1;
+  Script script(config);
+  open_other(script, 50000, get("/first"));
+  script.handshake();
+  script.client.send(get("/refused"));
+  script.server.send(ok(""));
+  const auto& hops = script.finish();
+  ASSERT_EQ(hops.size(), 1u);
+  EXPECT_EQ(hops[0].resource, "/first");
+  EXPECT_FALSE(hops[0].response.seen());
+}
+
+TEST(ExchangeQueue, TextsHaveALimitAndTheirExchangesDoWithoutThem) {
+  FlowTableConfig config;
+  config.text_bytes_max = 2000;
+  Script script(config);
+  script.handshake();
+  const std::string longer = "/" + std::string(1500, 'x');
+  script.client.send(get("/small"));
+  script.client.send(get(longer));
+  script.client.send(get(longer + "2"));  // beyond
+  for (int n = 0; n < 3; ++n) script.server.send(ok(""));
+  script.client.ack();
+  script.client.send(get("/"));  // those before are given out
+  script.server.send(ok(""));
+  script.client.send(get(longer));  // there is room again
+  script.server.send(ok(""));
+  EXPECT_EQ(script.table.counters().texts_refused, 1u);
+  const auto& hops = script.finish();
+  ASSERT_EQ(hops.size(), 5u);
+  EXPECT_EQ(hops[0].resource, "/small");
+  EXPECT_EQ(hops[1].resource, longer);
+  EXPECT_EQ(hops[2].resource, "");
+  EXPECT_EQ(hops[2].method, "GET");
+  EXPECT_EQ(hops[2].status, 200u);
+  EXPECT_EQ(hops[4].resource, longer);
+}
+
+TEST(ExchangeQueue, UnderStrainThereAreNoTexts) {
+  Script script;
+  script.handshake();
+  script.client.send(get("/1"));
+  script.server.send(ok(""));
+  script.table.set_strain(flowtable::Strain::kNoTexts);
+  script.client.send(get("/2"));
+  script.server.send(ok(""));
+  script.table.set_strain(flowtable::Strain::kNone);
+  script.client.send(get("/3"));
+  script.server.send(ok(""));
+  const auto& hops = script.finish();
+  ASSERT_EQ(hops.size(), 3u);
+  EXPECT_EQ(hops[0].resource, "/1");
+  EXPECT_EQ(hops[1].resource, "");
+  EXPECT_EQ(hops[1].endpoint, "");
+  EXPECT_TRUE(hops[1].response.seen());
+  EXPECT_EQ(hops[2].resource, "/3");
+}
+
+TEST(ExchangeQueue, UnderMoreStrainNewConnectionsHaveNoMessagesThenAreNotBegun) {
+  Script script;
+  script.handshake();
+  script.client.send(get("/old"));
+  script.table.set_strain(flowtable::Strain::kNoNewMessages);
+  open_other(script, 50001, get("/new"));
+  script.table.set_strain(flowtable::Strain::kNoNewFlows);
+  open_other(script, 50002, get("/newer"));
+  script.server.send(ok(""));
+  EXPECT_EQ(script.table.counters().strained_packets, 3u);
+  const auto& hops = script.finish();
+  ASSERT_EQ(hops.size(), 1u);
+  EXPECT_TRUE(hops[0].response.seen()) << "what was begun goes on";
+  EXPECT_EQ(script.records.legs.size(), 2u);
+}
+
 TEST(ExchangeQueue, AResponseOfARefusedExchangeAnswersNoOther) {
   FlowTableConfig config;
   config.exchanges_flow_max = 4;

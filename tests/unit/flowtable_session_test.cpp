@@ -242,6 +242,18 @@ TEST(Session, ALostPipelinedResponseInventsNoPair) {
   for (const HopRecord& hop : hops) EXPECT_FALSE(hop.request.seen() && hop.response.seen()) << hop.resource;
 }
 
+TEST(Session, AHeadThatComesByteByByteCountsWithAllItTakes) {
+  Script script;
+  script.handshake();
+  script.client.send("GET / HTTP/1.1\r\nX: ");
+  for (int n = 0; n < 500; ++n) script.client.send("x");
+  EXPECT_GT(script.table.held_bytes(), 500u * 40u);
+  script.client.send("\r\n\r\n");
+  script.server.send(ok(""));
+  EXPECT_EQ(script.table.held_bytes(), 0u);
+  EXPECT_EQ(script.finish().size(), 1u);
+}
+
 TEST(Session, ALongHeadIsGivenUp) {
   FlowTableConfig config;
   config.head_bytes_max = 1000;
