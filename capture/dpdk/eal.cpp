@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <utility>
 #include <string_view>
+#include <utility>
 
 #include "capture/dpdk/dpdk.h"
 #include "capture/dpdk/eal_arguments.h"

@@ -65,6 +65,7 @@ std::uint32_t overhead_of(const rte_eth_dev_info& info) {
 
 base::Outcome<std::shared_ptr<Port>> Port::open(const LiveConfig& config, std::size_t queues) {
   std::shared_ptr<Port> port(new Port);
+  dpdk_log();  // what was said before is of no matter
   if (::rte_eth_dev_get_port_by_name(config.interface.c_str(), &port->id_) != 0)
     return tl::unexpected(no_such_port(config.interface));
   port->is_configured_ = true;
@@ -124,11 +125,11 @@ base::Outcome<void> Port::configure(const LiveConfig& config, std::uint16_t queu
   if (const int code = ::rte_eth_dev_configure(id_, queues, transmit_queues_, &conf); code != 0)
     return wrong("cannot be configured: " + reason(code));
   descriptors_ = scatters ? kDescriptors : kDescriptorsOfLargeOnes;
-  const std::size_t frame_bytes = scatters ? RTE_MBUF_DEFAULT_DATAROOM : conf.rxmode.mtu + overhead;
-  return set_up_queues(config, queues, std::max<std::size_t>(frame_bytes, std::min(info.min_rx_bufsize, 16384u)));
+  const std::size_t frame_bytes = scatters ? 0 : conf.rxmode.mtu + overhead;
+  return set_up_queues(queues, std::max<std::size_t>(frame_bytes, RTE_MBUF_DEFAULT_DATAROOM));
 }
 
-base::Outcome<void> Port::set_up_queues(const LiveConfig& config, std::uint16_t queues, std::size_t buffer_bytes) {
+base::Outcome<void> Port::set_up_queues(std::uint16_t queues, std::size_t buffer_bytes) {
   const auto wrong = [](const std::string& what) { return tl::unexpected(base::Failure{.what = what}); };
   std::uint16_t transmit_descriptors = 512;
   if (const int code = ::rte_eth_dev_adjust_nb_rx_tx_desc(id_, &descriptors_, &transmit_descriptors); code != 0)
@@ -154,7 +155,6 @@ base::Outcome<void> Port::set_up_queues(const LiveConfig& config, std::uint16_t 
         code != 0)
       return wrong(fmt::format("send queue {}: {}", queue, reason(code)));
   }
-  if (config.snap_bytes < 1) return wrong("snap_bytes: must be at least 1");
   return {};
 }
 

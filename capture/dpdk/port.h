@@ -44,7 +44,7 @@ class Port {
  private:
   Port() = default;
   base::Outcome<void> configure(const LiveConfig& config, std::uint16_t queues);
-  base::Outcome<void> set_up_queues(const LiveConfig& config, std::uint16_t queues, std::size_t buffer_bytes);
+  base::Outcome<void> set_up_queues(std::uint16_t queues, std::size_t buffer_bytes);
   void set_promiscuous(const LiveConfig& config);
 
   std::uint16_t id_ = 0;
