@@ -6,8 +6,8 @@ namespace {
 
 base::Failure absent(const std::string& port) {
   return {.what = port +
-                  ": this hoptap was built without DPDK: install libdpdk-dev, then `meson setup --reconfigure "
-                  "-Ddpdk=enabled build` and build again"};
+                  ": this program was built without DPDK; hoptap has it when it is built after `apt-get install "
+                  "libdpdk-dev` and `meson setup --reconfigure -Ddpdk=enabled build`"};
 }
 
 }  // namespace

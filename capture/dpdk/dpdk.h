@@ -37,7 +37,7 @@ std::string dpdk_version();
 /// Opens the port config.interface with so many queues, begins to receive, and gives a source for each queue; from then
 /// on each is used by one thread. The port closes with the last of them. Both directions of a connection come to one
 /// queue (RSS with a symmetric key; tunnels by their outer addresses). config.block_*, fanout and ignores_outgoing are
-/// of no matter. Times are the host's, once for a batch, or with asks_nic_time those of drivers whose unit is known.
+/// of no matter. Times are the host's, once for a batch, or with asks_nic_time those of a driver whose unit is known.
 /// Counts that concern the port as a whole are those of the first source.
 [[nodiscard]] base::Outcome<std::vector<std::unique_ptr<LiveSource>>> open_dpdk_port(const LiveConfig& config,
                                                                                      std::size_t queues);

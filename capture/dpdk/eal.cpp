@@ -73,6 +73,7 @@ base::Outcome<void> start_dpdk(const DpdkConfig& config, std::span<const DpdkPor
       {.free_hugepages_mib = pages.free_mib, .cpu = affinity.first_cpu(), .process = static_cast<long>(::getpid())});
   const std::string said = joined(words);
   static std::vector<char*> arguments;
+  arguments.reserve(words.size() + 1);
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
   take_dpdk_log();

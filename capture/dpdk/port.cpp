@@ -21,7 +21,7 @@ namespace {
 constexpr std::uint32_t kMtu = 9000;                     // mirror ports carry what they carry, and tunnels around it
 constexpr std::uint16_t kDescriptors = 4096;             // 275 us of 64-byte packets at 10 Gbit/s
 constexpr std::uint16_t kDescriptorsOfLargeOnes = 1024;  // when a buffer must hold the largest packet
-constexpr std::uint32_t kBuffersBeside = 1024;           // in our hands and in the caches of threads
+constexpr std::uint32_t kBuffersBeside = 640;            // in our hands and in the caches of threads
 constexpr std::uint32_t kCachedBuffers = 256;
 constexpr std::size_t kKeyBytesMax = 128;
 
@@ -103,8 +103,8 @@ base::Outcome<void> Port::configure(const LiveConfig& config, std::uint16_t queu
   counts_loss_ = counts_every_loss(info.driver_name, given != nullptr && given->args != nullptr ? given->args : "");
   ns_in_stamp_ = config.asks_nic_time ? ::hoptap::capture::ns_in_stamp(info.driver_name) : 0;
   if (config.asks_nic_time && ns_in_stamp_ == 0)
-    complaint_ = fmt::format("{}: the unit of the driver {}'s time stamps is not known: the host's clock is used",
-                             config.interface, info.driver_name);
+    return wrong(
+        fmt::format("nic_time: the unit of the driver {}'s time stamps is not known; leave it out", info.driver_name));
   rte_eth_conf conf{};
   const std::uint32_t overhead = overhead_of(info);
   conf.rxmode.mtu = mtu_of(info, overhead);

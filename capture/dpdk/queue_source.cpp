@@ -94,7 +94,7 @@ class QueueSource final : public LiveSource {
     const std::uint64_t end_ns = clock_ns(CLOCK_MONOTONIC) + limit_ms * 1'000'000ull;
     while (given_ == held_count_ && take() == 0) {
       const std::uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
-      if (now_ns >= end_ns || is_closed_) return false;
+      if (now_ns >= end_ns) return false;
       const std::uint64_t nap = std::min(nap_ns_, end_ns - now_ns);
       nap_ns_ = std::min(2 * nap_ns_, kLastNapNs);
       const timespec time{.tv_sec = 0, .tv_nsec = static_cast<long>(nap)};

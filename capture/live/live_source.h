@@ -76,7 +76,8 @@ struct StampCounts {
 
 /// All monotonic. What this source cannot know is empty, never 0. Once all packets are read:
 ///   received_by_kernel = packets + filtered + unreadable + dropped_by_ring
-/// but for the own packets that libpcap leaves out (on `lo`, and with ignores_outgoing) and does not count.
+/// but for the own packets that libpcap leaves out (on `lo`, and with ignores_outgoing) and does not count. At a port
+/// of DPDK the driver stands for the kernel, and its queues for the ring.
 struct LiveCounters {
   std::uint64_t packets = 0;     ///< handed out
   std::uint64_t bytes = 0;       ///< captured bytes handed out

@@ -101,15 +101,6 @@ TEST(DpdkPortTest, TakesTheTimesOfADriverWhoseUnitIsKnown) {
   EXPECT_EQ(sources[0]->stamp_source(), StampSource::kNic);
 }
 
-TEST(DpdkPortTest, SaysWhenTimesCannotBeReadAndTakesTheHosts) {
-  const auto sources = opened({.interface = test::make_device("net_null", ""), .asks_nic_time = true});
-  ASSERT_NE(sources[0], nullptr);
-  std::array<Packet, kBatchPackets> batch;
-  ASSERT_GT(sources[0]->poll(batch), 0u);
-  EXPECT_EQ(sources[0]->stamp_source(), StampSource::kPoll);
-  EXPECT_NE(sources[0]->complaint().find("the host's clock is used"), std::string::npos) << sources[0]->complaint();
-}
-
 TEST(DpdkPortTest, CutsAndFiltersPackets) {
   const PcapFile file({make_frame(1, 60), make_frame(2, 20'000), make_frame(3, 90, test::kOtherType)});
   const auto sources = opened({.interface = test::make_device("net_pcap", "rx_pcap=" + file.path),
@@ -214,6 +205,7 @@ TEST(DpdkPortTest, RefusesInWordsThatHoldTheFix) {
   expect(refusal({.interface = one}, 2), "this port has 1 receive queue; at most so many workers");
   const std::string two = test::make_device("net_af_packet", "qpairs=2,iface=" + pair.near);
   expect(refusal({.interface = two}, 2), "the driver net_af_packet cannot share out by connection (RSS)");
+  expect(refusal({.interface = one, .asks_nic_time = true}), "nic_time: the unit of the driver net_af_packet's time");
   expect(refusal({.interface = "net_null0", .network_namespace = "/run/netns/x"}), "in no network namespace");
   expect(refusal({.interface = "net_null0", .filter = "tcp prot 80"}), "filter 'tcp prot 80'");
   const auto again = start_dpdk({}, {});
