@@ -69,7 +69,9 @@ base::Outcome<std::unique_ptr<LiveCapture>> LiveCapture::start(const std::vector
   }
   const bool enters_namespaces = std::any_of(
       inputs.begin(), inputs.end(), [](const LiveInput& input) { return !input.capture.network_namespace.empty(); });
-  if (auto dropped = drop_privileges(enters_namespaces); !dropped) return tl::unexpected(dropped.error());
+  const auto drop = [&] { return drop_privileges(enters_namespaces); };
+  if (auto dropped = drop(); !dropped) return tl::unexpected(dropped.error());
+  if (auto dropped = capture::in_dpdk_thread(drop); !dropped) return tl::unexpected(dropped.error());
   for (const Member& member : live->members_) member.worker->start();
   return live;
 }

@@ -18,6 +18,8 @@ base::Outcome<void> start_dpdk(const DpdkConfig&, std::span<const DpdkPort> port
   return tl::unexpected(absent(ports.empty() ? "dpdk" : "dpdk:" + ports.front().name));
 }
 
+base::Outcome<void> in_dpdk_thread(const std::function<base::Outcome<void>()>&) { return {}; }
+
 base::Outcome<std::vector<std::unique_ptr<LiveSource>>> open_dpdk_port(const LiveConfig& config, std::size_t) {
   return tl::unexpected(absent("dpdk:" + config.interface));
 }

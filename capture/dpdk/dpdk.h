@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -30,9 +31,13 @@ struct DpdkPort {
 std::string dpdk_version();
 
 /// Starts DPDK for these ports; other devices are left alone. Once in a process, before privileges are dropped, for
-/// devices and memory are opened here; packets are read without any. A thread of DPDK's for interrupts begins. Uses
-/// hugepages when enough are free, else small pages. Fails, in words, on the second call too.
+/// devices and memory are opened here; packets are read without any. A thread of DPDK's for interrupts begins: see
+/// in_dpdk_thread(). Uses hugepages when enough are free, else small pages. Fails, in words, on the second call too.
 [[nodiscard]] base::Outcome<void> start_dpdk(const DpdkConfig& config, std::span<const DpdkPort> ports);
+
+/// Does `work` in the thread that DPDK started for interrupts, waits for it, and hands on its failure: privileges are
+/// given up by each thread. Does nothing when DPDK was not started. One thread.
+[[nodiscard]] base::Outcome<void> in_dpdk_thread(const std::function<base::Outcome<void>()>& work);
 
 /// Opens the port config.interface with so many queues, begins to receive, and gives a source for each queue; from then
 /// on each is used by one thread. The port closes with the last of them. Both directions of a connection come to one

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <rte_alarm.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_version.h>
@@ -6,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <future>
 #include <string_view>
 #include <utility>
 
@@ -52,6 +54,13 @@ std::string remedy(const std::vector<std::string>& words, const HugePages& pages
       pages.free_mib, memory_mib, pages.total_mib / 2 + memory_mib / 2);
 }
 
+bool is_running = false;
+
+struct Errand {
+  const std::function<base::Outcome<void>()>& work;
+  std::promise<base::Outcome<void>> done;
+};
+
 }  // namespace
 
 std::string dpdk_version() {
@@ -77,11 +86,25 @@ base::Outcome<void> start_dpdk(const DpdkConfig& config, std::span<const DpdkPor
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
   take_dpdk_log();
-  if (::rte_eal_init(static_cast<int>(words.size()), arguments.data()) >= 0) return {};
+  is_running = ::rte_eal_init(static_cast<int>(words.size()), arguments.data()) >= 0;
+  if (is_running) return {};
   const std::string why = dpdk_log();
   return tl::unexpected(base::Failure{.what = fmt::format("DPDK did not start: {} (its arguments: {}){}",
                                                           why.empty() ? ::rte_strerror(rte_errno) : why, said,
                                                           remedy(config.eal, pages, dpdk_memory_mib(config, ports)))});
+}
+
+/// Alarms go off in that thread.
+base::Outcome<void> in_dpdk_thread(const std::function<base::Outcome<void>()>& work) {
+  if (!is_running) return {};
+  Errand errand{work, {}};
+  const auto run = [](void* argument) {
+    auto& one = *static_cast<Errand*>(argument);
+    one.done.set_value(one.work());
+  };
+  if (const int code = ::rte_eal_alarm_set(1, run, &errand); code != 0)
+    return tl::unexpected(base::Failure{.what = fmt::format("DPDK's thread: {}", ::rte_strerror(-code))});
+  return errand.done.get_future().get();
 }
 
 }  // namespace hoptap::capture

@@ -37,16 +37,13 @@ std::vector<std::string> eal_arguments(const DpdkConfig& config, std::span<const
   if (!has(asked, {"--telemetry", "--no-telemetry"})) words.emplace_back("--no-telemetry");
   if (!has(asked, {"-l", "-c", "--lcores"})) words.push_back(fmt::format("-l{}", host.cpu));
   if (!has(asked, {"--log-level"})) words.emplace_back("--log-level=error");
-  if (!has(asked, {"--no-huge", "--in-memory", "--huge-dir", "--legacy-mem", "--socket-mem"})) {
-    // Neither leaves files behind, so that probes do not get in each other's way.
-    if (host.free_hugepages_mib >= memory_mib) {
-      words.emplace_back("--in-memory");
-    } else {
-      words.insert(words.end(), {"--no-huge", "--no-shconf"});
-    }
-  } else if (!has(asked, {"--in-memory", "--no-shconf", "--file-prefix"})) {
-    words.push_back(fmt::format("--file-prefix=hoptap-{}", host.process));
-  }
+  const bool has_memory = has(asked, {"--no-huge", "--in-memory", "--huge-dir", "--legacy-mem", "--socket-mem"});
+  const bool takes_hugepages = !has_memory && host.free_hugepages_mib >= memory_mib;
+  if (!has_memory) words.emplace_back(takes_hugepages ? "--in-memory" : "--no-huge");
+  // Nothing is shared with other processes, so that probes do not get in each other's way.
+  if (!takes_hugepages && !has(asked, {"--in-memory", "--no-shconf", "--proc-type"})) words.emplace_back("--no-shconf");
+  if (has_memory && !has(asked, {"--in-memory", "--no-huge", "--file-prefix"}))
+    words.insert(words.end(), {"--huge-unlink", fmt::format("--file-prefix=hoptap-{}", host.process)});
   if (!has(asked, {"-m", "--socket-mem"})) words.push_back(fmt::format("-m{}", memory_mib));
   if (!has(asked, {"-a", "--allow", "-b", "--block", "--no-pci"})) {
     bool any = false;

@@ -65,9 +65,9 @@ std::uint32_t overhead_of(const rte_eth_dev_info& info) {
 
 base::Outcome<std::shared_ptr<Port>> Port::open(const LiveConfig& config, std::size_t queues) {
   std::shared_ptr<Port> port(new Port);
-  dpdk_log();  // what was said before is of no matter
   if (::rte_eth_dev_get_port_by_name(config.interface.c_str(), &port->id_) != 0)
     return tl::unexpected(no_such_port(config.interface));
+  dpdk_log();  // what was said before is of no matter: it is there
   port->is_configured_ = true;
   const auto wrong = [&](const std::string& what) {
     return tl::unexpected(live_failure("dpdk:" + config.interface, what));

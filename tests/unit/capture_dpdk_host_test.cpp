@@ -38,8 +38,8 @@ TEST(EalArguments, LeaveToThePersonWhatThePersonSays) {
   EXPECT_EQ(words_for({"--huge-dir=/mnt/huge", "-l0-3", "-m", "512", "-a", "0000:04:00.0", "--log-level", "debug",
                        "--telemetry"},
                       {{"0000:03:00.0", 1}}, 1000),
-            (Words{"hoptap", "--file-prefix=hoptap-42", "--huge-dir=/mnt/huge", "-l0-3", "-m", "512", "-a",
-                   "0000:04:00.0", "--log-level", "debug", "--telemetry"}));
+            (Words{"hoptap", "--no-shconf", "--huge-unlink", "--file-prefix=hoptap-42", "--huge-dir=/mnt/huge", "-l0-3",
+                   "-m", "512", "-a", "0000:04:00.0", "--log-level", "debug", "--telemetry"}));
 }
 
 TEST(DpdkHost, FindsHugepagesAndDevices) {
