@@ -172,10 +172,11 @@ bool Port::is_up() const {
   return ::rte_eth_link_get_nowait(id_, &link) != 0 || link.link_status == RTE_ETH_LINK_UP;
 }
 
-PortCounts Port::counts() const {
+std::optional<PortCounts> Port::counts() const {
   rte_eth_stats stats{};
-  if (::rte_eth_stats_get(id_, &stats) != 0) return {};
-  return {.received = stats.ipackets, .missed = stats.imissed, .faulty = stats.ierrors, .no_buffer = stats.rx_nombuf};
+  if (::rte_eth_stats_get(id_, &stats) != 0) return std::nullopt;
+  return PortCounts{
+      .received = stats.ipackets, .missed = stats.imissed, .faulty = stats.ierrors, .no_buffer = stats.rx_nombuf};
 }
 
 }  // namespace hoptap::capture

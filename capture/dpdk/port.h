@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,8 +39,8 @@ class Port {
   bool counts_loss() const { return counts_loss_; }
   std::uint64_t ns_in_stamp() const { return ns_in_stamp_; }  ///< 0: it gives no stamps, or in a unit that is not known
   const std::string& complaint() const { return complaint_; }
-  bool is_up() const;         ///< any thread
-  PortCounts counts() const;  ///< one thread
+  bool is_up() const;                        ///< any thread
+  std::optional<PortCounts> counts() const;  ///< nothing when the driver cannot be asked; one thread
 
  private:
   Port() = default;

@@ -122,12 +122,13 @@ class QueueSource final : public LiveSource {
                           .filtered = filter_ ? filter_->filtered_packets() : 0,
                           .truncated = sum_.truncated,
                           .stamps = stamps_};
-    const PortCounts port = queue_ == 0 ? port_->counts() : PortCounts{};
-    without_buffer_ = port.no_buffer;
+    const std::optional<PortCounts> port = queue_ == 0 ? port_->counts() : PortCounts{};  // of all queues, once
+    if (!port) return counters;
+    without_buffer_ = port->no_buffer;
     if (!port_->counts_loss()) return counters;
-    counters.received_by_kernel = port.received + port.missed;
-    counters.dropped_by_ring = port.missed;
-    counters.dropped_by_interface = port.faulty;
+    counters.received_by_kernel = port->received + port->missed;
+    counters.dropped_by_ring = port->missed;
+    counters.dropped_by_interface = port->faulty;
     return counters;
   }
 
