@@ -22,6 +22,9 @@ void add(Findings& findings, Findings more) {
 }
 
 Finding input_finding(const LiveInput& input) {
+  if (input.by_dpdk)
+    return {input.point.name, Severity::kNote, "is a port of DPDK: it would have to be taken to be looked at",
+            fmt::format("hoptap doctor -i dpdk:{} --listen 5 listens there", input.capture.interface)};
   if (input.capture.network_namespace.empty()) return interface_finding(input.capture.interface);
   return {input.point.name, Severity::kNote, "is in another network namespace: not looked at",
           fmt::format("hoptap doctor -i {}/{} --listen 5 listens there", input.capture.network_namespace,
@@ -84,7 +87,8 @@ int run_doctor(const DoctorOptions& options) {
   if (inputs.empty() && options.config.empty())
     for (const std::string& name : interface_names()) findings.push_back(interface_finding(name));
   for (const LiveInput& input : inputs)
-    if (options.listen_s == 0 || input.capture.network_namespace.empty()) findings.push_back(input_finding(input));
+    if (options.listen_s == 0 || (input.capture.network_namespace.empty() && !input.by_dpdk))
+      findings.push_back(input_finding(input));
   if (options.listen_s > 0) {
     catch_stop_signals();
     auto heard = listen_findings(inputs, options.listen_s, [] { return !stop_wanted(); });

@@ -17,6 +17,7 @@
 #include <cstdio>
 #include <string>
 
+#include "appliance/doctor/dpdk.h"
 #include "capture/live/pcap_live.h"
 #include "capture/live/ring_source.h"
 
@@ -102,7 +103,7 @@ Findings capture_findings() {
   tried("ring", capture::open_ring(small_on_loopback()), "AF_PACKET, TPACKET_V3: opens; this is what is used");
   tried("libpcap", capture::open_pcap_live(small_on_loopback()),
         fmt::format("{}: opens; for where a ring does not do (capture: libpcap)", ::pcap_lib_version()));
-  findings.push_back({"dpdk", Severity::kNote, "not built into this hoptap", ""});
+  findings.push_back(dpdk_finding());
   findings.push_back({"ebpf", Severity::kNote, "not built into this hoptap; nothing here needs it", ""});
   return findings;
 }

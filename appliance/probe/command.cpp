@@ -8,6 +8,8 @@
 #include <array>
 #include <chrono>
 #include <cstdlib>
+#include <iterator>
+#include <sstream>
 
 #include "appliance/exit_code.h"
 #include "appliance/probe/live_view.h"
@@ -64,6 +66,10 @@ base::Outcome<ProbeConfig> configure(const ProbeOptions& options) {
     auto input = read_interface(text);
     if (!input) return tl::unexpected(input.error());
     config.interfaces.push_back(std::move(*input));
+  }
+  for (const std::string& text : options.eal) {
+    std::istringstream words(text);
+    config.dpdk.eal.insert(config.dpdk.eal.end(), std::istream_iterator<std::string>(words), {});
   }
   if (!options.name.empty()) config.sender.probe = options.name;
   if (config.sender.probe.empty()) config.sender.probe = host_name();
@@ -146,7 +152,7 @@ int report(const Probe& probe, const ProbeConfig& config, bool read_all, bool de
   const std::uint64_t records = counters.hops + counters.legs;
   if (const LiveCapture* live = probe.live())
     for (std::size_t at = 0; at < live->size(); ++at)
-      fmt::print("{}\n", account_text(live->input(at).point.name, live->status(at)));
+      fmt::print("{}\n", account_text(live->input(at).point.name, live->status(at), giver_of(live->input(at))));
   if (probe.replay() != nullptr)
     for (const auto& feed : probe.replay()->feeds())
       if (const std::string complaint = feed->complaint(); !complaint.empty())
@@ -192,6 +198,7 @@ CLI::App* add_probe(CLI::App& app, ProbeOptions& options) {
       "  hoptap probe -i eth0                                        this host's, to a tracer on this host\n"
       "  hoptap probe -i eth1=tor-1:switch --tracer 10.0.0.1:4717    a switch's mirror port\n"
       "  hoptap probe -i pod-a/eth0=pod-a:pod -i cni0=node-7:node    a network namespace's, and the bridge\n"
+      "  hoptap probe -i dpdk:0000:03:00.0=tor-1:switch              a port that was given to DPDK\n"
       "  hoptap probe --replay eth0.pcap=node-7:node                 to a tracer on this host\n"
       "  hoptap probe --replay a.pcap=tor-1 --tracer 10.0.0.1:4717 --spool /var/lib/hoptap/probe\n"
       "  hoptap probe --replay a.pcap=tor-1 --speed 1                at the pace at which it was captured\n"
@@ -202,9 +209,13 @@ CLI::App* add_probe(CLI::App& app, ProbeOptions& options) {
       "With --spool the same command goes on where it was stopped or killed: nothing is lost, nothing sent twice.\n");
   command->add_option("-c,--config", options.config, "a YAML file");
   command
-      ->add_option("-i,--interface", options.interfaces,
-                   "listen here until SIGINT or SIGTERM; INTERFACE, NETNS/INTERFACE or either with =NAME:ROLE of the\n"
-                   "point. Once for each interface. Needs CAP_NET_RAW (and CAP_SYS_ADMIN for another namespace)")
+      ->add_option(
+          "-i,--interface", options.interfaces,
+          "listen here until SIGINT or SIGTERM; INTERFACE, NETNS/INTERFACE, dpdk:PORT or any with =NAME:ROLE of\n"
+          "the point. Once for each interface. Needs CAP_NET_RAW (and CAP_SYS_ADMIN for another namespace)")
+      ->allow_extra_args(false);
+  command
+      ->add_option("--eal", options.eal, "arguments for DPDK's EAL, such as --eal '--vdev=net_af_packet0,iface=eth1'")
       ->allow_extra_args(false);
   command
       ->add_option("--replay", options.replay,

@@ -15,6 +15,7 @@ namespace hoptap::appliance {
 struct ProbeOptions {
   std::string config;                   ///< a YAML file; "": defaults
   std::vector<std::string> interfaces;  ///< [NETNS/]INTERFACE[=POINT[:ROLE[:ORDER]]], beside those of the file
+  std::vector<std::string> eal;         ///< arguments of DPDK, several in one with spaces between them
   std::vector<std::string> replay;      ///< FILE[=POINT[:ROLE[:ORDER]]], beside those of the file
   std::optional<double> speed;          ///< of the replay; nothing: the file's
   std::string name;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 
 #include "appliance/yaml/section.h"
@@ -84,6 +85,16 @@ ReplayInput read_input(const YAML::Node& node) {
   return input;
 }
 
+void read_dpdk(const YAML::Node& node, capture::DpdkConfig& dpdk) {
+  const Section section(node, "dpdk", {"eal", "memory_mib"});
+  if (section.has("memory_mib"))
+    dpdk.memory_mib = static_cast<std::uint32_t>(section.integer("memory_mib", 0, {16, 1e6}));
+  const YAML::Node words = section.find("eal");
+  if (words.IsDefined() && !words.IsSequence())
+    section.fail("eal", "is a list of arguments, such as [--vdev=net_tap0]");
+  for (const YAML::Node& word : words) dpdk.eal.push_back(word.as<std::string>());
+}
+
 LiveInput read_live_input(const YAML::Node& node) {
   const Section section(node, "an interface",
                         {"interface", "point", "role", "order", "promiscuous", "outgoing", "capture", "workers",
@@ -96,6 +107,9 @@ LiveInput read_live_input(const YAML::Node& node) {
   capture.is_promiscuous = section.flag("promiscuous", capture.is_promiscuous);
   capture.ignores_outgoing = !section.flag("outgoing", !capture.ignores_outgoing);
   input.by_libpcap = section.choice("capture", 0, {"ring", "libpcap"}) == 1;
+  if (input.by_dpdk)
+    for (const char* key : {"capture", "ring_mib", "outgoing"})
+      if (section.has(key)) section.fail(key, "does not go with a port of DPDK; leave it out");
   input.workers = section.integer("workers", input.workers, {1, 64});
   if (input.by_libpcap && input.workers > 1)
     section.fail("workers", "is 1 with capture: libpcap, which cannot share out");
@@ -110,7 +124,7 @@ LiveInput read_live_input(const YAML::Node& node) {
 ProbeConfig read(const YAML::Node& root) {
   const Section top(root, "the probe's configuration",
                     {"name", "tracer", "spool", "batch_records_max", "metrics", "limits", "flow_key", "replay",
-                     "replay_speed", "interfaces", "filter", "sandbox", "vxlan_ports"});
+                     "replay_speed", "interfaces", "dpdk", "filter", "sandbox", "vxlan_ports"});
   ProbeConfig config;
   config.sender.probe = top.text("name", "");
   read_tracer(top.find("tracer"), config.sender);
@@ -118,6 +132,7 @@ ProbeConfig read(const YAML::Node& root) {
   read_metrics(top.find("metrics"), config);
   read_limits(top.find("limits"), config.flows);
   read_flow_key(top.find("flow_key"), config.flows.key);
+  read_dpdk(top.find("dpdk"), config.dpdk);
   config.batch_records_max = top.integer("batch_records_max", config.batch_records_max, {1, 16384});
   config.filter = top.text("filter", "");
   config.sandbox = top.flag("sandbox", config.sandbox);
@@ -152,6 +167,10 @@ base::Outcome<void> check(const ProbeConfig& config) {
         "configuration");
   if (!config.replay.empty() && !config.interfaces.empty())
     return fail("captures and interfaces cannot be read by one probe: their times are apart; start two");
+  const auto is_of_dpdk = [](const LiveInput& input) { return input.by_dpdk; };
+  if ((!config.dpdk.eal.empty() || config.dpdk.memory_mib) &&
+      std::none_of(config.interfaces.begin(), config.interfaces.end(), is_of_dpdk))
+    return fail("there are arguments for DPDK, but none of its ports to listen at: -i dpdk:0000:03:00.0, for example");
   std::set<std::string> names;
   for (const LiveInput& input : config.interfaces)
     if (!names.insert(input.point.name).second)
@@ -218,7 +237,8 @@ sandbox: true                   # only the system calls that a probe needs (secc
 # vxlan_ports: [8473]           # beside 4789 and 8472
 
 # interfaces:                   # listen at these, until the probe is stopped
-#   - interface: eth0           # pod-a/eth0: in the network namespace pod-a of ip-netns(8)
+#   - interface: eth0           # pod-a/eth0: in the network namespace pod-a of ip-netns(8);
+#                               # dpdk:0000:03:00.0: a port of DPDK
 #     point: node-7             # by default named as the interface
 #     role: node                # pod, node, host, switch, gateway or unknown; by default guessed from the name
 #     order: 3                  # a hint: lower is nearer the client
@@ -229,6 +249,10 @@ sandbox: true                   # only the system calls that a probe needs (secc
 #     ring_mib: 64              # memory that is locked for each ring
 #     snap_bytes: 262144        # longer packets are cut
 #     nic_time: false           # times by the NIC's clock; changes its settings
+
+# dpdk:                         # for interfaces that begin with dpdk:
+#   eal: [--vdev=net_tap0]      # arguments of DPDK's own, its EAL, beside ours
+#   memory_mib: 80              # for packets, in hugepages if enough are free; by default 64, and 16 for each worker
 
 # replay:                       # or read captures, and end
 #   - file: eth0.pcap

@@ -11,6 +11,7 @@
 #include "appliance/probe/live_input.h"
 #include "appliance/probe/replay_points.h"
 #include "base/result.h"
+#include "capture/dpdk/dpdk.h"
 #include "export/metrics/windows.h"
 #include "export/transport/sender.h"
 #include "export/transport/spool.h"
@@ -29,6 +30,7 @@ struct ProbeConfig {
   std::vector<ReplayInput> replay;               ///< either these
   double replay_speed = 0;                       ///< times that at which they were captured; 0: as fast as can be
   std::vector<LiveInput> interfaces;             ///< or these
+  capture::DpdkConfig dpdk;                      ///< for those of DPDK
   exporting::MetricsConfig metrics;              ///< length_ns 0: none
   std::size_t totals_max = 1000;                 ///< rows of sums for /metrics
   std::optional<HttpServerConfig> metrics_http;  ///< where /metrics is served

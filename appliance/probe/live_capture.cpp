@@ -23,6 +23,21 @@ void merge(LiveStatus& sum, const LiveStatus& more) {
   if (sum.trouble.empty()) sum.trouble = more.trouble;
 }
 
+/// Before any port is opened.
+base::Outcome<void> start_dpdk(const std::vector<LiveInput>& inputs, const capture::DpdkConfig& config) {
+  std::vector<capture::DpdkPort> ports;
+  for (const LiveInput& input : inputs)
+    if (input.by_dpdk) ports.push_back({input.capture.interface, input.workers});
+  return ports.empty() ? base::Outcome<void>() : capture::start_dpdk(config, ports);
+}
+
+using Sources = std::vector<std::unique_ptr<capture::LiveSource>>;
+
+/// One for each worker. Other interfaces are opened by the workers: null.
+base::Outcome<Sources> open_queues(const LiveInput& input) {
+  return input.by_dpdk ? capture::open_dpdk_port(input.capture, input.workers) : Sources(input.workers);
+}
+
 }  // namespace
 
 base::Outcome<std::unique_ptr<LiveCapture>> LiveCapture::open(const std::vector<LiveInput>& inputs,
@@ -31,26 +46,32 @@ base::Outcome<std::unique_ptr<LiveCapture>> LiveCapture::open(const std::vector<
   std::unique_ptr<LiveCapture> live(new LiveCapture(inputs));
   const std::uint64_t seed = secret_seed();
   std::uint32_t shared = 0;
+  if (auto started = start_dpdk(inputs, config.dpdk); !started) return tl::unexpected(started.error());
   for (std::size_t at = 0; at < inputs.size(); ++at) {
     LiveWorkerConfig one = config;
     one.flows.key.seed = seed;
     one.input = inputs[at];
     one.point = static_cast<std::uint32_t>(at);
-    if (inputs[at].workers > 1 && shared == kSharedMax)
+    const bool by_fanout = inputs[at].workers > 1 && !inputs[at].by_dpdk;
+    if (by_fanout && shared == kSharedMax)
       return tl::unexpected(
           base::Failure{"at most 8 interfaces of a probe can have several workers; start another probe"});
-    if (inputs[at].workers > 1)
+    if (by_fanout)
       one.input.capture.fanout =
           capture::Fanout{.group = capture::fanout_group(shared++), .defragments = true, .by_inner_flow = true};
-    for (std::size_t n = 0; n < inputs[at].workers; ++n) {
-      auto worker = LiveWorker::open(one);
+    auto sources = open_queues(one.input);
+    if (!sources) return tl::unexpected(sources.error());
+    for (std::unique_ptr<capture::LiveSource>& source : *sources) {
+      auto worker = LiveWorker::open(one, std::move(source));
       if (!worker) return tl::unexpected(worker.error());
       live->members_.push_back({at, std::move(*worker)});
     }
   }
   const bool enters_namespaces = std::any_of(
       inputs.begin(), inputs.end(), [](const LiveInput& input) { return !input.capture.network_namespace.empty(); });
-  if (auto dropped = drop_privileges(enters_namespaces); !dropped) return tl::unexpected(dropped.error());
+  const auto drop = [&] { return drop_privileges(enters_namespaces); };
+  if (auto dropped = drop(); !dropped) return tl::unexpected(dropped.error());
+  if (auto dropped = capture::in_dpdk_thread(drop); !dropped) return tl::unexpected(dropped.error());
   return live;
 }
 

@@ -29,13 +29,19 @@ base::Outcome<LiveInput> read_interface(const std::string& text) {
 }
 
 void set_interface(const std::string& where, LiveInput& input) {
+  constexpr std::string_view kDpdk = "dpdk:";
+  if (input.point.name.empty()) input.point.name = where;
+  if (where.starts_with(kDpdk)) {
+    input.by_dpdk = true;
+    input.capture.interface = where.substr(kDpdk.size());
+    return;
+  }
   const std::size_t slash = where.rfind('/');
   input.capture.interface = slash == std::string::npos ? where : where.substr(slash + 1);
   if (slash != std::string::npos) {
     const std::string place = where.substr(0, slash);
     input.capture.network_namespace = place.starts_with('/') ? place : "/run/netns/" + place;
   }
-  if (input.point.name.empty()) input.point.name = where;
 }
 
 std::string filter_without_export(const std::string& filter, const std::string& tracer) {

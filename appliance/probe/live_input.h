@@ -18,14 +18,15 @@ struct LiveInput {
   capture::LiveConfig capture;
   PointHint point;
   bool by_libpcap = false;  ///< instead of a ring
+  bool by_dpdk = false;     ///< capture.interface is a port of DPDK
   std::size_t workers = 1;  ///< threads, each with a ring of its own; the kernel shares out by flow
 };
 
 /// Reads "INTERFACE[=NAME[:ROLE[:ORDER]]]", the value of --interface.
 [[nodiscard]] base::Outcome<LiveInput> read_interface(const std::string& text);
 
-/// "eth0", "pod-a/eth0" (in the network namespace /run/netns/pod-a) or "/proc/42/ns/net/eth0". The point is named so
-/// when it has no name yet.
+/// "eth0", "pod-a/eth0" (in the network namespace /run/netns/pod-a), "/proc/42/ns/net/eth0", or "dpdk:0000:03:00.0" (a
+/// port of DPDK). The point is named so when it has no name yet.
 void set_interface(const std::string& where, LiveInput& input);
 
 /// The filter, and not what the probe itself sends to its tracer (HOST:PORT): seeing that would make more of it.

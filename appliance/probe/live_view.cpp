@@ -59,8 +59,8 @@ std::vector<std::string> LiveView::news(const LiveCapture& live) {
       said_[at] = status.trouble;
     }
     if (dropped_[at] == 0 && drops(status) > 0)
-      news.push_back(fmt::format("{}: the kernel drops packets, {} so far; more workers or a larger ring may help",
-                                 point, drops(status)));
+      news.push_back(fmt::format("{}: {} drops packets, {} so far; more workers or a larger ring may help", point,
+                                 giver_of(live.input(at)), drops(status)));
     dropped_[at] = drops(status);
   }
   return news;
@@ -70,13 +70,16 @@ std::string points_text(const LiveCapture& live) {
   std::string text = fmt::format("{} point{}:", live.size(), live.size() == 1 ? "" : "s");
   for (std::size_t at = 0; at < live.size(); ++at) {
     const LiveInput& input = live.input(at);
-    text += fmt::format("{} {} ({}{}{})", at == 0 ? "" : ",", input.point.name, input.capture.network_namespace,
-                        input.capture.network_namespace.empty() ? "" : " ", input.capture.interface);
+    text += fmt::format("{} {} ({}{}{}{})", at == 0 ? "" : ",", input.point.name, input.capture.network_namespace,
+                        input.capture.network_namespace.empty() ? "" : " ", input.by_dpdk ? "dpdk:" : "",
+                        input.capture.interface);
   }
   return text;
 }
 
-std::string account_text(const std::string& point, const LiveStatus& status) {
+std::string_view giver_of(const LiveInput& input) { return input.by_dpdk ? "the driver" : "the kernel"; }
+
+std::string account_text(const std::string& point, const LiveStatus& status, std::string_view giver) {
   const capture::LiveCounters& counters = status.capture;
   std::string text = fmt::format("{}: {} packets processed", point, counters.packets);
   const auto add = [&text](std::uint64_t count, std::string_view what) {
@@ -88,11 +91,12 @@ std::string account_text(const std::string& point, const LiveStatus& status) {
   add(counters.dropped_by_interface.value_or(0), "dropped by the interface");
   add(status.records_dropped, "records dropped for want of room");
   add(status.legs_left_out, "connections of one packet not sent");
-  if (!counters.dropped_by_ring || !counters.received_by_kernel) return text + "; what the kernel dropped is not known";
+  if (!counters.dropped_by_ring || !counters.received_by_kernel)
+    return fmt::format("{}; what {} dropped is not known", text, giver);
   text += fmt::format(", {} dropped for want of room in the ring", *counters.dropped_by_ring);
   const std::uint64_t known = counters.packets + counters.filtered + counters.unreadable + *counters.dropped_by_ring;
   const std::uint64_t received = *counters.received_by_kernel;
-  text += fmt::format("; the kernel counted {}", received);
+  text += fmt::format("; {} counted {}", giver, received);
   // libpcap leaves packets out that it counts (live_source.h).
   if (received > known && counters.ring_freezes) text += fmt::format(": {} UNACCOUNTED", received - known);
   return text;

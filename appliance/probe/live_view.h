@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "appliance/probe/live_capture.h"
@@ -33,7 +34,10 @@ class LiveView {
 /// "2 points: tor-1 (eth1), pod-a (pod-a/eth0)".
 std::string points_text(const LiveCapture& live);
 
+/// Who has the packets before us: "the kernel", or "the driver" of a port of DPDK.
+std::string_view giver_of(const LiveInput& input);
+
 /// What became of every packet of an interface, a line; it adds up, or the line says what is missing.
-std::string account_text(const std::string& point, const LiveStatus& status);
+std::string account_text(const std::string& point, const LiveStatus& status, std::string_view giver = "the kernel");
 
 }  // namespace hoptap::appliance

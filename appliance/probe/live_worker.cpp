@@ -61,13 +61,16 @@ capture::LiveCounters sum_of(capture::LiveCounters sum, const capture::LiveCount
     sum.stamps->nic += more.stamps->nic;
     sum.stamps->kernel += more.stamps->kernel;
     sum.stamps->ring += more.stamps->ring;
+    sum.stamps->poll += more.stamps->poll;
   } else {
     sum.stamps.reset();
   }
   return sum;
 }
 
-base::Outcome<std::unique_ptr<LiveWorker>> LiveWorker::open(const LiveWorkerConfig& config) {
+base::Outcome<std::unique_ptr<LiveWorker>> LiveWorker::open(const LiveWorkerConfig& config,
+                                                            std::unique_ptr<capture::LiveSource> given) {
+  if (given) return std::unique_ptr<LiveWorker>(new LiveWorker(config, std::move(given)));
   auto source = open_source(config.input);
   if (!source) return tl::unexpected(source.error());
   return std::unique_ptr<LiveWorker>(new LiveWorker(config, std::move(*source)));

@@ -13,6 +13,7 @@
 
 #include "appliance/probe/live_input.h"
 #include "base/result.h"
+#include "capture/dpdk/dpdk.h"
 #include "decode/decoder.h"
 #include "flowtable/flow_table.h"
 
@@ -42,6 +43,7 @@ struct LiveWorkerConfig {
   std::uint32_t point = 0;  ///< number in records
   decode::DecodeConfig decode;
   flowtable::FlowTableConfig flows;  ///< metrics_interval_ns 0: no metrics
+  capture::DpdkConfig dpdk;          ///< of all ports
 };
 
 class LiveWorker final : flowtable::RecordSink {
@@ -52,9 +54,10 @@ class LiveWorker final : flowtable::RecordSink {
   /// other records from the tracer.
   static constexpr std::uint64_t kLonePacketLegsMax = 1000;
 
-  /// Opens the interface; packets wait in its ring until start(). Needs privileges as capture::open_ring(), now and, in
-  /// the thread, when the interface comes again.
-  [[nodiscard]] static base::Outcome<std::unique_ptr<LiveWorker>> open(const LiveWorkerConfig& config);
+  /// Opens the interface, unless it is given as `source` (a queue of DPDK); packets wait in its ring until start().
+  /// Needs privileges as capture::open_ring(), now and, in the thread, when the interface comes again.
+  [[nodiscard]] static base::Outcome<std::unique_ptr<LiveWorker>> open(
+      const LiveWorkerConfig& config, std::unique_ptr<capture::LiveSource> source = nullptr);
   void start();
   ~LiveWorker() override;  ///< stop(), and waits
 

@@ -205,6 +205,7 @@ base::Outcome<void> Probe::open_interfaces() {
   LiveWorkerConfig worker;
   worker.decode = decode_config();
   worker.flows = config_.flows;
+  worker.dpdk = config_.dpdk;
   worker.flows.metrics_interval_ns = config_.metrics.length_ns;
   std::vector<LiveInput> inputs = config_.interfaces;
   for (LiveInput& input : inputs) input.capture.filter = filter_without_export(config_.filter, config_.sender.address);

@@ -63,6 +63,7 @@ enum class StampSource : std::uint8_t {
   kNic,      ///< the NIC's clock, as the frame came in
   kKernel,   ///< the host's clock, as the driver handed the packet over
   kRing,     ///< the host's clock, as the packet was copied into the ring: later by what the kernel did before
+  kPoll,     ///< the host's clock, as we took it from a queue of the NIC, with others: later by what it lay there
   kUnknown,  ///< libpcap does not say; or no packet came yet
 };
 
@@ -70,11 +71,13 @@ struct StampCounts {
   std::uint64_t nic = 0;
   std::uint64_t kernel = 0;
   std::uint64_t ring = 0;
+  std::uint64_t poll = 0;
 };
 
 /// All monotonic. What this source cannot know is empty, never 0. Once all packets are read:
 ///   received_by_kernel = packets + filtered + unreadable + dropped_by_ring
-/// but for the own packets that libpcap leaves out (on `lo`, and with ignores_outgoing) and does not count.
+/// but for the own packets that libpcap leaves out (on `lo`, and with ignores_outgoing) and does not count. At a port
+/// of DPDK the driver stands for the kernel, and its queues for the ring.
 struct LiveCounters {
   std::uint64_t packets = 0;     ///< handed out
   std::uint64_t bytes = 0;       ///< captured bytes handed out
@@ -102,6 +105,7 @@ class LiveSource : public Source {
 
   /// For poll(2) and epoll: readable when packets are there. Kernel 3.10 may not wake it for a block whose time is
   /// up, so wait on it no longer than the block timeout and call poll() then in any case. On an error call wait().
+  /// -1: there is none, call wait().
   virtual int fd() const = 0;
 
   virtual LinkState state() const = 0;  ///< as of the last wait()

@@ -175,6 +175,27 @@ TEST(LiveInput, IsReadFromTheCommandLine) {
   EXPECT_FALSE(appliance::read_interface("pod-a/"));
 }
 
+TEST(LiveInput, MayBeAPortOfDpdk) {
+  const auto port = appliance::read_interface("dpdk:0000:03:00.0=tor-1:switch:2");
+  ASSERT_TRUE(port);
+  EXPECT_TRUE(port->by_dpdk);
+  EXPECT_EQ(port->capture.interface, "0000:03:00.0");
+  EXPECT_EQ(port->capture.network_namespace, "");
+  EXPECT_EQ(port->point.name, "tor-1");
+  EXPECT_EQ(port->point.role, "switch");
+  EXPECT_FALSE(appliance::read_interface("dpdk:"));
+  const auto file = read_probe_config(
+      "interfaces: [{interface: 'dpdk:net_tap0', workers: 4}]\ndpdk: {eal: [--vdev=net_tap0, -l1], memory_mib: 96}\n",
+      "p.yaml");
+  ASSERT_TRUE(file) << file.error().what;
+  EXPECT_TRUE(file->interfaces[0].by_dpdk);
+  EXPECT_EQ(file->interfaces[0].point.name, "dpdk:net_tap0");
+  EXPECT_EQ(file->interfaces[0].workers, 4u);
+  EXPECT_EQ(file->dpdk.eal, (std::vector<std::string>{"--vdev=net_tap0", "-l1"}));
+  EXPECT_EQ(file->dpdk.memory_mib, 96u);
+  EXPECT_TRUE(check(*file));
+}
+
 TEST(LiveInput, LeavesOutTheProbesOwnExport) {
   using appliance::filter_without_export;
   EXPECT_EQ(filter_without_export("", "127.0.0.1:4717"), "not (tcp port 4717 and (host 127.0.0.1))");
@@ -192,6 +213,8 @@ TEST(ProbeConfig, ComplaintsNameTheLineAndTheFix) {
            Complaint{"tracer: {adress: x}\n", "did you mean address?"},
            Complaint{"vxlan_ports: [70000]\n", "65535"},
            Complaint{"interfaces: [eth0]\n", "an interface"},
+           Complaint{"interfaces: [{interface: 'dpdk:p', ring_mib: 8}]\n", "does not go with a port of DPDK"},
+           Complaint{"dpdk: {eal: --vdev=net_tap0}\n", "is a list of arguments"},
            Complaint{"interfaces: [{interface: e, capture: libpcap, workers: 2}]\n", "cannot share out"},
        }) {
     const auto read = read_probe_config(one.text, "p.yaml");

@@ -44,6 +44,16 @@ TEST(LiveView, UnknownIsNotZero) {
   EXPECT_EQ(text.find(" 0 dropped"), std::string::npos);
 }
 
+TEST(LiveView, NamesTheDriverOfAPortOfDpdk) {
+  LiveStatus status = status_of_ring(100);
+  status.capture.ring_freezes.reset();
+  appliance::LiveInput port;
+  port.by_dpdk = true;
+  EXPECT_TRUE(account_text("tor", status, giver_of(port)).ends_with("; the driver counted 100"));
+  status.capture.dropped_by_ring.reset();
+  EXPECT_TRUE(account_text("tor", status, giver_of(port)).ends_with("; what the driver dropped is not known"));
+}
+
 TEST(LiveView, SumsKnowWhatAllOfThemKnow) {
   capture::LiveCounters ring = status_of_ring(100).capture, other;
   other.packets = 7;
