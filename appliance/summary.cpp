@@ -34,27 +34,9 @@ void add_capture_counters(const Replay& replay, Counters& counters) {
 }
 
 void add_flow_counters(const Replay& replay, Counters& counters) {
-  const auto add = [&](const char* name, auto field) {
-    counters.emplace_back(name, sum(replay, [&](const Feed& feed) { return feed.flow_counters().*field; }));
-  };
-  using Flow = flowtable::FlowCounters;
-  add("legs", &Flow::legs);
-  add("icmp_errors", &Flow::icmp_errors);
-  add("icmp_errors_unmatched", &Flow::icmp_errors_unmatched);
-  add("legs_evicted", &Flow::legs_evicted);
-  add("legs_evicted_opening", &Flow::legs_evicted_opening);
-  add("ledgers_refused", &Flow::ledgers_refused);
-  add("unreported_packets", &Flow::unreported_packets);
-  add("duplicates_removed", &Flow::duplicates);
-  add("virtual_points_split", &Flow::virtual_points);
-  add("held_refused_bytes", &Flow::held_refused_bytes);
-  add("gaps", &Flow::gaps);
-  add("gap_bytes", &Flow::gap_bytes);
-  add("resyncs", &Flow::resyncs);
-  add("unparsed_bytes", &Flow::unparsed_bytes);
-  add("orphan_responses", &Flow::orphan_responses);
-  add("exchanges", &Flow::exchanges);
-  add("exchanges_refused", &Flow::exchanges_refused);
+  for (const flowtable::FlowCounter& counter : flowtable::kFlowCounters)
+    counters.emplace_back(counter.name,
+                          sum(replay, [&](const Feed& feed) { return feed.flow_counters().*counter.field; }));
 }
 
 void add_join_counters(const linker::JoinCounters& join, const Analysis& analysis, Counters& counters) {

@@ -1,4 +1,4 @@
-// Limits of a flow table, and the counters of what they refused.
+// Limits of a flow table, and what is left out where even they are too much.
 #pragma once
 
 #include <cstddef>
@@ -40,32 +40,6 @@ enum class Strain : std::uint8_t {
   kNoTexts,        ///< exchanges without resources, endpoints and identifiers
   kNoNewMessages,  ///< new flows with TCP metrics only
   kNoNewFlows,     ///< packets of unknown flows are passed over
-};
-
-/// What happened to packets, bytes and exchanges. Monotonic; owned by the table's thread.
-struct FlowCounters {
-  std::uint64_t tcp_packets = 0;
-  std::uint64_t udp_packets = 0;
-  std::uint64_t icmp_errors = 0;            ///< ICMP errors that quote a packet of a known leg
-  std::uint64_t icmp_errors_unmatched = 0;  ///< and of none
-  std::uint64_t legs = 0;
-  std::uint64_t legs_evicted = 0;          ///< by flows_max or ledgers_max
-  std::uint64_t legs_evicted_opening = 0;  ///< of these, legs that were no more than their first packets
-  std::uint64_t ledgers_refused = 0;       ///< legs without metrics and messages, by ledgers_max
-  std::uint64_t unreported_packets = 0;    ///< of legs that were refused a ledger after they had been reported
-  std::uint64_t unreported_bytes = 0;      ///< their payload
-  std::uint64_t duplicates = 0;            ///< packets captured twice, removed
-  std::uint64_t virtual_points = 0;        ///< legs split off because one feed shows both sides of a router
-  std::uint64_t held_refused_bytes = 0;    ///< by held_bytes_*; treated as not captured
-  std::uint64_t gaps = 0;                  ///< holes in a stream given up
-  std::uint64_t gap_bytes = 0;
-  std::uint64_t resyncs = 0;           ///< a parser had to look for the next message
-  std::uint64_t unparsed_bytes = 0;    ///< passed over while looking
-  std::uint64_t orphan_responses = 0;  ///< that no captured request fits
-  std::uint64_t exchanges = 0;
-  std::uint64_t exchanges_refused = 0;  ///< by exchanges_*max: given out before they were answered, or not begun
-  std::uint64_t texts_refused = 0;      ///< messages without their texts, by text_bytes_max or Strain
-  std::uint64_t strained_packets = 0;   ///< of flows that were not begun, by Strain
 };
 
 }  // namespace hoptap::flowtable

@@ -12,6 +12,9 @@
 
 namespace hoptap::flowtable {
 
+/// What texts up to this length take they keep for the next record.
+inline constexpr std::size_t kSmallTextBytes = 256;
+
 struct Exchange;
 
 /// A place in one of the further lists of an ExchangeQueue. Unlinks itself.

@@ -38,9 +38,6 @@ inline std::uint64_t canonical_hash(const decode::l7::Message& message) {
                            base::hash_bytes(message.endpoint));
 }
 
-/// Texts up to this length take no memory beside their record's, or keep what they took when that is used again.
-inline constexpr std::size_t kSmallTextBytes = 256;
-
 /// Is there room for texts of so many bytes? They are the exchange's then.
 inline bool take_text_room(Exchange& exchange, std::size_t bytes, TableContext& context) {
   if (context.strain != Strain::kNone || context.text_bytes + bytes > context.config.text_bytes_max) [[unlikely]] {

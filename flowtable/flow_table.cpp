@@ -60,6 +60,15 @@ void prefetch_lines(const void* from, std::size_t bytes) {
 
 }  // namespace
 
+std::size_t memory_max(const FlowTableConfig& config) {
+  constexpr std::size_t kIndexBytes = 22, kLifeBytes = 4;  // of a flow; of a ledger
+  constexpr std::size_t kSpareTextBytes = 3 * kSmallTextBytes;
+  return config.flows_max * (sizeof(Flow) + sizeof(FlowKey::Wide) + kIndexBytes) +
+         config.ledgers_max * (sizeof(Ledger) + kLifeBytes + sizeof(Session)) +
+         config.exchanges_max * (sizeof(Exchange) + kSpareTextBytes) + config.text_bytes_max +
+         2 * config.held_bytes_max;  // pools keep what they have had
+}
+
 FlowTable::FlowTable(const FlowTableConfig& config, std::uint32_t point_base, RecordSink& sink)
     : context_(config, point_base, sink), index_(config.flows_max), lists_(context_.flows) {}
 

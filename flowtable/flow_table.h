@@ -9,6 +9,7 @@
 #include "decode/decoded.h"
 #include "flowtable/config.h"
 #include "flowtable/duplicate_filter.h"
+#include "flowtable/flow_counters.h"
 #include "flowtable/flow_index.h"
 #include "flowtable/flow_lists.h"
 #include "flowtable/recent_flows.h"
@@ -17,6 +18,9 @@
 #include "flowtable/table_context.h"
 
 namespace hoptap::flowtable {
+
+/// The most that a table with these limits takes, about: all flows that it may have, each with all that it may.
+std::size_t memory_max(const FlowTableConfig& config);
 
 /// Not thread-safe: one worker owns it. Records go to the sink from within add() and finish().
 class FlowTable {

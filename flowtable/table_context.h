@@ -7,6 +7,7 @@
 
 #include "flowtable/config.h"
 #include "flowtable/exchange.h"
+#include "flowtable/flow_counters.h"
 #include "flowtable/ledger.h"
 #include "flowtable/object_pool.h"
 #include "flowtable/sink.h"

@@ -13,6 +13,7 @@
 
 #include "appliance/exit_code.h"
 #include "appliance/probe/live_view.h"
+#include "appliance/probe/memory_ceiling.h"
 #include "appliance/probe/probe.h"
 #include "appliance/progress.h"
 #include "appliance/read_file.h"
@@ -87,6 +88,7 @@ base::Outcome<ProbeConfig> configure(const ProbeOptions& options) {
   config.vxlan_ports.insert(config.vxlan_ports.end(), options.vxlan_ports.begin(), options.vxlan_ports.end());
   config.sender.software = "hoptap " HOPTAP_VERSION;
   if (auto checked = check(config); !checked) return tl::unexpected(checked.error());
+  if (auto fits = fit_into_memory(config); !fits) return tl::unexpected(fits.error());
   return config;
 }
 

@@ -47,14 +47,19 @@ void read_metrics(const YAML::Node& node, ProbeConfig& config) {
     section.fail("listen", set.error().what);
 }
 
-void read_limits(const YAML::Node& node, flowtable::FlowTableConfig& flows) {
+void read_limits(const YAML::Node& node, ProbeConfig& config) {
   constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
-  const Section section(
-      node, "limits",
-      {"flows_max", "busy_flows_max", "held_mib", "idle_timeout_s", "udp_timeout_s", "opening_timeout_s", "messages"});
+  const Section section(node, "limits",
+                        {"flows_max", "busy_flows_max", "held_mib", "exchanges_max", "texts_mib", "idle_timeout_s",
+                         "udp_timeout_s", "opening_timeout_s", "messages", "memory_mib", "cpu_percent"});
+  flowtable::FlowTableConfig& flows = config.flows;
   flows.flows_max = section.integer("flows_max", flows.flows_max, {16, 1e8});
   flows.ledgers_max = section.integer("busy_flows_max", flows.ledgers_max, {16, 1e7});
   flows.held_bytes_max = section.integer("held_mib", flows.held_bytes_max >> 20, {1, 1e6}) << 20;
+  flows.exchanges_max = section.integer("exchanges_max", flows.exchanges_max, {16, 1e7});
+  flows.text_bytes_max = section.integer("texts_mib", flows.text_bytes_max >> 20, {1, 1e6}) << 20;
+  config.memory_bytes_max = section.integer("memory_mib", 0, {0, 1e7}) << 20;
+  config.cpu_cores_max = section.number("cpu_percent", 0, {0, 100}) / 100;
   const auto seconds = [&](const char* key, std::uint64_t& ns) {
     ns = section.integer(key, ns / kNsPerSecond, {1, 86400}) * kNsPerSecond;
   };
@@ -130,7 +135,7 @@ ProbeConfig read(const YAML::Node& root) {
   read_tracer(top.find("tracer"), config.sender);
   read_spool(top.find("spool"), config);
   read_metrics(top.find("metrics"), config);
-  read_limits(top.find("limits"), config.flows);
+  read_limits(top.find("limits"), config);
   read_flow_key(top.find("flow_key"), config.flows.key);
   read_dpdk(top.find("dpdk"), config.dpdk);
   config.batch_records_max = top.integer("batch_records_max", config.batch_records_max, {1, 16384});
@@ -219,14 +224,18 @@ metrics:                        # counters by client, server and protocol (docs/
   # listen: 127.0.0.1:9464      # serve their sums to Prometheus, at /metrics
   totals_max: 1000              # clients there, since the start
 
-limits:                         # of each capture; what was let go is counted (docs/engine.md)
+limits:                         # of each capture or worker; what was let go is counted (docs/engine.md)
   flows_max: 500000             # connections kept, 190 bytes each (IPv6: 222)
   busy_flows_max: 100000        # of these with metrics and messages, 2 to 4 kB each
   held_mib: 64                  # bytes out of order, and heads that are not whole
+  exchanges_max: 100000         # requests that wait for their answers, or for late copies
+  texts_mib: 32                 # of these: resources, endpoints, header identifiers
   idle_timeout_s: 300
   udp_timeout_s: 30
   opening_timeout_s: 60         # of a connection that has not got beyond its first packets
   messages: true                # false: connections and TCP metrics only
+  memory_mib: 0                 # of the whole probe: all the above is cut down until it fits; 0: not
+  cpu_percent: 0                # of a core, for each thread that listens (50: half a core); 0: as it needs
 
 flow_key:                       # what tells connections apart besides addresses and ports
   vlan: false                   # true: the same addresses in two VLANs are two connections

@@ -35,7 +35,10 @@ struct ProbeConfig {
   std::size_t totals_max = 1000;                 ///< rows of sums for /metrics
   std::optional<HttpServerConfig> metrics_http;  ///< where /metrics is served
   std::string filter;
-  bool sandbox = true;  ///< sandbox.h
+  bool sandbox = true;                 ///< sandbox.h
+  std::uint64_t memory_bytes_max = 0;  ///< memory_ceiling.h; 0: as much as the limits allow
+  double cpu_cores_max = 0;            ///< of each thread that listens; 0: no ceiling
+  std::size_t records_max = 1u << 15;  ///< that wait at each worker: LiveWorkerConfig::records_max
   std::vector<std::uint16_t> vxlan_ports;
   flowtable::FlowTableConfig
       flows;  ///< of each capture, of each worker at an interface; metrics_interval_ns is metrics.length_ns

@@ -19,6 +19,9 @@ void merge(LiveStatus& sum, const LiveStatus& more) {
   sum.records_dropped += more.records_dropped;
   sum.legs_left_out += more.legs_left_out;
   sum.cpu_ns += more.cpu_ns;
+  sum.slept_ns += more.slept_ns;
+  sum.strain = std::max(sum.strain, more.strain);
+  flowtable::add(sum.engine, more.engine);
   sum.ended = sum.ended && more.ended;
   if (sum.trouble.empty()) sum.trouble = more.trouble;
 }

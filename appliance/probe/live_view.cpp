@@ -9,6 +9,17 @@ std::uint64_t drops(const LiveStatus& status) {
   return status.capture.dropped_by_ring.value_or(0) + status.capture.dropped_by_interface.value_or(0);
 }
 
+std::string_view strain_text(flowtable::Strain strain) {
+  using flowtable::Strain;
+  switch (strain) {
+    case Strain::kNone: return "below its CPU ceiling; nothing is left out";
+    case Strain::kNoTexts: return "at its CPU ceiling (cpu_percent): requests without resources and identifiers";
+    case Strain::kNoNewMessages: return "at its CPU ceiling (cpu_percent): new connections without their requests";
+    case Strain::kNoNewFlows: return "at its CPU ceiling (cpu_percent): new connections are not looked at";
+  }
+  return "";
+}
+
 std::string bits_text(double bits) {
   for (const char* unit : {"bit/s", "kbit/s", "Mbit/s"}) {
     if (bits < 1000) return fmt::format("{:.0f} {}", bits, unit);
@@ -49,6 +60,7 @@ std::string LiveView::line(const LiveCapture& live) {
 std::vector<std::string> LiveView::news(const LiveCapture& live) {
   said_.resize(live.size());
   dropped_.resize(live.size());
+  strain_.resize(live.size());
   std::vector<std::string> news;
   for (std::size_t at = 0; at < live.size(); ++at) {
     const LiveStatus& status = live.status(at);
@@ -57,6 +69,10 @@ std::vector<std::string> LiveView::news(const LiveCapture& live) {
       news.push_back(status.trouble.empty() ? fmt::format("{}: packets are read again", point)
                                             : fmt::format("{}: {}", point, status.trouble));
       said_[at] = status.trouble;
+    }
+    if (strain_[at] != status.strain) {
+      news.push_back(fmt::format("{}: {}", point, strain_text(status.strain)));
+      strain_[at] = status.strain;
     }
     if (dropped_[at] == 0 && drops(status) > 0)
       news.push_back(fmt::format("{}: {} drops packets, {} so far; more workers or a larger ring may help", point,

@@ -29,6 +29,7 @@ class LiveView {
   Sums before_;
   std::vector<std::string> said_;
   std::vector<std::uint64_t> dropped_;
+  std::vector<flowtable::Strain> strain_;
 };
 
 /// "2 points: tor-1 (eth1), pod-a (pod-a/eth0)".

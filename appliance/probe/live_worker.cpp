@@ -8,6 +8,7 @@
 
 #include "capture/live/pcap_live.h"
 #include "capture/live/ring_source.h"
+#include "export/wire/batch.h"
 
 namespace hoptap::appliance {
 namespace {
@@ -87,7 +88,8 @@ LiveWorker::LiveWorker(const LiveWorkerConfig& config, std::unique_ptr<capture::
       flows_(config.flows, config.point, *this),
       packets_(capture::kBatchPackets),
       decoded_(capture::kBatchPackets),
-      before_(none()) {}
+      before_(none()),
+      ceiling_(config.cpu_cores) {}
 
 LiveWorker::~LiveWorker() {
   stop();
@@ -126,7 +128,14 @@ bool LiveWorker::read() {
   reached_ns_ = std::max(reached_ns_, batch.back().time_ns);
   decoder_.decode(batch, source_->interfaces(), decoded);
   flows_.add(decoded);
+  if (ceiling_.is_set()) keep_below_ceiling();
   return true;
+}
+
+void LiveWorker::keep_below_ceiling() {
+  const auto sleep = ceiling_.account(clock_ns(CLOCK_MONOTONIC), clock_ns(CLOCK_THREAD_CPUTIME_ID));
+  flows_.set_strain(ceiling_.strain());
+  if (sleep.count() > 0 && !stopping_) std::this_thread::sleep_for(sleep);
 }
 
 /// Nothing is there. Time goes on all the same: by the host's clock, which stamps the packets, less what may still be
@@ -189,7 +198,7 @@ void LiveWorker::leg(const flowtable::LegRecord& record) {
     }
     --lone_legs_left_;
   }
-  if (has_room(kRecordsMax / 2)) made_.emplace_back(record);
+  if (has_room(config_.records_max / 2)) made_.emplace_back(record);
 }
 
 void LiveWorker::report() {
@@ -198,6 +207,7 @@ void LiveWorker::report() {
     lone_legs_left_ = kLonePacketLegsMax;
   }
   next_report_ = Clock::now() + kReportEvery;
+  if (ceiling_.is_set()) keep_below_ceiling();  // when nothing comes, too: it may be left
   LiveStatus now;
   now.state = source_ ? source_->state() : capture::LinkState::kGone;
   now.capture = source_ ? sum_of(before_, source_->live_counters()) : before_;
@@ -205,6 +215,9 @@ void LiveWorker::report() {
   now.exchanges = flows_.counters().exchanges;
   now.cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
   now.legs_left_out = legs_left_out_;
+  now.slept_ns = ceiling_.slept_ns();
+  now.strain = ceiling_.strain();
+  now.engine = flows_.counters();
   now.trouble = trouble_;
   if (source_ && now.trouble.empty()) now.trouble = source_->complaint();
   if (now.state == capture::LinkState::kDown) now.trouble = config_.input.capture.interface + " is down";
@@ -217,36 +230,44 @@ void LiveWorker::report() {
 
 /// May one more record wait, of which there may be so many, handed over or not?
 bool LiveWorker::has_room(std::size_t most) {
-  constexpr std::size_t kChunk = 1024;
-  if (made_.size() >= kChunk || made_.size() + untaken_ >= most) hand_over();
-  while (finishing_ && made_.size() >= kChunk) {
+  const std::size_t chunk = std::min<std::size_t>(1024, most);
+  const auto is_full = [&] {
+    return made_.size() + untaken_ >= most || made_text_bytes_ + untaken_text_bytes_ >= kTextBytesMax;
+  };
+  if (made_.size() >= chunk || is_full()) hand_over();
+  while (finishing_ && is_full()) {
     std::this_thread::sleep_for(kShortNap);
     hand_over();
   }
-  if (made_.size() + untaken_ < most) return true;
+  if (!is_full()) return true;
   ++records_dropped_;
   return false;
 }
 
 void LiveWorker::hand_over() {
   const std::lock_guard lock(mutex_);
-  if (ready_.size() + made_.size() <= kRecordsMax) {
+  if (ready_.size() + made_.size() <= config_.records_max) {
     ready_.insert(ready_.end(), std::make_move_iterator(made_.begin()), std::make_move_iterator(made_.end()));
     made_.clear();
+    ready_text_bytes_ += std::exchange(made_text_bytes_, 0);
   }
   untaken_ = ready_.size();
+  untaken_text_bytes_ = ready_text_bytes_;
 }
 
 void LiveWorker::hop(const flowtable::HopRecord& record) {
-  if (has_room(kRecordsMax)) made_.emplace_back(record);
+  if (!has_room(config_.records_max)) return;
+  made_text_bytes_ += exporting::text_bytes(record);
+  made_.emplace_back(record);
 }
 
 void LiveWorker::metrics(const flowtable::FlowMetrics& flow) {
-  if (has_room(kRecordsMax / 2)) made_.emplace_back(flow);
+  if (has_room(config_.records_max / 2)) made_.emplace_back(flow);
 }
 
 std::vector<LiveRecord> LiveWorker::take() {
   const std::lock_guard lock(mutex_);
+  ready_text_bytes_ = 0;
   return std::exchange(ready_, {});
 }
 

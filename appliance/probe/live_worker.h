@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "appliance/probe/cpu_ceiling.h"
 #include "appliance/probe/live_input.h"
 #include "base/result.h"
 #include "capture/dpdk/dpdk.h"
@@ -31,8 +32,11 @@ struct LiveStatus {
   std::uint64_t records_dropped = 0;  ///< because nobody took them in time
   std::uint64_t legs_left_out = 0;    ///< of one packet each, above kLonePacketLegsMax
   std::uint64_t cpu_ns = 0;           ///< that the thread has used
-  bool ended = false;                 ///< no record will follow
-  std::string trouble;                ///< what is wrong now, for the person; "" when nothing is
+  std::uint64_t slept_ns = 0;         ///< to stay below its CPU ceiling
+  flowtable::Strain strain{};         ///< what it leaves out for that
+  flowtable::FlowCounters engine;
+  bool ended = false;   ///< no record will follow
+  std::string trouble;  ///< what is wrong now, for the person; "" when nothing is
 };
 
 /// What one of them does not know is not known of both.
@@ -44,12 +48,15 @@ struct LiveWorkerConfig {
   decode::DecodeConfig decode;
   flowtable::FlowTableConfig flows;  ///< metrics_interval_ns 0: no metrics
   capture::DpdkConfig dpdk;          ///< of all ports
+  double cpu_cores = 0;              ///< that the thread may use: 0.5 is half a core; 0: no ceiling
+  /// That wait to be taken; more are dropped, and what is not of an exchange at half as many.
+  std::size_t records_max = 1u << 15;
 };
 
 class LiveWorker final : flowtable::RecordSink {
  public:
-  /// That wait to be taken; more are dropped, and what is not of an exchange at half as many.
-  static constexpr std::size_t kRecordsMax = 1u << 15;
+  /// Of the records that wait to be taken; more are dropped too.
+  static constexpr std::size_t kTextBytesMax = 16u << 20;
   /// Leg records of one packet, a second: what is above is a flood or a scan, is in the metrics, and must not keep
   /// other records from the tracer.
   static constexpr std::uint64_t kLonePacketLegsMax = 1000;
@@ -80,6 +87,7 @@ class LiveWorker final : flowtable::RecordSink {
   void report();
   bool has_room(std::size_t most);
   void hand_over();
+  void keep_below_ceiling();
 
   void hop(const flowtable::HopRecord& record) override;
   void leg(const flowtable::LegRecord& record) override;
@@ -98,8 +106,11 @@ class LiveWorker final : flowtable::RecordSink {
   std::uint64_t lone_legs_left_ = kLonePacketLegsMax;  ///< until the next whole second
   std::uint64_t legs_left_out_ = 0;
   std::uint64_t records_dropped_ = 0;
-  std::size_t untaken_ = 0;  ///< of those handed over, when that was looked at last
-  bool finishing_ = false;   ///< no more packets: rather wait than drop
+  std::size_t made_text_bytes_ = 0;     ///< of made_
+  std::size_t untaken_ = 0;             ///< of those handed over, when that was looked at last
+  std::size_t untaken_text_bytes_ = 0;  ///< theirs
+  CpuCeiling ceiling_;
+  bool finishing_ = false;  ///< no more packets: rather wait than drop
   Clock::time_point next_second_{};
   std::string trouble_;
   Clock::time_point next_report_{};
@@ -108,6 +119,7 @@ class LiveWorker final : flowtable::RecordSink {
   std::atomic<bool> stopping_ = false;
   mutable std::mutex mutex_;  ///< over what follows
   std::vector<LiveRecord> ready_;
+  std::size_t ready_text_bytes_ = 0;
   LiveStatus status_;
 
   std::thread thread_;

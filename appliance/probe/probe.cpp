@@ -67,6 +67,22 @@ void write_live_metrics(const LiveCapture& live, exporting::MetricsWriter& out) 
   each([&](const std::string& point, const LiveStatus& status) {
     out.sample("", exporting::label_text({{"point", point}}), status.flows);
   });
+  out.family("hoptap_probe_strain", FamilyType::kGauge, "",
+             "What is left out to stay below the CPU ceiling: 0 nothing, 1 texts, 2 messages of new connections, 3 new "
+             "connections.");
+  each([&](const std::string& point, const LiveStatus& status) {
+    out.sample("", exporting::label_text({{"point", point}}), static_cast<std::uint64_t>(status.strain));
+  });
+  out.family("hoptap_probe_slept_seconds", FamilyType::kCounter, "seconds", "Slept to stay below the CPU ceiling.");
+  each([&](const std::string& point, const LiveStatus& status) {
+    out.sample("_total", exporting::label_text({{"point", point}}), exporting::seconds_text(status.slept_ns));
+  });
+  out.family("hoptap_probe_engine_events", FamilyType::kCounter, "", "What the flow table counts (docs/engine.md).");
+  each([&](const std::string& point, const LiveStatus& status) {
+    for (const flowtable::FlowCounter& counter : flowtable::kFlowCounters)
+      out.sample("_total", exporting::label_text({{"point", point}, {"event", counter.name}}),
+                 status.engine.*counter.field);
+  });
   out.family("hoptap_probe_up", FamilyType::kGauge, "", "1: the interface is there and up.");
   each([&](const std::string& point, const LiveStatus& status) {
     out.sample("", exporting::label_text({{"point", point}}),
@@ -207,6 +223,8 @@ base::Outcome<void> Probe::open_interfaces() {
   worker.flows = config_.flows;
   worker.dpdk = config_.dpdk;
   worker.flows.metrics_interval_ns = config_.metrics.length_ns;
+  worker.records_max = config_.records_max;
+  worker.cpu_cores = config_.cpu_cores_max;
   std::vector<LiveInput> inputs = config_.interfaces;
   for (LiveInput& input : inputs) input.capture.filter = filter_without_export(config_.filter, config_.sender.address);
   auto opened = LiveCapture::open(inputs, worker);

@@ -49,16 +49,6 @@ struct Done {
   std::array<std::uint64_t, decode::kOutcomeCount> outcomes{};
 };
 
-void add(flowtable::FlowCounters& sum, const flowtable::FlowCounters& more) {
-  sum.legs += more.legs;
-  sum.legs_evicted += more.legs_evicted;
-  sum.duplicates += more.duplicates;
-  sum.virtual_points += more.virtual_points;
-  sum.gaps += more.gaps;
-  sum.held_refused_bytes += more.held_refused_bytes;
-  sum.exchanges_refused += more.exchanges_refused;
-}
-
 flowtable::FlowTableConfig config_of(const Job& job) {
   flowtable::FlowTableConfig config;
   config.l7 = job.stage == Stage::kL7;
@@ -90,7 +80,7 @@ void run_file(const Job& job, const std::string& path, Done& done) {
   for (std::size_t at = 0; at < done.outcomes.size(); ++at) done.outcomes[at] += decoder.counters()[at];
   if (!table) return;
   table->finish();
-  add(done.counters, table->counters());
+  flowtable::add(done.counters, table->counters());
 }
 
 void print(const std::vector<Done>& all, double wall_s) {

@@ -1,0 +1,62 @@
+#include "appliance/probe/memory_ceiling.h"
+
+#include <fmt/format.h>
+
+#include "appliance/probe/live_worker.h"
+#include "flowtable/flow_table.h"
+
+namespace hoptap::appliance {
+namespace {
+
+constexpr std::uint64_t kMiB = 1u << 20;
+constexpr std::uint64_t kProgramBytes = 48 * kMiB;  // code, gRPC, the batch that is put together
+constexpr double kPartMin = 0.02;                   // of the limits asked for: 10,000 connections of the default
+
+std::uint64_t ring_bytes(const ProbeConfig& config) {
+  std::uint64_t bytes = 0;
+  for (const LiveInput& input : config.interfaces)
+    bytes += input.workers * std::uint64_t{input.capture.block_bytes} * input.capture.block_count;
+  return bytes;
+}
+
+std::size_t workers(const ProbeConfig& config) {
+  std::size_t count = config.replay.size();
+  for (const LiveInput& input : config.interfaces) count += input.workers;
+  return count;
+}
+
+/// Of one worker: its table, and its records twice: at the worker, and with who gathers them.
+std::uint64_t worker_bytes(const ProbeConfig& config) {
+  const std::uint64_t records = config.records_max * sizeof(LiveRecord) + LiveWorker::kTextBytesMax;
+  return flowtable::memory_max(config.flows) + 2 * records;
+}
+
+std::size_t cut(std::size_t limit, double part) { return static_cast<std::size_t>(static_cast<double>(limit) * part); }
+
+}  // namespace
+
+std::uint64_t memory_max(const ProbeConfig& config) {
+  return kProgramBytes + ring_bytes(config) + workers(config) * worker_bytes(config);
+}
+
+base::Outcome<void> fit_into_memory(ProbeConfig& config) {
+  if (config.memory_bytes_max == 0 || memory_max(config) <= config.memory_bytes_max) return {};
+  const std::uint64_t fixed = kProgramBytes + ring_bytes(config) + workers(config) * 2 * LiveWorker::kTextBytesMax;
+  const std::uint64_t shared = memory_max(config) - fixed;
+  const double part = config.memory_bytes_max <= fixed
+                          ? 0
+                          : static_cast<double>(config.memory_bytes_max - fixed) / static_cast<double>(shared);
+  if (part < kPartMin)
+    return tl::unexpected(base::Failure{fmt::format(
+        "limits: memory_mib: {} is too little: {} workers take {} MiB for rings and themselves; give at least {}, or "
+        "smaller rings (ring_mib), fewer workers, or fewer interfaces",
+        config.memory_bytes_max / kMiB, workers(config), fixed / kMiB,
+        (fixed + cut(shared, 1.1 * kPartMin)) / kMiB + 1)});
+  flowtable::FlowTableConfig& flows = config.flows;
+  for (std::size_t* limit : {&flows.flows_max, &flows.ledgers_max, &flows.held_bytes_max, &flows.exchanges_max,
+                             &flows.text_bytes_max, &config.records_max})
+    *limit = cut(*limit, part);
+  return {};
+}
+
+}  // namespace hoptap::appliance
