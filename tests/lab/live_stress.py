@@ -23,15 +23,21 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tracer"
 import daemons  # noqa: E402
 
 SKIPPED = 77
+CANNOT_WRITE = 4
 NEAR, FAR = "198.18.99.1", "198.18.99.2"
-CEILING_MIB = 300  # of the probe below: rings 24, 200,000 connections in each of three workers 120, 20,000 busy ones 40 each, records the rest
+CEILING_MIB, CEILING_PERCENT = 256, 5
 CONFIG = """
-limits: {flows_max: 200000, busy_flows_max: 20000}
+limits: {memory_mib: %(mib)s}
 spool: {size_mib: 64}
 metrics: {rows_max: 1000, listen: "127.0.0.1:0"}
 interfaces:
   - {interface: %(far)s, point: far, role: host, ring_mib: 8, workers: 2}
   - {interface: %(near)s, point: near, role: host, ring_mib: 8, capture: libpcap}
+"""
+THRIFTY = """
+limits: {cpu_percent: %(percent)s}
+metrics: {listen: "127.0.0.1:0"}
+interfaces: [{interface: %(far)s, point: far, role: host, ring_mib: 8}]
 """
 NGINX = """daemon off; pid %(folder)s/nginx.pid; error_log %(folder)s/nginx.err; events { worker_connections 64; }
 http { access_log off; server { listen 80; location / { return 200 "hello"; } } }
@@ -86,13 +92,14 @@ def run(*words):
 
 
 class Probe:
-    def __init__(self, options, network, tracer, folder):
-        config = folder / "probe.yaml"
-        config.write_text(CONFIG % {"near": f"{network.near}/near", "far": f"{network.far}/far"})
-        self.log = folder / "probe.log"
+    def __init__(self, options, network, tracer, folder, name="stressed", template=CONFIG):
+        config = folder / f"{name}.yaml"
+        config.write_text(template % {"near": f"{network.near}/near", "far": f"{network.far}/far", "mib": CEILING_MIB,
+                                      "percent": CEILING_PERCENT})
+        self.log = folder / f"{name}.log"
         with open(self.log, "wb") as log:
-            self.process = subprocess.Popen([options.hoptap, "probe", "-c", str(config), "--name", "stressed", "--tracer",
-                                             tracer, "--spool", str(folder / "spool")], stdout=log, stderr=log)
+            self.process = subprocess.Popen([options.hoptap, "probe", "-c", str(config), "--name", name, "--tracer",
+                                             tracer, "--spool", str(folder / f"{name}-spool")], stdout=log, stderr=log)
         self.wait_for_words("listens at")
         self.url = re.search(r"serves (\S+)", self.text())[1]
 
@@ -102,9 +109,15 @@ class Probe:
     def wait_for_words(self, words, times=1):
         daemons.wait_for(lambda: self.text().count(words) >= times, f"the probe to say '{words}'", 30)
 
+    def metrics(self):
+        return run("curl", "-sS", "--max-time", "10", self.url)
+
+    def metric(self, name):
+        return float(re.search(rf'^{name}{{point="far"[^}}]*}} (\S+)', self.metrics(), re.MULTILINE)[1])
+
     def sums(self):
         """Packets by fate, and what the kernel had for it."""
-        text = run("curl", "-sS", "--max-time", "10", self.url)
+        text = self.metrics()
         found = {fate: int(value) for fate, value in
                  re.findall(r'hoptap_probe_packets_total\{point="far",fate="(\w+)"\} (\d+)', text)}
         return found, int(re.search(r'hoptap_probe_received_packets_total\{point="far"\} (\d+)', text)[1])
@@ -120,9 +133,9 @@ class Probe:
     def peak_mib(self):
         return int(re.search(r"VmHWM:\s+(\d+)", pathlib.Path(f"/proc/{self.process.pid}/status").read_text())[1]) // 1024
 
-    def end(self):
+    def end(self, codes=(0,)):
         self.process.send_signal(signal.SIGINT)
-        if self.process.wait(timeout=90) != 0:
+        if self.process.wait(timeout=90) not in codes:
             raise Failed(f"the probe ended badly: {self.text()[-500:]}")
         return re.search(r"^far: .*$", self.text(), re.MULTILINE)[0]
 
@@ -180,6 +193,25 @@ class Stress:
             raise Failed(f"the probe took {peak} MiB, more than {CEILING_MIB}")
         print(f"flood: {sent['sent']} SYNs in {sent['seconds']} s, {gained - dropped} looked at, {dropped} dropped by the "
               f"ring and counted; peak {peak} MiB of {CEILING_MIB}")
+
+    def ceiling(self):
+        """Another probe, that may use little of a core: it keeps to that, and says what it leaves out."""
+        probe = Probe(self.options, self.network, "127.0.0.1:1", self.folder, "thrifty", THRIFTY)
+        try:
+            began, cpu = time.monotonic(), probe.metric("hoptap_probe_cpu_seconds_total")
+            for _ in range(20):
+                self.blast(300_000)
+                if probe.metric("hoptap_probe_strain") == 3:
+                    break
+            percent = 100 * (probe.metric("hoptap_probe_cpu_seconds_total") - cpu) / (time.monotonic() - began)
+            probe.wait_for_words("new connections are not looked at")
+            account = probe.end((CANNOT_WRITE,))  # there is no tracer
+        finally:
+            if probe.process.poll() is None:
+                probe.process.kill()
+        if percent > CEILING_PERCENT + 1 or "UNACCOUNTED" in account:
+            raise Failed(f"{percent:.1f} % of a core, more than {CEILING_PERCENT}; {account}")
+        print(f"CPU ceiling: {percent:.1f} % of a core, {CEILING_PERCENT} allowed; {account}")
 
     def standstill(self):
         before = self.check_sums("before the standstill")
@@ -249,6 +281,7 @@ def stress(options, network, folder):
             trial.serve()
             trial.expect_trace("first")
             trial.flood()
+            trial.ceiling()
             trial.standstill()
             trial.doctor()
             trial.interface_gone()
