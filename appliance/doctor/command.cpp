@@ -13,6 +13,7 @@
 #include "appliance/probe/config.h"
 #include "appliance/read_file.h"
 #include "appliance/stop_signal.h"
+#include "capture/live/interfaces.h"
 
 namespace hoptap::appliance {
 namespace {
@@ -85,7 +86,8 @@ int run_doctor(const DoctorOptions& options) {
   findings.push_back(memory_finding());
   if (!options.config.empty()) add(findings, config_findings(options.config));
   if (inputs.empty() && options.config.empty())
-    for (const std::string& name : interface_names()) findings.push_back(interface_finding(name));
+    for (const std::string& name : capture::interface_names())
+      if (name != "lo") findings.push_back(interface_finding(name));
   for (const LiveInput& input : inputs)
     if (options.listen_s == 0 || (input.capture.network_namespace.empty() && !input.by_dpdk))
       findings.push_back(input_finding(input));

@@ -2,14 +2,10 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "appliance/doctor/finding.h"
 
 namespace hoptap::appliance {
-
-/// Those there are, but for loopback.
-std::vector<std::string> interface_names();
 
 /// Up or down, driver, offloads that change what is seen (ethtool(8)), the NIC's receive ring.
 Finding interface_finding(const std::string& name);

@@ -30,6 +30,13 @@ base::Outcome<std::unique_ptr<capture::LiveSource>> open_source(const LiveInput&
   return input.by_libpcap ? capture::open_pcap_live(input.capture) : capture::open_ring(input.capture);
 }
 
+/// Nothing is known of what cannot be asked.
+capture::Offloads offloads_of(const LiveInput& input) {
+  if (input.by_dpdk) return {};
+  const auto traits = capture::interface_traits(input.capture.interface, input.capture.network_namespace);
+  return traits ? traits->offloads : capture::Offloads{};
+}
+
 void add(std::optional<std::uint64_t>& sum, const std::optional<std::uint64_t>& more) {
   if (sum && more) {
     *sum += *more;
@@ -89,7 +96,8 @@ LiveWorker::LiveWorker(const LiveWorkerConfig& config, std::unique_ptr<capture::
       packets_(capture::kBatchPackets),
       decoded_(capture::kBatchPackets),
       before_(none()),
-      ceiling_(config.cpu_cores) {}
+      ceiling_(config.cpu_cores),
+      offloads_(offloads_of(config.input)) {}
 
 LiveWorker::~LiveWorker() {
   stop();
@@ -187,6 +195,7 @@ void LiveWorker::reopen() {
     return;
   }
   source_ = std::move(*source);
+  offloads_ = offloads_of(config_.input);
   trouble_.clear();
 }
 
@@ -218,6 +227,7 @@ void LiveWorker::report() {
   now.slept_ns = ceiling_.slept_ns();
   now.strain = ceiling_.strain();
   now.engine = flows_.counters();
+  now.offloads = offloads_;
   now.trouble = trouble_;
   if (source_ && now.trouble.empty()) now.trouble = source_->complaint();
   if (now.state == capture::LinkState::kDown) now.trouble = config_.input.capture.interface + " is down";

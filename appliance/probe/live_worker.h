@@ -15,6 +15,7 @@
 #include "appliance/probe/live_input.h"
 #include "base/result.h"
 #include "capture/dpdk/dpdk.h"
+#include "capture/live/interfaces.h"
 #include "decode/decoder.h"
 #include "flowtable/flow_table.h"
 
@@ -35,8 +36,9 @@ struct LiveStatus {
   std::uint64_t slept_ns = 0;         ///< to stay below its CPU ceiling
   flowtable::Strain strain{};         ///< what it leaves out for that
   flowtable::FlowCounters engine;
-  bool ended = false;   ///< no record will follow
-  std::string trouble;  ///< what is wrong now, for the person; "" when nothing is
+  capture::Offloads offloads;  ///< of the interface, when it was opened last
+  bool ended = false;          ///< no record will follow
+  std::string trouble;         ///< what is wrong now, for the person; "" when nothing is
 };
 
 /// What one of them does not know is not known of both.
@@ -110,6 +112,7 @@ class LiveWorker final : flowtable::RecordSink {
   std::size_t untaken_ = 0;             ///< of those handed over, when that was looked at last
   std::size_t untaken_text_bytes_ = 0;  ///< theirs
   CpuCeiling ceiling_;
+  capture::Offloads offloads_;
   bool finishing_ = false;  ///< no more packets: rather wait than drop
   Clock::time_point next_second_{};
   std::string trouble_;

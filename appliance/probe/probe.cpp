@@ -83,6 +83,13 @@ void write_live_metrics(const LiveCapture& live, exporting::MetricsWriter& out) 
       out.sample("_total", exporting::label_text({{"point", point}, {"event", counter.name}}),
                  status.engine.*counter.field);
   });
+  out.family("hoptap_probe_offload", FamilyType::kGauge, "",
+             "1: the interface hands over segments that were not on the wire so (ethtool -k).");
+  each([&](const std::string& point, const LiveStatus& status) {
+    for (const capture::OffloadName& one : capture::kOffloads)
+      if (const auto& on = status.offloads.*one.field)
+        out.sample("", exporting::label_text({{"point", point}, {"offload", one.name}}), std::uint64_t{*on});
+  });
   out.family("hoptap_probe_up", FamilyType::kGauge, "", "1: the interface is there and up.");
   each([&](const std::string& point, const LiveStatus& status) {
     out.sample("", exporting::label_text({{"point", point}}),

@@ -13,6 +13,7 @@
 #include <optional>
 #include <utility>
 
+#include "capture/live/interfaces.h"
 #include "capture/live/live_failure.h"
 
 namespace hoptap::capture {
@@ -72,11 +73,7 @@ std::string nearest_names(std::string_view name, std::vector<std::string> names)
 }
 
 base::Failure no_such_interface(const std::string& name) {
-  std::vector<std::string> names;
-  if (struct if_nameindex* const all = if_nameindex(); all != nullptr) {
-    for (const struct if_nameindex* one = all; one->if_name != nullptr; ++one) names.emplace_back(one->if_name);
-    if_freenameindex(all);
-  }
+  std::vector<std::string> names = interface_names();
   if (names.empty()) return live_failure(name, "no such interface");
   return live_failure(name, fmt::format("no such interface; there are {}", nearest_names(name, std::move(names))));
 }

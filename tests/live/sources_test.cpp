@@ -9,8 +9,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <cstring>
 
+#include "capture/live/interfaces.h"
 #include "capture/live/pcap_live.h"
 #include "capture/live/ring_source.h"
 #include "tests/live/network.h"
@@ -249,6 +252,36 @@ TEST(LiveSourceTest, NicTimeThatCannotBeHadIsNoFailure) {
   FrameSender(pair.near).send(make_frame(1, 60));
   EXPECT_EQ(collect(*source, 1).size(), 1u);
   EXPECT_EQ(source->stamp_source(), StampSource::kKernel);
+}
+
+TEST(Interfaces, AreKnownInTheirNamespace) {
+  const VethPair pair;
+  const NamedNamespace named(pair.far);
+  const std::vector<std::string> here = interface_names(), there = interface_names(named.path());
+  const auto holds = [](const std::vector<std::string>& names, const std::string& name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  EXPECT_TRUE(holds(here, pair.near) && holds(there, pair.far) && holds(here, "lo"));
+  EXPECT_FALSE(holds(here, pair.far) || holds(there, pair.near));
+  EXPECT_TRUE(interface_names("/run/netns/no-such-one").empty());
+  EXPECT_FALSE(interface_traits(pair.far)) << "it is in another namespace";
+  const auto traits = interface_traits(pair.far, named.path());
+  ASSERT_TRUE(traits);
+  EXPECT_EQ(traits->driver, "veth");
+  EXPECT_TRUE(traits->is_up);
+}
+
+TEST(Interfaces, TellWhatIsOffloaded) {
+  const VethPair pair;
+  const auto before = interface_traits(pair.near);
+  ASSERT_TRUE(before);
+  ASSERT_TRUE(before->offloads.tso);
+  EXPECT_NE(on_text(before->offloads).find("tso"), std::string::npos) << "as veth begins";
+  if (std::system(("ethtool -K " + pair.near + " tso off gso off").c_str()) != 0) GTEST_SKIP() << "no ethtool";
+  const auto after = interface_traits(pair.near);
+  ASSERT_TRUE(after);
+  EXPECT_EQ(after->offloads.tso, false);
+  EXPECT_EQ(on_text(after->offloads).find("tso"), std::string::npos);
 }
 
 }  // namespace
