@@ -87,7 +87,7 @@ ReplayInput read_input(const YAML::Node& node) {
 LiveInput read_live_input(const YAML::Node& node) {
   const Section section(node, "an interface",
                         {"interface", "point", "role", "order", "promiscuous", "outgoing", "capture", "workers",
-                         "ring_mib", "snap_bytes", "nic_time"});
+                         "ring_mib", "snap_bytes", "head_bytes", "nic_time"});
   LiveInput input;
   input.point.name = section.text("point", "");
   set_interface(section.need("interface").as<std::string>(), input);
@@ -95,10 +95,14 @@ LiveInput read_live_input(const YAML::Node& node) {
   capture::LiveConfig& capture = input.capture;
   capture.is_promiscuous = section.flag("promiscuous", capture.is_promiscuous);
   capture.ignores_outgoing = !section.flag("outgoing", !capture.ignores_outgoing);
-  input.by_libpcap = section.choice("capture", 0, {"ring", "libpcap"}) == 1;
+  const std::size_t way = section.choice("capture", 0, {"ring", "libpcap", "ebpf"});
+  input.by_libpcap = way == 1;
+  input.by_ebpf = way == 2;
   input.workers = section.integer("workers", input.workers, {1, 64});
-  if (input.by_libpcap && input.workers > 1)
-    section.fail("workers", "is 1 with capture: libpcap, which cannot share out");
+  if ((input.by_libpcap || input.by_ebpf) && input.workers > 1)
+    section.fail("workers", "is 1 with capture: libpcap or ebpf, which cannot share out");
+  if (section.has("head_bytes") && !input.by_ebpf) section.fail("head_bytes", "goes with capture: ebpf; a ring has snap_bytes");
+  input.head_bytes = static_cast<std::uint32_t>(section.integer("head_bytes", input.head_bytes, {0, 65536}));
   capture.block_count = static_cast<std::uint32_t>(
       (section.integer("ring_mib", std::uint64_t{capture.block_bytes} * capture.block_count >> 20, {2, 16384}) << 20) /
       capture.block_bytes);

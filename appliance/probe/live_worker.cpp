@@ -6,6 +6,7 @@
 #include <iterator>
 #include <utility>
 
+#include "appliance/probe/head_source.h"
 #include "capture/live/pcap_live.h"
 #include "capture/live/ring_source.h"
 
@@ -26,6 +27,7 @@ std::uint64_t clock_ns(clockid_t clock) {
 }
 
 base::Outcome<std::unique_ptr<capture::LiveSource>> open_source(const LiveInput& input) {
+  if (input.by_ebpf) return open_head_source(input.capture, input.head_bytes);
   return input.by_libpcap ? capture::open_pcap_live(input.capture) : capture::open_ring(input.capture);
 }
 
