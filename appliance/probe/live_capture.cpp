@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "appliance/probe/privileges.h"
+#include "bpf-optional/head_tap.h"
 
 namespace hoptap::appliance {
 namespace {
@@ -39,9 +40,13 @@ base::Outcome<std::unique_ptr<LiveCapture>> LiveCapture::start(const std::vector
     if (inputs[at].workers > 1 && shared == kSharedMax)
       return tl::unexpected(
           base::Failure{"at most 8 interfaces of a probe can have several workers; start another probe"});
-    if (inputs[at].workers > 1)
-      one.input.capture.fanout =
-          capture::Fanout{.group = capture::fanout_group(shared++), .defragments = true, .by_inner_flow = true};
+    if (inputs[at].workers > 1) {
+      if (shared == 0) live->fanout_program_ = capture::Descriptor(bpf::load_fanout_program().value_or(-1));
+      one.input.capture.fanout = capture::Fanout{.group = capture::fanout_group(shared++),
+                                                 .defragments = true,
+                                                 .by_inner_flow = true,
+                                                 .program = live->fanout_program_.get()};
+    }
     for (std::size_t n = 0; n < inputs[at].workers; ++n) {
       auto worker = LiveWorker::open(one);
       if (!worker) return tl::unexpected(worker.error());
@@ -50,7 +55,10 @@ base::Outcome<std::unique_ptr<LiveCapture>> LiveCapture::start(const std::vector
   }
   const bool enters_namespaces = std::any_of(
       inputs.begin(), inputs.end(), [](const LiveInput& input) { return !input.capture.network_namespace.empty(); });
-  if (auto dropped = drop_privileges(enters_namespaces); !dropped) return tl::unexpected(dropped.error());
+  const bool attaches_programs =
+      std::any_of(inputs.begin(), inputs.end(), [](const LiveInput& input) { return input.by_ebpf; });
+  if (auto dropped = drop_privileges(enters_namespaces, attaches_programs); !dropped)
+    return tl::unexpected(dropped.error());
   for (const Member& member : live->members_) member.worker->start();
   return live;
 }

@@ -17,10 +17,10 @@ struct LiveInput {
 
   capture::LiveConfig capture;
   PointHint point;
-  bool by_libpcap = false;  ///< instead of a ring
-  bool by_ebpf = false;     ///< instead of a ring: only heads of packets, at less cost to the host's programs
+  bool by_libpcap = false;          ///< instead of a ring
+  bool by_ebpf = false;             ///< instead of a ring: only heads of packets, at less cost to the host's programs
   std::uint32_t head_bytes = 4096;  ///< by_ebpf: of a TCP payload, from where a message may begin
-  std::size_t workers = 1;  ///< threads, each with a ring of its own; the kernel shares out by flow
+  std::size_t workers = 1;          ///< threads, each with a ring of its own; the kernel shares out by flow
 };
 
 /// Reads "INTERFACE[=NAME[:ROLE[:ORDER]]]", the value of --interface.
