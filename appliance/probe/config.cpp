@@ -109,6 +109,8 @@ LiveInput read_live_input(const YAML::Node& node) {
       capture.block_bytes);
   capture.snap_bytes = static_cast<std::uint32_t>(section.integer("snap_bytes", capture.snap_bytes, {64, 262144}));
   capture.asks_nic_time = section.flag("nic_time", capture.asks_nic_time);
+  if (input.by_ebpf && capture.asks_nic_time)
+    section.fail("nic_time", "goes with a ring: eBPF has the host's clock only");
   return input;
 }
 
@@ -224,7 +226,9 @@ flow_key:                       # what tells connections apart besides addresses
 #     order: 3                  # a hint: lower is nearer the client
 #     promiscuous: true         # also frames for other hosts: needed at mirror ports
 #     outgoing: true            # also what this host sends
-#     capture: ring             # or libpcap, where a ring shared with the kernel does not do
+#     capture: ring             # or libpcap, where a ring shared with the kernel does not do; or ebpf: heads of packets
+                                # only, which costs this host's programs less (Linux 5.12; CAP_BPF, CAP_NET_ADMIN)
+#     head_bytes: 4096          # with ebpf: of each message; of packets longer than this a quarter of it
 #     workers: 1                # threads, each with a ring of its own; the kernel shares out by flow
 #     ring_mib: 64              # memory that is locked for each ring
 #     snap_bytes: 262144        # longer packets are cut

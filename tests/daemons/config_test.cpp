@@ -141,10 +141,13 @@ interfaces:
   - {interface: pod-a/eth0, point: pod-a, role: pod, order: 1, promiscuous: false, outgoing: false, workers: 2,
      ring_mib: 8, snap_bytes: 128, nic_time: true}
   - {interface: eth1, capture: libpcap}
+  - {interface: eth2, capture: ebpf, head_bytes: 2048}
 )",
                                       "p.yaml");
   ASSERT_TRUE(read) << read.error().what;
-  ASSERT_EQ(read->interfaces.size(), 2u);
+  ASSERT_EQ(read->interfaces.size(), 3u);
+  EXPECT_TRUE(read->interfaces[2].by_ebpf && !read->interfaces[2].by_libpcap);
+  EXPECT_EQ(read->interfaces[2].head_bytes, 2048u);
   const appliance::LiveInput& pod = read->interfaces[0];
   EXPECT_EQ(pod.capture.interface, "eth0");
   EXPECT_EQ(pod.capture.network_namespace, "/run/netns/pod-a");
@@ -193,6 +196,9 @@ TEST(ProbeConfig, ComplaintsNameTheLineAndTheFix) {
            Complaint{"vxlan_ports: [70000]\n", "65535"},
            Complaint{"interfaces: [eth0]\n", "an interface"},
            Complaint{"interfaces: [{interface: e, capture: libpcap, workers: 2}]\n", "cannot share out"},
+           Complaint{"interfaces: [{interface: e, capture: ebpf, workers: 2}]\n", "cannot share out"},
+           Complaint{"interfaces: [{interface: e, head_bytes: 99}]\n", "goes with capture: ebpf"},
+           Complaint{"interfaces: [{interface: e, capture: ebpf, nic_time: true}]\n", "goes with a ring"},
        }) {
     const auto read = read_probe_config(one.text, "p.yaml");
     ASSERT_FALSE(read) << one.text;
