@@ -94,7 +94,8 @@ std::string account_text(const std::string& point, const LiveStatus& status) {
   const std::uint64_t received = *counters.received_by_kernel;
   text += fmt::format("; the kernel counted {}", received);
   // libpcap, which knows neither, leaves packets out that it counts (live_source.h).
-  if (received > known && (counters.ring_freezes || counters.stamps)) text += fmt::format(": {} UNACCOUNTED", received - known);
+  if (received > known && (counters.ring_freezes || counters.stamps))
+    text += fmt::format(": {} UNACCOUNTED", received - known);
   return text;
 }
 
