@@ -230,7 +230,8 @@ def beside(rig: Rig, seconds: int, body: int, served: Application, listener: Lis
     if count is None:
         return *figures, 0
     passed = sum(value - before[key] for key, value in rig.link().items() if key in ("arrived", "answered"))
-    if count.received > passed or count.processed + count.dropped != count.received:
+    known = count.processed + count.dropped
+    if count.received > passed or known > count.received or (known < count.received and not count.rest_unknown):
         wrong.append(f"{listener.name}, beside wrk: {passed:,} passed, {count.received:,} received, {count.processed:,} processed, "
                      f"{count.dropped:,} dropped")
     return *figures, count.dropped
