@@ -300,7 +300,9 @@ TEST_P(HeadSourceTest, CapturesInAnotherNamespaceUntilItIsDeleted) {
   ASSERT_TRUE(test::ip("netns add " + name));
   ASSERT_TRUE(test::ip("link set dev " + pair.far + " netns " + name));
   ASSERT_TRUE(test::ip("-n " + name + " link set dev " + pair.far + " up"));
-  auto source = opened({.interface = pair.far, .network_namespace = "/run/netns/" + name});
+  // The new namespace has neighbour discovery of its own.
+  auto source =
+      opened({.interface = pair.far, .network_namespace = "/run/netns/" + name, .filter = "ether proto 0x88b5"});
   ASSERT_NE(source, nullptr);
   FrameSender(pair.near).send(make_frame(1, 60));
   EXPECT_EQ(collect(*source, 1).size(), 1u);
