@@ -17,7 +17,7 @@ ALLOWED = {
                "linker/run_verdict.h", "linker/trace.h", "linker/verdict", "linker/virtual_points.h",
                "linker/window_verdicts.h"],
     "bpf-optional": ["base/", "capture/source.h"],
-    "appliance": ["base/", "capture/", "decode/", "flowtable/", "linker/", "export/"],
+    "appliance": ["base/", "bpf-optional/", "capture/", "decode/", "flowtable/", "linker/", "export/"],
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 # Clocks: time comes from packets (capture may read none either, it only passes stamps on).

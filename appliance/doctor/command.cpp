@@ -23,7 +23,7 @@ void add(Findings& findings, Findings more) {
 }
 
 Finding input_finding(const LiveInput& input) {
-  if (input.by_dpdk)
+  if (input.way == CaptureWay::kDpdk)
     return {input.point.name, Severity::kNote, "is a port of DPDK: it would have to be taken to be looked at",
             fmt::format("hoptap doctor -i dpdk:{} --listen 5 listens there", input.capture.interface)};
   if (input.capture.network_namespace.empty()) return interface_finding(input.capture.interface);
@@ -89,7 +89,7 @@ int run_doctor(const DoctorOptions& options) {
     for (const std::string& name : capture::interface_names())
       if (name != "lo") findings.push_back(interface_finding(name));
   for (const LiveInput& input : inputs)
-    if (options.listen_s == 0 || (input.capture.network_namespace.empty() && !input.by_dpdk))
+    if (options.listen_s == 0 || (input.capture.network_namespace.empty() && input.way != CaptureWay::kDpdk))
       findings.push_back(input_finding(input));
   if (options.listen_s > 0) {
     catch_stop_signals();

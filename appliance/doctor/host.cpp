@@ -18,6 +18,7 @@
 #include <string>
 
 #include "appliance/doctor/dpdk.h"
+#include "bpf-optional/head_tap.h"
 #include "capture/live/pcap_live.h"
 #include "capture/live/ring_source.h"
 
@@ -51,6 +52,17 @@ capture::LiveConfig small_on_loopback() {
 }
 
 }  // namespace
+
+Finding ebpf_finding() {
+  if (const auto tried = bpf::try_programs(); !tried)
+    return {"ebpf", Severity::kNote, tried.error().what + "; nothing needs it: `capture: ring` and a simpler fanout do",
+            ""};
+  return {
+      "ebpf", Severity::kGood,
+      "its programs load: `capture: ebpf` takes less of the host's programs than a ring; workers share by what is in "
+      "any tunnel",
+      ""};
+}
 
 Finding kernel_finding() {
   utsname name{};
@@ -104,7 +116,7 @@ Findings capture_findings() {
   tried("libpcap", capture::open_pcap_live(small_on_loopback()),
         fmt::format("{}: opens; for where a ring does not do (capture: libpcap)", ::pcap_lib_version()));
   findings.push_back(dpdk_finding());
-  findings.push_back({"ebpf", Severity::kNote, "not built into this hoptap; nothing here needs it", ""});
+  findings.push_back(ebpf_finding());
   return findings;
 }
 

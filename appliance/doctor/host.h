@@ -17,6 +17,9 @@ Finding sandbox_finding();
 /// The ways packets can come in: each is tried where that changes nothing, on the loopback interface.
 Findings capture_findings();
 
+/// Whether eBPF is built in, works here, and what it would be used for. Loads its programs, attaches them to nothing.
+Finding ebpf_finding();
+
 /// Who keeps the clock right, and how far off it may be (adjtimex(2)).
 Finding clock_finding();
 

@@ -103,7 +103,7 @@ void read_dpdk(const YAML::Node& node, capture::DpdkConfig& dpdk) {
 LiveInput read_live_input(const YAML::Node& node) {
   const Section section(node, "an interface",
                         {"interface", "point", "role", "order", "promiscuous", "outgoing", "capture", "workers",
-                         "ring_mib", "snap_bytes", "nic_time"});
+                         "ring_mib", "snap_bytes", "head_bytes", "nic_time"});
   LiveInput input;
   input.point.name = section.text("point", "");
   set_interface(section.need("interface").as<std::string>(), input);
@@ -111,18 +111,24 @@ LiveInput read_live_input(const YAML::Node& node) {
   capture::LiveConfig& capture = input.capture;
   capture.is_promiscuous = section.flag("promiscuous", capture.is_promiscuous);
   capture.ignores_outgoing = !section.flag("outgoing", !capture.ignores_outgoing);
-  input.by_libpcap = section.choice("capture", 0, {"ring", "libpcap"}) == 1;
-  if (input.by_dpdk)
+  if (input.way == CaptureWay::kDpdk)
     for (const char* key : {"capture", "ring_mib", "outgoing"})
       if (section.has(key)) section.fail(key, "does not go with a port of DPDK; leave it out");
+  if (section.has("capture"))
+    input.way = static_cast<CaptureWay>(section.choice("capture", 0, {"ring", "libpcap", "ebpf"}));
   input.workers = section.integer("workers", input.workers, {1, 64});
-  if (input.by_libpcap && input.workers > 1)
-    section.fail("workers", "is 1 with capture: libpcap, which cannot share out");
+  if ((input.way == CaptureWay::kLibpcap || input.way == CaptureWay::kEbpf) && input.workers > 1)
+    section.fail("workers", "is 1 with capture: libpcap or ebpf, which cannot share out");
+  if (section.has("head_bytes") && input.way != CaptureWay::kEbpf)
+    section.fail("head_bytes", "goes with capture: ebpf; a ring has snap_bytes");
+  input.head_bytes = static_cast<std::uint32_t>(section.integer("head_bytes", input.head_bytes, {0, 65536}));
   capture.block_count = static_cast<std::uint32_t>(
       (section.integer("ring_mib", std::uint64_t{capture.block_bytes} * capture.block_count >> 20, {2, 16384}) << 20) /
       capture.block_bytes);
   capture.snap_bytes = static_cast<std::uint32_t>(section.integer("snap_bytes", capture.snap_bytes, {64, 262144}));
   capture.asks_nic_time = section.flag("nic_time", capture.asks_nic_time);
+  if (input.way == CaptureWay::kEbpf && capture.asks_nic_time)
+    section.fail("nic_time", "goes with a ring: eBPF has the host's clock only");
   return input;
 }
 
@@ -172,7 +178,7 @@ base::Outcome<void> check(const ProbeConfig& config) {
         "configuration");
   if (!config.replay.empty() && !config.interfaces.empty())
     return fail("captures and interfaces cannot be read by one probe: their times are apart; start two");
-  const auto is_of_dpdk = [](const LiveInput& input) { return input.by_dpdk; };
+  const auto is_of_dpdk = [](const LiveInput& input) { return input.way == CaptureWay::kDpdk; };
   if ((!config.dpdk.eal.empty() || config.dpdk.memory_mib) &&
       std::none_of(config.interfaces.begin(), config.interfaces.end(), is_of_dpdk))
     return fail("there are arguments for DPDK, but none of its ports to listen at: -i dpdk:0000:03:00.0, for example");
@@ -253,7 +259,9 @@ sandbox: true                   # only the system calls that a probe needs (secc
 #     order: 3                  # a hint: lower is nearer the client
 #     promiscuous: true         # also frames for other hosts: needed at mirror ports
 #     outgoing: true            # also what this host sends
-#     capture: ring             # or libpcap, where a ring shared with the kernel does not do
+#     capture: ring             # or libpcap, where a ring shared with the kernel does not do; or ebpf: heads of packets
+                                # only, which costs this host's programs less (Linux 5.12; CAP_BPF, CAP_NET_ADMIN)
+#     head_bytes: 4096          # with ebpf: of each message; of packets longer than this a quarter of it
 #     workers: 1                # threads, each with a ring of its own; the kernel shares out by flow
 #     ring_mib: 64              # memory that is locked for each ring
 #     snap_bytes: 262144        # longer packets are cut

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "appliance/probe/privileges.h"
+#include "bpf-optional/head_tap.h"
 
 namespace hoptap::appliance {
 namespace {
@@ -30,7 +31,7 @@ void merge(LiveStatus& sum, const LiveStatus& more) {
 base::Outcome<void> start_dpdk(const std::vector<LiveInput>& inputs, const capture::DpdkConfig& config) {
   std::vector<capture::DpdkPort> ports;
   for (const LiveInput& input : inputs)
-    if (input.by_dpdk) ports.push_back({input.capture.interface, input.workers});
+    if (input.way == CaptureWay::kDpdk) ports.push_back({input.capture.interface, input.workers});
   return ports.empty() ? base::Outcome<void>() : capture::start_dpdk(config, ports);
 }
 
@@ -38,7 +39,8 @@ using Sources = std::vector<std::unique_ptr<capture::LiveSource>>;
 
 /// One for each worker. Other interfaces are opened by the workers: null.
 base::Outcome<Sources> open_queues(const LiveInput& input) {
-  return input.by_dpdk ? capture::open_dpdk_port(input.capture, input.workers) : Sources(input.workers);
+  return input.way == CaptureWay::kDpdk ? capture::open_dpdk_port(input.capture, input.workers)
+                                        : Sources(input.workers);
 }
 
 }  // namespace
@@ -55,13 +57,17 @@ base::Outcome<std::unique_ptr<LiveCapture>> LiveCapture::open(const std::vector<
     one.flows.key.seed = seed;
     one.input = inputs[at];
     one.point = static_cast<std::uint32_t>(at);
-    const bool by_fanout = inputs[at].workers > 1 && !inputs[at].by_dpdk;
+    const bool by_fanout = inputs[at].workers > 1 && inputs[at].way != CaptureWay::kDpdk;
     if (by_fanout && shared == kSharedMax)
       return tl::unexpected(
           base::Failure{"at most 8 interfaces of a probe can have several workers; start another probe"});
-    if (by_fanout)
-      one.input.capture.fanout =
-          capture::Fanout{.group = capture::fanout_group(shared++), .defragments = true, .by_inner_flow = true};
+    if (by_fanout) {
+      if (shared == 0) live->fanout_program_ = capture::Descriptor(bpf::load_fanout_program().value_or(-1));
+      one.input.capture.fanout = capture::Fanout{.group = capture::fanout_group(shared++),
+                                                 .defragments = true,
+                                                 .by_inner_flow = true,
+                                                 .program = live->fanout_program_.get()};
+    }
     auto sources = open_queues(one.input);
     if (!sources) return tl::unexpected(sources.error());
     for (std::unique_ptr<capture::LiveSource>& source : *sources) {
@@ -72,7 +78,9 @@ base::Outcome<std::unique_ptr<LiveCapture>> LiveCapture::open(const std::vector<
   }
   const bool enters_namespaces = std::any_of(
       inputs.begin(), inputs.end(), [](const LiveInput& input) { return !input.capture.network_namespace.empty(); });
-  const auto drop = [&] { return drop_privileges(enters_namespaces); };
+  const bool attaches_programs =
+      std::any_of(inputs.begin(), inputs.end(), [](const LiveInput& input) { return input.way == CaptureWay::kEbpf; });
+  const auto drop = [&] { return drop_privileges(enters_namespaces, attaches_programs); };
   if (auto dropped = drop(); !dropped) return tl::unexpected(dropped.error());
   if (auto dropped = capture::in_dpdk_thread(drop); !dropped) return tl::unexpected(dropped.error());
   return live;

@@ -7,6 +7,7 @@
 
 #include "appliance/probe/live_worker.h"
 #include "appliance/probe/point_set.h"
+#include "capture/live/descriptor.h"
 
 namespace hoptap::appliance {
 
@@ -47,6 +48,7 @@ class LiveCapture final : public PointSet {
   };
   std::vector<LiveInput> inputs_;
   std::vector<LiveStatus> statuses_;
+  capture::Descriptor fanout_program_;  ///< none: without eBPF the sources have one of their own
   std::vector<Member> members_;
 };
 

@@ -32,7 +32,7 @@ void set_interface(const std::string& where, LiveInput& input) {
   constexpr std::string_view kDpdk = "dpdk:";
   if (input.point.name.empty()) input.point.name = where;
   if (where.starts_with(kDpdk)) {
-    input.by_dpdk = true;
+    input.way = CaptureWay::kDpdk;
     input.capture.interface = where.substr(kDpdk.size());
     return;
   }

@@ -11,15 +11,23 @@
 
 namespace hoptap::appliance {
 
+/// How packets come in.
+enum class CaptureWay : std::uint8_t {
+  kRing,
+  kLibpcap,
+  kEbpf,  ///< only heads of packets, at less cost to the host's programs
+  kDpdk,  ///< LiveInput::capture.interface is a port of DPDK
+};
+
 /// An interface to listen at, and the point that it is.
 struct LiveInput {
   LiveInput() { capture.is_promiscuous = true; }
 
   capture::LiveConfig capture;
   PointHint point;
-  bool by_libpcap = false;  ///< instead of a ring
-  bool by_dpdk = false;     ///< capture.interface is a port of DPDK
-  std::size_t workers = 1;  ///< threads, each with a ring of its own; the kernel shares out by flow
+  CaptureWay way = CaptureWay::kRing;
+  std::uint32_t head_bytes = 4096;  ///< kEbpf: of a TCP payload, from where a message may begin
+  std::size_t workers = 1;          ///< threads, each with a ring of its own; the kernel shares out by flow
 };
 
 /// Reads "INTERFACE[=NAME[:ROLE[:ORDER]]]", the value of --interface.

@@ -87,13 +87,15 @@ std::string points_text(const LiveCapture& live) {
   for (std::size_t at = 0; at < live.size(); ++at) {
     const LiveInput& input = live.input(at);
     text += fmt::format("{} {} ({}{}{}{})", at == 0 ? "" : ",", input.point.name, input.capture.network_namespace,
-                        input.capture.network_namespace.empty() ? "" : " ", input.by_dpdk ? "dpdk:" : "",
-                        input.capture.interface);
+                        input.capture.network_namespace.empty() ? "" : " ",
+                        input.way == CaptureWay::kDpdk ? "dpdk:" : "", input.capture.interface);
   }
   return text;
 }
 
-std::string_view giver_of(const LiveInput& input) { return input.by_dpdk ? "the driver" : "the kernel"; }
+std::string_view giver_of(const LiveInput& input) {
+  return input.way == CaptureWay::kDpdk ? "the driver" : "the kernel";
+}
 
 std::string account_text(const std::string& point, const LiveStatus& status, std::string_view giver) {
   const capture::LiveCounters& counters = status.capture;
@@ -113,8 +115,9 @@ std::string account_text(const std::string& point, const LiveStatus& status, std
   const std::uint64_t known = counters.packets + counters.filtered + counters.unreadable + *counters.dropped_by_ring;
   const std::uint64_t received = *counters.received_by_kernel;
   text += fmt::format("; {} counted {}", giver, received);
-  // libpcap leaves packets out that it counts (live_source.h).
-  if (received > known && counters.ring_freezes) text += fmt::format(": {} UNACCOUNTED", received - known);
+  // libpcap, which knows neither, leaves packets out that it counts (live_source.h).
+  if (received > known && (counters.ring_freezes || counters.stamps))
+    text += fmt::format(": {} UNACCOUNTED", received - known);
   return text;
 }
 

@@ -6,6 +6,7 @@
 #include <iterator>
 #include <utility>
 
+#include "appliance/probe/head_source.h"
 #include "capture/live/pcap_live.h"
 #include "capture/live/ring_source.h"
 #include "export/wire/batch.h"
@@ -27,12 +28,16 @@ std::uint64_t clock_ns(clockid_t clock) {
 }
 
 base::Outcome<std::unique_ptr<capture::LiveSource>> open_source(const LiveInput& input) {
-  return input.by_libpcap ? capture::open_pcap_live(input.capture) : capture::open_ring(input.capture);
+  switch (input.way) {
+    case CaptureWay::kEbpf: return open_head_source(input.capture, input.head_bytes);
+    case CaptureWay::kLibpcap: return capture::open_pcap_live(input.capture);
+    default: return capture::open_ring(input.capture);  // queues of DPDK are opened by LiveCapture
+  }
 }
 
 /// Nothing is known of what cannot be asked.
 capture::Offloads offloads_of(const LiveInput& input) {
-  if (input.by_dpdk) return {};
+  if (input.way == CaptureWay::kDpdk) return {};
   const auto traits = capture::interface_traits(input.capture.interface, input.capture.network_namespace);
   return traits ? traits->offloads : capture::Offloads{};
 }

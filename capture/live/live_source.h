@@ -29,6 +29,7 @@ struct Fanout {
   /// Instead of `mode`, from kernel 4.3: both directions of a connection to one member, in tunnels too
   /// (fanout_program.h). On older kernels it is kHash.
   bool by_inner_flow = false;
+  int program = -1;  ///< with by_inner_flow: this eBPF program instead of our own; open as long as sources are opened
 };
 
 /// A group number for the `nth` fanout (from 0, below 8) of this process. The kernel's own choice

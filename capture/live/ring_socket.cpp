@@ -154,7 +154,11 @@ base::Outcome<void> RingSocket::join_fanout(const LiveConfig& config) {
     const std::uint32_t wanted = (static_cast<std::uint32_t>(mode) | flags) << 16 | fanout.group;
     return set_option(SOL_PACKET, PACKET_FANOUT, wanted);
   };
-  if (fanout.by_inner_flow && joins(FanoutMode::kCbpf)) {
+  if (fanout.by_inner_flow && fanout.program >= 0 && joins(FanoutMode::kEbpf)) {
+    if (set_option(SOL_PACKET, PACKET_FANOUT_DATA, fanout.program)) return {};
+    return tl::unexpected(system_failure(config.interface, "the kernel refuses the eBPF fanout program", errno));
+  }
+  if (fanout.by_inner_flow && fanout.program < 0 && joins(FanoutMode::kCbpf)) {
     std::vector<sock_filter> program = inner_flow_program();
     const sock_fprog wanted{.len = static_cast<unsigned short>(program.size()), .filter = program.data()};
     if (set_option(SOL_PACKET, PACKET_FANOUT_DATA, wanted)) return {};

@@ -23,7 +23,7 @@ metrics: {listen: "127.0.0.1:0"}
 limits: {messages: %(messages)s}
 spool: {size_mib: 64}
 interfaces:
-  - {interface: %(interface)s, point: far, role: host, ring_mib: %(ring)d, workers: %(workers)d}
+  - {interface: %(interface)s, point: far, role: host, ring_mib: %(ring)d, workers: %(workers)d, %(more)s}
 """
 
 
@@ -222,9 +222,9 @@ class Tcpdump(Listener):
 
 
 class Probe(Listener):
-    def __init__(self, rig: Rig, messages: bool, workers: int = 1):
+    def __init__(self, rig: Rig, messages: bool, workers: int = 1, more: str = "snap_bytes: 262144"):
         super().__init__(rig)
-        self.messages, self.workers = messages, workers
+        self.messages, self.workers, self.more = messages, workers, more
         self.name = "hoptap probe, " + ("messages" if messages else "metrics only") + (f", {workers} workers" if workers > 1 else "")
         self.what = "`messages: true`" if messages else "`limits: {messages: false}`"
 
@@ -234,7 +234,7 @@ class Probe(Listener):
     def words(self):
         config = self.rig.folder / "probe.yaml"
         config.write_text(PROBE % {"messages": "true" if self.messages else "false", "interface": f"{self.rig.far}/far",
-                                   "ring": RING_MIB, "workers": self.workers})
+                                   "ring": RING_MIB, "workers": self.workers, "more": self.more})
         # No tracer is there: records are encoded, compressed and put into the spool, and the oldest leave it.
         return [HOPTAP, "probe", "-c", config, "--name", "bench", "--tracer", "127.0.0.1:9", "--wait", "0", "--progress", "never"]
 

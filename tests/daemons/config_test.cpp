@@ -141,10 +141,13 @@ interfaces:
   - {interface: pod-a/eth0, point: pod-a, role: pod, order: 1, promiscuous: false, outgoing: false, workers: 2,
      ring_mib: 8, snap_bytes: 128, nic_time: true}
   - {interface: eth1, capture: libpcap}
+  - {interface: eth2, capture: ebpf, head_bytes: 2048}
 )",
                                       "p.yaml");
   ASSERT_TRUE(read) << read.error().what;
-  ASSERT_EQ(read->interfaces.size(), 2u);
+  ASSERT_EQ(read->interfaces.size(), 3u);
+  EXPECT_EQ(read->interfaces[2].way, appliance::CaptureWay::kEbpf);
+  EXPECT_EQ(read->interfaces[2].head_bytes, 2048u);
   const appliance::LiveInput& pod = read->interfaces[0];
   EXPECT_EQ(pod.capture.interface, "eth0");
   EXPECT_EQ(pod.capture.network_namespace, "/run/netns/pod-a");
@@ -157,7 +160,7 @@ interfaces:
   EXPECT_EQ(pod.capture.block_bytes * pod.capture.block_count, 8u << 20);
   EXPECT_EQ(pod.capture.snap_bytes, 128u);
   EXPECT_EQ(read->interfaces[1].point.name, "eth1");
-  EXPECT_TRUE(read->interfaces[1].by_libpcap && read->interfaces[1].capture.is_promiscuous);
+  EXPECT_TRUE(read->interfaces[1].way == appliance::CaptureWay::kLibpcap && read->interfaces[1].capture.is_promiscuous);
 }
 
 TEST(LiveInput, IsReadFromTheCommandLine) {
@@ -178,7 +181,7 @@ TEST(LiveInput, IsReadFromTheCommandLine) {
 TEST(LiveInput, MayBeAPortOfDpdk) {
   const auto port = appliance::read_interface("dpdk:0000:03:00.0=tor-1:switch:2");
   ASSERT_TRUE(port);
-  EXPECT_TRUE(port->by_dpdk);
+  EXPECT_TRUE(port->way == appliance::CaptureWay::kDpdk);
   EXPECT_EQ(port->capture.interface, "0000:03:00.0");
   EXPECT_EQ(port->capture.network_namespace, "");
   EXPECT_EQ(port->point.name, "tor-1");
@@ -188,7 +191,7 @@ TEST(LiveInput, MayBeAPortOfDpdk) {
       "interfaces: [{interface: 'dpdk:net_tap0', workers: 4}]\ndpdk: {eal: [--vdev=net_tap0, -l1], memory_mib: 96}\n",
       "p.yaml");
   ASSERT_TRUE(file) << file.error().what;
-  EXPECT_TRUE(file->interfaces[0].by_dpdk);
+  EXPECT_TRUE(file->interfaces[0].way == appliance::CaptureWay::kDpdk);
   EXPECT_EQ(file->interfaces[0].point.name, "dpdk:net_tap0");
   EXPECT_EQ(file->interfaces[0].workers, 4u);
   EXPECT_EQ(file->dpdk.eal, (std::vector<std::string>{"--vdev=net_tap0", "-l1"}));
@@ -216,6 +219,9 @@ TEST(ProbeConfig, ComplaintsNameTheLineAndTheFix) {
            Complaint{"interfaces: [{interface: 'dpdk:p', ring_mib: 8}]\n", "does not go with a port of DPDK"},
            Complaint{"dpdk: {eal: --vdev=net_tap0}\n", "is a list of arguments"},
            Complaint{"interfaces: [{interface: e, capture: libpcap, workers: 2}]\n", "cannot share out"},
+           Complaint{"interfaces: [{interface: e, capture: ebpf, workers: 2}]\n", "cannot share out"},
+           Complaint{"interfaces: [{interface: e, head_bytes: 99}]\n", "goes with capture: ebpf"},
+           Complaint{"interfaces: [{interface: e, capture: ebpf, nic_time: true}]\n", "goes with a ring"},
        }) {
     const auto read = read_probe_config(one.text, "p.yaml");
     ASSERT_FALSE(read) << one.text;

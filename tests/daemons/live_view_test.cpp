@@ -48,7 +48,7 @@ TEST(LiveView, NamesTheDriverOfAPortOfDpdk) {
   LiveStatus status = status_of_ring(100);
   status.capture.ring_freezes.reset();
   appliance::LiveInput port;
-  port.by_dpdk = true;
+  port.way = appliance::CaptureWay::kDpdk;
   EXPECT_TRUE(account_text("tor", status, giver_of(port)).ends_with("; the driver counted 100"));
   status.capture.dropped_by_ring.reset();
   EXPECT_TRUE(account_text("tor", status, giver_of(port)).ends_with("; what the driver dropped is not known"));

@@ -200,7 +200,7 @@ Records by_ring(const Copy& copy, const VethPair& pair) {
 
 Records by_dpdk(const Copy& copy, bool with_times) {
   appliance::LiveInput input;
-  input.by_dpdk = true;
+  input.way = appliance::CaptureWay::kDpdk;
   input.capture.interface = make_device("net_pcap", "rx_pcap=" + copy.path);
   input.capture.asks_nic_time = with_times;
   auto opened = capture::open_dpdk_port(input.capture, 1);

@@ -1,0 +1,17 @@
+// In place of all others in a build without eBPF.
+#include "bpf-optional/head_tap.h"
+
+namespace hoptap::bpf {
+namespace {
+
+base::Failure absence() {
+  return {.what = "eBPF is not built into this hoptap (it needs clang and libbpf-dev when built)"};
+}
+
+}  // namespace
+
+base::Outcome<std::unique_ptr<HeadTap>> HeadTap::open(const HeadTapConfig&) { return tl::unexpected(absence()); }
+base::Outcome<std::string> try_programs() { return tl::unexpected(absence()); }
+base::Outcome<int> load_fanout_program() { return tl::unexpected(absence()); }
+
+}  // namespace hoptap::bpf

@@ -1,0 +1,188 @@
+#include "bpf-optional/head_tap.h"
+
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cerrno>
+#include <optional>
+#include <utility>
+
+#include "bpf-optional/attachment.h"
+#include "bpf-optional/head_record.h"
+#include "bpf-optional/program.h"
+#include "bpf-optional/ring_reader.h"
+
+namespace hoptap::bpf {
+namespace {
+
+constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
+
+std::uint64_t clock_ns(clockid_t clock) {
+  timespec time{};
+  ::clock_gettime(clock, &time);
+  return static_cast<std::uint64_t>(time.tv_sec) * kNsPerSecond + static_cast<std::uint64_t>(time.tv_nsec);
+}
+
+/// From CLOCK_MONOTONIC to the time of day. Of some attempts the one that took the least time, so it is off by tens of
+/// nanoseconds; what moves it is that somebody sets the clock.
+class ClockOffset {
+ public:
+  std::uint64_t ns() const { return offset_ns_; }
+
+  void look() {
+    const std::uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+    if (now_ns < next_ns_) return;
+    next_ns_ = now_ns + kNsPerSecond;
+    std::uint64_t least_ns = UINT64_MAX;
+    for (int attempt = 0; attempt < 5; ++attempt) {
+      const std::uint64_t before_ns = clock_ns(CLOCK_MONOTONIC);
+      const std::uint64_t real_ns = clock_ns(CLOCK_REALTIME);
+      const std::uint64_t took_ns = clock_ns(CLOCK_MONOTONIC) - before_ns;
+      if (took_ns >= least_ns) continue;
+      least_ns = took_ns;
+      offset_ns_ = real_ns - before_ns - took_ns / 2;
+    }
+  }
+
+ private:
+  std::uint64_t offset_ns_ = 0, next_ns_ = 0;
+};
+
+class Mapping {
+ public:
+  Mapping(int fd, std::size_t bytes, int protection, std::size_t offset)
+      : bytes_(bytes), start_(::mmap(nullptr, bytes, protection, MAP_SHARED, fd, static_cast<off_t>(offset))) {}
+  ~Mapping() {
+    if (is_mapped()) ::munmap(start_, bytes_);
+  }
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+
+  bool is_mapped() const { return start_ != MAP_FAILED; }
+  std::uint8_t* start() const { return static_cast<std::uint8_t*>(start_); }
+
+ private:
+  std::size_t bytes_;
+  void* start_;
+};
+
+class OpenTap final : public HeadTap {
+ public:
+  OpenTap(Object object, std::size_t ring_bytes)
+      : object_(std::move(object)),
+        ring_fd_(bpf_map__fd(find_map(object_.get(), "ring"))),
+        page_bytes_(static_cast<std::size_t>(::sysconf(_SC_PAGESIZE))),
+        ours_(ring_fd_, page_bytes_, PROT_READ | PROT_WRITE, 0),
+        theirs_(ring_fd_, page_bytes_ + 2 * ring_bytes, PROT_READ, page_bytes_),
+        shared_(bpf_map__fd(find_map(object_.get(), ".bss")), sizeof(head_shared), PROT_READ | PROT_WRITE, 0),
+        ring_bytes_(ring_bytes) {}
+
+  bool begin() {
+    if (!ours_.is_mapped() || !theirs_.is_mapped() || !shared_.is_mapped()) return false;
+    reader_.emplace(RingMemory{.consumed = reinterpret_cast<std::uint64_t*>(ours_.start()),
+                               .produced = reinterpret_cast<const std::uint64_t*>(theirs_.start()),
+                               .records = theirs_.start() + page_bytes_,
+                               .bytes = ring_bytes_});
+    offset_.look();
+    return true;
+  }
+  int program() const { return program_fd(object_.get()); }
+  void hold(std::unique_ptr<Attachment> attachment) { attachment_ = std::move(attachment); }
+
+  std::size_t poll(std::span<capture::Packet> batch) override { return reader_->poll(batch, offset_.ns()); }
+
+  bool wait(int timeout_ms, int every_ms) override {
+    offset_.look();
+    if (reader_->has_work()) return true;
+    const bool is_busy = most_waiting_ > ring_bytes_ / 8;
+    const int nap_ms = std::min(timeout_ms, is_busy ? 1 : every_ms);
+    const timespec nap{.tv_sec = nap_ms / 1000, .tv_nsec = nap_ms % 1000 * 1'000'000L};
+    ::nanosleep(&nap, nullptr);
+    most_waiting_ = reader_->waiting_bytes();
+    return reader_->has_work();
+  }
+
+  void close_intake() override { std::atomic_ref(shared()->is_closed).store(1); }
+
+  HeadTapCounts counts() const override {
+    HeadTapCounts sum{.unreadable = reader_->unreadable()};
+    for (head_counts& one : shared()->counts) {
+      sum.dropped += std::atomic_ref(one.no_room).load();
+      sum.unreadable += std::atomic_ref(one.unreadable).load();
+      sum.seen += std::atomic_ref(one.seen).load();
+    }
+    return sum;
+  }
+
+  int fd() const override { return ring_fd_; }
+  bool is_filter() const override { return attachment_->way() == AttachWay::kFilter; }
+
+ private:
+  head_shared* shared() const { return reinterpret_cast<head_shared*>(shared_.start()); }
+
+  Object object_;
+  int ring_fd_;  ///< the object's
+  std::size_t page_bytes_;
+  Mapping ours_, theirs_, shared_;
+  std::size_t ring_bytes_;
+  std::optional<RingReader> reader_;
+  ClockOffset offset_;
+  std::size_t most_waiting_ = 0;
+  std::unique_ptr<Attachment> attachment_;
+};
+
+base::Outcome<void> set(bpf_object* object, const HeadTapConfig& config) {
+  constexpr unsigned kEthernetBytes = 14;
+  const head_settings settings{.link_bytes = config.is_ethernet ? kEthernetBytes : 0,
+                               .head_bytes = config.head_bytes,
+                               .snap_bytes = std::min(config.snap_bytes, HeadTapConfig::kSnapBytesMax)};
+  if (const int error = bpf_map__set_initial_value(find_map(object, ".rodata"), &settings, sizeof(settings));
+      error != 0)
+    return tl::unexpected(refusal("cannot set the eBPF program", -error));
+  return {};
+}
+
+base::Outcome<Object> load_tap(const HeadTapConfig& config, std::size_t ring_bytes) {
+  auto object = open_object(kHeadTapObject, "head_tap");
+  if (!object) return object;
+  if (auto done = set(object->get(), config); !done) return tl::unexpected(std::move(done).error());
+  bpf_map* const ring = find_map(object->get(), "ring");
+  bpf_map__set_max_entries(ring, static_cast<std::uint32_t>(ring_bytes));
+  if (auto done = load_object(object->get()); !done) return tl::unexpected(std::move(done).error());
+  return object;
+}
+
+}  // namespace
+
+base::Outcome<std::unique_ptr<HeadTap>> HeadTap::open(const HeadTapConfig& config) {
+  constexpr std::uint64_t kRingBytesMin = 256u << 10, kRingBytesMax = 1u << 30;
+  if (::sysconf(_SC_NPROCESSORS_CONF) > HEAD_CPUS_MAX)
+    return tl::unexpected(
+        base::Failure{.what = fmt::format("eBPF: counts for {} processors, there are more", int{HEAD_CPUS_MAX})});
+  const std::uint64_t ring_bytes = std::bit_floor(std::clamp(config.ring_bytes, kRingBytesMin, kRingBytesMax));
+  auto object = load_tap(config, ring_bytes);
+  if (!object) return tl::unexpected(std::move(object).error());
+  auto tap = std::make_unique<OpenTap>(std::move(*object), ring_bytes);
+  if (!tap->begin()) return tl::unexpected(refusal("cannot map the ring of the eBPF program", errno));
+  auto attached = Attachment::attach(tap->program(), config.interface_index, config.takes_outgoing,
+                                     config.only_by_filter ? AttachWay::kFilter : AttachWay::kLink);
+  if (!attached) return tl::unexpected(std::move(attached).error());
+  tap->hold(std::move(*attached));
+  return tap;
+}
+
+base::Outcome<std::string> try_programs() {
+  auto tap = load_tap({}, 1u << 20);
+  if (!tap) return tl::unexpected(std::move(tap).error());
+  auto fanout = load_fanout_program();
+  if (!fanout) return tl::unexpected(std::move(fanout).error());
+  ::close(*fanout);
+  return "programs load";
+}
+
+}  // namespace hoptap::bpf

@@ -1,0 +1,67 @@
+// Taps an interface in the kernel: the head of each packet is copied into a ring, bodies are left out, and nobody is
+// woken for it. So the programs on the host pay less than for a packet socket, which gets all bytes of all packets.
+// Linux from 5.12; in a build without eBPF (absent.cpp) it fails to open and says so.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "base/result.h"
+#include "capture/source.h"
+
+namespace hoptap::bpf {
+
+struct HeadTapConfig {
+  int interface_index = 0;
+  bool is_ethernet = true;     ///< else its packets begin with the IP header
+  bool takes_outgoing = true;  ///< what this host sends, too
+  /// Bytes of TCP payload that are copied from where a message may begin: where the direction changes, and behind a
+  /// segment with PSH. Of other packets: of what follows the last header that is understood.
+  std::uint32_t head_bytes = kHeadBytes;
+  std::uint32_t snap_bytes = kSnapBytesMax;  ///< of any packet, headers included
+  std::uint64_t ring_bytes = 64u << 20;      ///< taken down to a power of 2
+  bool only_by_filter = false;               ///< as kernels before 6.6 do, which leaves more behind when killed
+
+  static constexpr std::uint32_t kHeadBytes = 4096, kSnapBytesMax = 65536;
+};
+
+struct HeadTapCounts {
+  std::uint64_t seen = 0;        ///< packets, once all are read: read + dropped + unreadable
+  std::uint64_t dropped = 0;     ///< the ring was full
+  std::uint64_t unreadable = 0;  ///< their bytes could not be had
+};
+
+/// Used by one thread.
+class HeadTap {
+ public:
+  /// In the interface's network namespace. Needs CAP_BPF and CAP_NET_ADMIN. The failure is a line without the
+  /// interface's name.
+  [[nodiscard]] static base::Outcome<std::unique_ptr<HeadTap>> open(const HeadTapConfig& config);
+
+  /// Nothing of it stays at the interface. Call it in the interface's network namespace when is_filter(), with
+  /// CAP_NET_ADMIN.
+  virtual ~HeadTap() = default;
+
+  /// Packets stay valid until the next poll().
+  virtual std::size_t poll(std::span<capture::Packet> batch) = 0;
+
+  /// Sleeps until packets are there, or `timeout_ms` are over; looks each `every_ms`, more often when much comes.
+  virtual bool wait(int timeout_ms, int every_ms) = 0;
+
+  virtual void close_intake() = 0;  ///< packets pass by uncounted from now on
+  virtual HeadTapCounts counts() const = 0;
+  virtual int fd() const = 0;  ///< readable when packets are there, but wakes nobody
+  virtual bool is_filter() const = 0;
+};
+
+/// Whether the kernel takes the programs, without attaching them to anything. What it would do, in words.
+[[nodiscard]] base::Outcome<std::string> try_programs();
+
+/// A program for Fanout::program in capture/: both directions of a connection to one member, in tunnels of IPv4 and
+/// IPv6, GRE with keys, Geneve, VXLAN, ERSPAN, behind VLAN tags and extension headers. @return its descriptor, to be
+/// closed by the caller. Needs CAP_BPF and CAP_NET_ADMIN, now only.
+[[nodiscard]] base::Outcome<int> load_fanout_program();
+
+}  // namespace hoptap::bpf

@@ -1,0 +1,77 @@
+#include "bpf-optional/program.h"
+
+#include <fmt/format.h>
+#include <linux/capability.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <system_error>
+
+namespace hoptap::bpf {
+namespace {
+
+constexpr unsigned kCapBpf = 39;  // newer than some <linux/capability.h>
+
+bool has_capability(unsigned capability) {
+  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> sets{};
+  if (::syscall(SYS_capget, &header, sets.data()) != 0) return false;
+  return (sets[capability / 32].effective >> capability % 32 & 1) != 0;
+}
+
+std::string kernel_release() {
+  utsname name{};
+  return ::uname(&name) == 0 ? name.release : "unknown";
+}
+
+}  // namespace
+
+base::Failure refusal(std::string_view doing, int error) {
+  const std::string_view missing = !has_capability(CAP_NET_ADMIN)                               ? "CAP_NET_ADMIN"
+                                   : !has_capability(kCapBpf) && !has_capability(CAP_SYS_ADMIN) ? "CAP_BPF"
+                                                                                                : "";
+  if ((error == EPERM || error == EACCES) && !missing.empty())
+    return {.what = fmt::format("{}: eBPF needs {}: run as root or `setcap cap_net_raw,cap_net_admin,cap_bpf+ep` this "
+                                "program",
+                                doing, missing)};
+  const std::string words = std::generic_category().message(error);
+  if (error == EPERM || error == EACCES)
+    return {.what =
+                fmt::format("{}: bpf() is refused with all capabilities there ({}): by a container, kernel lockdown "
+                            "or the verifier of Linux {} (5.12 is needed)",
+                            doing, words, kernel_release())};
+  return {.what = fmt::format("{}: {}; Linux 5.12 is needed, with CONFIG_BPF_SYSCALL, and this is {}", doing, words,
+                              kernel_release())};
+}
+
+base::Outcome<Object> open_object(base::Bytes bytes, const std::string& name) {
+  libbpf_set_print(nullptr);  // what it would say is in refusal()
+  bpf_object_open_opts options{};
+  options.sz = sizeof(options);
+  options.object_name = name.c_str();
+  Object object(bpf_object__open_mem(bytes.data(), bytes.size(), &options));
+  if (object == nullptr) return tl::unexpected(refusal("cannot read the eBPF program " + name, errno));
+  return object;
+}
+
+base::Outcome<void> load_object(bpf_object* object) {
+  if (const int error = bpf_object__load(object); error != 0)
+    return tl::unexpected(refusal(fmt::format("cannot load the eBPF program {}", bpf_object__name(object)), -error));
+  return {};
+}
+
+int program_fd(bpf_object* object) { return bpf_program__fd(bpf_object__next_program(object, nullptr)); }
+
+bpf_map* find_map(bpf_object* object, std::string_view name_end) {
+  bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, object) {
+    if (std::string_view(bpf_map__name(map)).ends_with(name_end)) return map;
+  }
+  return nullptr;
+}
+
+}  // namespace hoptap::bpf

@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+"""usage: head_probe_test.py HOPTAP    A probe listens at one interface twice, by a ring and by eBPF, with HTTP of all sizes
+passing, and must count the same both ways, from a small part of the bytes; also after the interface was deleted and came back,
+with the privileges that are left then. Needs root; exits with 77 when that or eBPF is not to be had."""
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "bench"))
+from live_rig import FAR, NEAR, Rig, run, wait_until  # noqa: E402
+
+HOPTAP = pathlib.Path(sys.argv[1]).resolve()
+PROBE = """
+metrics: {{listen: "127.0.0.1:0"}}
+interfaces:
+  - {{interface: {where}, point: ring, role: host}}
+  - {{interface: {where}, point: head, role: host, capture: ebpf}}
+"""
+SERVER = r"""
+import http.server
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def log_message(self, *words): pass
+    def do_GET(self):
+        kind, size = self.path.strip("/").split("/")
+        self.send_response(404 if kind == "none" else 200)
+        self.send_header(*(("Transfer-Encoding", "chunked") if kind == "chunked" else ("Content-Length", size)))
+        self.end_headers()
+        if kind != "chunked":
+            return self.wfile.write(b"y" * int(size))
+        for _ in range(int(size) // 8192):
+            self.wfile.write(b"2000\r\n" + b"x" * 8192 + b"\r\n")
+        self.wfile.write(b"0\r\n\r\n")
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+print("serves", flush=True)
+http.server.ThreadingHTTPServer(("0.0.0.0", 80), Handler).serve_forever()
+"""
+CLIENT = r"""
+import http.client, sys
+rounds = (("plain", 500, 20), ("plain", 16000, 20), ("plain", 3000000, 3), ("chunked", 8192, 10), ("chunked", 400000, 5), ("none", 10, 5))
+for kind, size, times in rounds[:int(sys.argv[2])]:
+    connection = http.client.HTTPConnection(sys.argv[1])
+    for _ in range(times):
+        connection.request("GET", f"/{kind}/{size}", headers={"Cookie": "c" * (3000 if size == 500 else 10)})
+        read = len(connection.getresponse().read())
+        assert read == (size // 8192 * 8192 if kind == "chunked" else size), (kind, size, read)
+    for _ in range(3 if size != 500 else 0):
+        connection.request("POST", "/post/0", body=b"z" * 200000)
+        connection.getresponse().read()
+    connection.close()
+"""
+ROUNDS, REQUESTS, FIRST_REQUESTS = 6, 63 + 5 * 3, 20
+# Two stamps of one packet differ, and with them times.
+NOT_THE_SAME = re.compile(r"captured_bytes|cpu_seconds|_seconds_(sum|bucket|total)|rtt\w*_seconds_count|window_limited")
+
+
+class Watched:
+    """The probe at the interface `far`."""
+
+    def __init__(self, rig: Rig):
+        self.log = rig.folder / "probe.log"
+        config = rig.folder / "probe.yaml"
+        config.write_text(PROBE.format(where=f"{rig.far}/far"))
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen([HOPTAP, "probe", "-c", config, "--name", "heads", "--tracer", "127.0.0.1:9", "--wait", "0",
+                                             "--progress", "never"], stdout=log, stderr=log)
+        wait_until(lambda: "listens at" in self.text() or self.process.poll() is not None, "the probe to listen")
+
+    def text(self) -> str:
+        return self.log.read_text()
+
+    def samples(self) -> dict:
+        """{point: {sample without its point: value}}"""
+        with urllib.request.urlopen(re.search(r"serves (\S+)", self.text())[1], timeout=10) as answer:
+            found = re.findall(r'^(\w+\{)point="(ring|head)"(.*\}) (\S+)$', answer.read().decode(), re.MULTILINE)
+        return {point: {before + after: float(value) for before, where, after, value in found if where == point}
+                for point in ("ring", "head")}
+
+
+def total(samples: dict, family: str) -> float:
+    return sum(value for name, value in samples.items() if name.startswith(family + "{"))
+
+
+def talk(rig: Rig, watched: Watched, rounds: int, expected: int) -> dict:
+    """@return samples, once all requests so far have been counted"""
+    run(*rig.inside(rig.near), sys.executable, "-c", CLIENT, FAR, rounds)
+    wait_until(lambda: all(total(one, "hoptap_requests_total") >= expected for one in watched.samples().values()), f"{expected} requests")
+    time.sleep(1.5)  # what closes connections
+    return watched.samples()
+
+
+def compare(samples: dict, expected: int) -> list[str]:
+    ring, head = samples["ring"], samples["head"]
+    wrong = [f"{name}: {ring.get(name)} by the ring, {head.get(name)} by eBPF" for name in sorted(ring.keys() | head.keys())
+             if not NOT_THE_SAME.search(name) and ring.get(name) != head.get(name)]
+    if total(ring, "hoptap_requests_total") != expected:
+        wrong.append(f"{total(ring, 'hoptap_requests_total')} requests instead of {expected}")
+    bytes_of = {point: total(one, "hoptap_probe_captured_bytes_total") for point, one in samples.items()}
+    print(f"{expected} requests, {total(head, 'hoptap_probe_received_packets_total'):.0f} packets: {bytes_of['ring']:.0f} bytes by the "
+          f"ring, {bytes_of['head']:.0f} by eBPF")
+    return wrong if bytes_of["head"] < bytes_of["ring"] / 5 else [*wrong, "eBPF copies more than a fifth of the bytes"]
+
+
+def come_back(rig: Rig, watched: Watched) -> None:
+    run("ip", "-n", rig.near, "link", "del", "near")
+    wait_until(lambda: watched.text().count("far is gone") == 2, "the interface to be missed")
+    run("ip", "link", "add", "near", "netns", rig.near, "type", "veth", "peer", "name", "far", "netns", rig.far)
+    # It is there again before it says a word.
+    wait_until(lambda: watched.text().count(": packets are read again") + watched.text().count("far is down") >= 2, "both to listen again")
+    for name, interface, address in ((rig.near, "near", NEAR), (rig.far, "far", FAR)):
+        for words in (("link", "set", "dev", interface, "addrgenmode", "none"), ("addr", "add", f"{address}/24", "dev", interface),
+                      ("link", "set", "dev", interface, "up")):
+            run("ip", "-n", name, *words)
+
+
+def main() -> int:
+    os.environ["PATH"] += ":/usr/sbin:/sbin"
+    if os.geteuid() != 0:
+        print("skipped: needs root, for network namespaces")
+        return 77
+    said = subprocess.run([HOPTAP, "doctor", "--json", "-i", "lo"], capture_output=True, text=True, check=False).stdout
+    ebpf = next(line for line in map(json.loads, said.splitlines()) if line["topic"] == "ebpf")
+    if ebpf["severity"] != "good":
+        print(f"skipped: {ebpf['text']}")
+        return 77
+    with tempfile.TemporaryDirectory() as folder, Rig(pathlib.Path(folder), False) as rig:
+        server = subprocess.Popen([*rig.inside(rig.far), sys.executable, "-c", SERVER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                  text=True)
+        watched = Watched(rig)
+        try:
+            server.stdout.readline()
+            wrong = compare(talk(rig, watched, ROUNDS, REQUESTS), REQUESTS)
+            come_back(rig, watched)
+            wrong += compare(talk(rig, watched, 1, REQUESTS + FIRST_REQUESTS), REQUESTS + FIRST_REQUESTS)
+        finally:
+            watched.process.send_signal(signal.SIGINT)
+            watched.process.wait(timeout=30)
+            server.kill()
+            server.wait()
+        text = watched.text()
+        wrong += [f"UNACCOUNTED: {line}" for line in text.splitlines() if "UNACCOUNTED" in line]
+        filters = subprocess.run([*rig.inside(rig.far), "tc", "filter", "show", "dev", "far", "ingress"], capture_output=True, text=True, check=False)
+        if "head_tap" in filters.stdout:
+            wrong.append(f"left behind: {filters.stdout}")
+    print("\n".join(wrong) + "\n" + text if wrong else "the same both ways")
+    return 1 if wrong else 0
+
+
+sys.exit(main())
