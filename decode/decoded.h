@@ -80,9 +80,11 @@ struct Icmp {
 /// What the unit of a mirror's timestamp is (draft-foschiano-erspan section 4.3, "Gra").
 enum class Granularity : std::uint8_t { kHundredMicroseconds, kHundredNanoseconds, kNanoseconds, kUser };
 
-/// What the switch that mirrored the packet says of it: ERSPAN, draft-foschiano-erspan-03 section 4.
+/// What the switch that mirrored the packet says of it: ERSPAN, draft-foschiano-erspan-03 section 4; the outermost one.
 struct Mirror {
-  std::uint8_t type = 0;  ///< 1, 2 or 3 of ERSPAN I, II, III; 0: not mirrored, and nothing else here means anything
+  /// 1, 2 or 3 of ERSPAN I, II, III. 0: none, and nothing else here means anything, but that the outermost plain GRE
+  /// header, if a tunnel layer is one, has a sequence number.
+  std::uint8_t type = 0;
   bool has_sequence = false;
   bool egress = false;                                          ///< type III: seen as it left the port, else as it came
   bool truncated = false;                                       ///< the switch cut the frame

@@ -1,0 +1,68 @@
+"""Wraps the frames of captures as switches wrap what they mirror: ERSPAN types I, II and III (draft-foschiano-erspan-03
+section 4), GRE with Ethernet frames and numbers (RFC 2784, RFC 2890), VXLAN (RFC 7348). For the tests beside and
+tests/pcaps/mirror.
+"""
+
+import dataclasses
+import pathlib
+import socket
+import struct
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lab"))
+import pcapfile  # noqa: E402  (beside this folder)
+
+COLLECTOR = "198.18.255.9"
+
+
+@dataclasses.dataclass
+class Session:
+    """One mirror session of one switch; counts its packets as the switch does."""
+    kind: str                      # erspan1, erspan2, erspan3, teb, vxlan
+    number: int = 0                # session, key or VNI
+    switch: str = "198.18.255.1"
+    sequence: int = 0              # of the next packet
+    port: int = 0                  # type II: index; type III: in a subheader of platform 3, if not 0
+    egress: bool = False
+    hardware_id: int = 0
+
+    def wrap(self, frame: bytes, time_ns: int = 0) -> bytes:
+        """The whole outer frame."""
+        number, self.sequence = self.sequence, (self.sequence + 1) % 2**32
+        if self.kind == "vxlan":
+            inner = struct.pack("!II", 0x08000000, self.number << 8) + frame
+            return outer(self.switch, 17, struct.pack("!HHHH", 50000, 4789, 8 + len(inner), 0) + inner)
+        if self.kind == "teb":
+            header = struct.pack("!HHII", 0x3000, 0x6558, self.number, number)
+        elif self.kind == "erspan1":
+            header = struct.pack("!HH", 0, 0x88BE)
+        elif self.kind == "erspan2":
+            header = struct.pack("!HHI", 0x1000, 0x88BE, number)
+            header += struct.pack("!HHI", 0x1000, self.number, self.port)
+        else:
+            flags = self.hardware_id << 4 | (8 if self.egress else 0) | 2 << 1 | (1 if self.port else 0)
+            header = struct.pack("!HHI", 0x1000, 0x22EB, number)
+            header += struct.pack("!HHIHH", 0x2000, self.number, time_ns % 2**32, 0, flags)
+            if self.port:
+                header += struct.pack("!II", 3 << 26 | self.port, time_ns >> 32)
+        return outer(self.switch, 47, header + frame)
+
+
+def outer(switch: str, protocol: int, payload: bytes) -> bytes:
+    addresses = socket.inet_aton(switch) + socket.inet_aton(COLLECTOR)
+    header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(payload), 0, 0x4000, 62, protocol, 0) + addresses
+    return bytes.fromhex("020000000009" "020000000001" "0800") + header + payload
+
+
+def feed(target: pathlib.Path, sessions, keep=lambda at: True) -> int:
+    """Writes what the sessions of (Session, capture) send to a collector, by time, all stamped as in the captures. Of
+    the n-th packet of all `keep` says whether it arrives. @return how many did not"""
+    packets = []
+    for at, (session, capture) in enumerate(sessions):
+        packets += [(record.time_ns, at, session, record.frame) for record in pcapfile.read(capture)]
+    packets.sort(key=lambda packet: packet[:2])
+    wrapped = [pcapfile.Record(time_ns, frame := session.wrap(inner, time_ns), len(frame))
+               for time_ns, _, session, inner in packets]
+    kept = [record for at, record in enumerate(wrapped) if keep(at)]
+    pcapfile.write(target, kept)
+    return len(wrapped) - len(kept)
