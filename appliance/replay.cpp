@@ -7,20 +7,24 @@
 namespace hoptap::appliance {
 
 Feed::Feed(std::string path, std::uint32_t index, std::unique_ptr<capture::Source> source, const ReplayConfig& config,
-           flowtable::RecordSink& sink)
+           std::size_t mirror_points_max, flowtable::RecordSink& sink)
     : path_(std::move(path)),
       point_base_(index * kPointsPerFeed),
       source_(std::move(source)),
       decoder_(config.decode),
+      mirror_hints_(index < config.mirrors.size() ? config.mirrors[index] : std::vector<MirrorHint>()),
+      mirror_points_(std::make_shared<decode::MirrorPoints>(mirror_config(mirror_hints_, mirror_points_max))),
+      splitter_(mirror_points_),
       flows_(config.flows, point_base_, sink),
       packets_(capture::kBatchPackets),
       decoded_(capture::kBatchPackets) {}
 
 base::Outcome<std::unique_ptr<Feed>> Feed::open(const std::string& path, std::uint32_t index,
-                                                const ReplayConfig& config, flowtable::RecordSink& sink) {
+                                                const ReplayConfig& config, std::size_t mirror_points_max,
+                                                flowtable::RecordSink& sink) {
   auto source = capture::open_file(path);
   if (!source) return tl::unexpected(source.error());
-  std::unique_ptr<Feed> feed(new Feed(path, index, std::move(*source), config, sink));
+  std::unique_ptr<Feed> feed(new Feed(path, index, std::move(*source), config, mirror_points_max, sink));
   if (!config.filter.empty()) {
     auto filter = capture::PacketFilter::compile(config.filter);
     if (!filter) return tl::unexpected(filter.error());
@@ -33,6 +37,7 @@ bool Feed::step() {
   if (ended_) return false;
   const std::size_t count = source_->poll(packets_);
   if (count == 0) {
+    splitter_.finish();
     flows_.finish();
     ended_ = true;
     return false;
@@ -48,6 +53,7 @@ void Feed::take(std::size_t count) {
   if (filter_) batch = batch.first(filter_->apply(batch, source_->interfaces()));
   const std::span<decode::Decoded> decoded = std::span(decoded_).first(batch.size());
   decoder_.decode(batch, source_->interfaces(), decoded);
+  splitter_.split(decoded, decoder_.erspan_packets());
   flows_.add(decoded);
 }
 
@@ -60,8 +66,9 @@ std::string Feed::complaint() const {
 base::Outcome<Replay> Replay::open(const std::vector<std::string>& paths, const ReplayConfig& config,
                                    flowtable::RecordSink& sink) {
   Replay replay;
+  const std::size_t points_max = mirror_points_max(paths.size());
   for (const std::string& path : paths) {
-    auto feed = Feed::open(path, static_cast<std::uint32_t>(replay.feeds_.size()), config, sink);
+    auto feed = Feed::open(path, static_cast<std::uint32_t>(replay.feeds_.size()), config, points_max, sink);
     if (!feed) return tl::unexpected(feed.error());
     replay.feeds_.push_back(std::move(*feed));
   }
@@ -99,6 +106,25 @@ capture::SourceProgress Replay::progress() const {
   }
   if (!known) sum.total_bytes = 0;
   return sum;
+}
+
+std::vector<NumberedPoint> points_of(const Feed& feed, const PointHint& hint) {
+  std::vector<NumberedPoint> points;
+  const auto interfaces = feed.source().interfaces();
+  for (std::size_t n = 0; n < interfaces.size(); ++n) {
+    PointHint point = hint;
+    point.name = name_of_interface(hint.name, interfaces, n);
+    if (point.role.empty()) point.role = role_of_name(point.name);
+    points.push_back({feed.point_base() + static_cast<std::uint32_t>(n), std::move(point)});
+  }
+  const std::vector<decode::MirrorPoint> mirrors = feed.mirror_points();
+  for (std::size_t at = 0; at < mirrors.size(); ++at) {
+    PointHint whole = hint;
+    whole.name = name_of_interface(hint.name, interfaces, mirrors[at].interface_id);
+    points.push_back(
+        {feed.point_base() + mirrors[at].number, point_of_mirror(feed.mirror_hints(), whole, mirrors, at)});
+  }
+  return points;
 }
 
 }  // namespace hoptap::appliance

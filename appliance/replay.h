@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "appliance/mirrors.h"
 #include "base/result.h"
 #include "capture/filter.h"
 #include "capture/source.h"
@@ -19,15 +20,18 @@ struct ReplayConfig {
   std::string filter;  ///< tcpdump expression; "" takes everything
   decode::DecodeConfig decode;
   flowtable::FlowTableConfig flows;
+  std::vector<std::vector<MirrorHint>> mirrors;  ///< of each capture; of further ones none
 };
 
-/// One capture file and the engine that reads it. Its points are point_base + interface id.
+/// One capture file and the engine that reads it. Its points are point_base + interface id, or + the number of a mirror
+/// point.
 class Feed {
  public:
   static constexpr std::uint32_t kPointsPerFeed = 1u << 16;
 
   [[nodiscard]] static base::Outcome<std::unique_ptr<Feed>> open(const std::string& path, std::uint32_t index,
                                                                  const ReplayConfig& config,
+                                                                 std::size_t mirror_points_max,
                                                                  flowtable::RecordSink& sink);
 
   /// Reads one batch on; at the end closes every leg. @return false when the capture had ended
@@ -45,10 +49,15 @@ class Feed {
   const capture::Source& source() const { return *source_; }
   const flowtable::FlowCounters& flow_counters() const { return flows_.counters(); }
   const decode::Decoder& decoder() const { return decoder_; }
+  const std::vector<MirrorHint>& mirror_hints() const { return mirror_hints_; }
+  std::vector<decode::MirrorPoint> mirror_points() const { return mirror_points_->all(); }
+  std::vector<decode::MirrorSession> mirror_sessions() const { return splitter_.sessions(); }
+  /// Mirrored packets that stayed with the interface, beside those of the sessions.
+  std::uint64_t unlisted_mirror_packets() const { return splitter_.unlisted_packets(); }
 
  private:
   Feed(std::string path, std::uint32_t index, std::unique_ptr<capture::Source> source, const ReplayConfig& config,
-       flowtable::RecordSink& sink);
+       std::size_t mirror_points_max, flowtable::RecordSink& sink);
   void take(std::size_t count);
 
   std::string path_;
@@ -56,6 +65,9 @@ class Feed {
   std::unique_ptr<capture::Source> source_;
   std::optional<capture::PacketFilter> filter_;
   decode::Decoder decoder_;
+  std::vector<MirrorHint> mirror_hints_;
+  std::shared_ptr<decode::MirrorPoints> mirror_points_;
+  decode::MirrorSplitter splitter_;
   flowtable::FlowTable flows_;
   std::vector<capture::Packet> packets_;
   std::vector<decode::Decoded> decoded_;
@@ -63,6 +75,15 @@ class Feed {
   std::uint64_t first_ns_ = 0;
   bool ended_ = false;
 };
+
+/// A point by its number in records.
+struct NumberedPoint {
+  std::uint32_t number = 0;
+  PointHint point;  ///< with name and role
+};
+
+/// Those of a capture that is called `hint.name`: its interfaces, then what mirrors were found in it so far.
+std::vector<NumberedPoint> points_of(const Feed& feed, const PointHint& hint);
 
 /// Several captures side by side, always reading on where packet time is furthest behind, so that the
 /// records of one request come close together.

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "appliance/mirrors.h"
 #include "appliance/points.h"
 #include "base/result.h"
 #include "capture/live/live_source.h"
@@ -17,6 +18,7 @@ struct LiveInput {
 
   capture::LiveConfig capture;
   PointHint point;
+  std::vector<MirrorHint> mirrors;
   bool by_libpcap = false;  ///< instead of a ring
   std::size_t workers = 1;  ///< threads, each with a ring of its own; the kernel shares out by flow
 };

@@ -81,6 +81,7 @@ LiveWorker::LiveWorker(const LiveWorkerConfig& config, std::unique_ptr<capture::
     : config_(config),
       source_(std::move(source)),
       decoder_(config.decode),
+      splitter_(config.mirrors ? config.mirrors : std::make_shared<decode::MirrorPoints>()),
       flows_(config.flows, config.point, *this),
       packets_(capture::kBatchPackets),
       decoded_(capture::kBatchPackets),
@@ -95,6 +96,7 @@ void LiveWorker::run() {
   while (!stopping_) work();
   if (source_) drain();
   finishing_ = true;
+  splitter_.finish();
   flows_.finish();
   while (!made_.empty()) {
     hand_over();
@@ -122,6 +124,7 @@ bool LiveWorker::read() {
   const std::span<decode::Decoded> decoded = std::span(decoded_).first(count);
   reached_ns_ = std::max(reached_ns_, batch.back().time_ns);
   decoder_.decode(batch, source_->interfaces(), decoded);
+  splitter_.split(decoded, decoder_.erspan_packets());
   flows_.add(decoded);
   return true;
 }
@@ -202,6 +205,9 @@ void LiveWorker::report() {
   now.exchanges = flows_.counters().exchanges;
   now.cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
   now.legs_left_out = legs_left_out_;
+  splitter_.advance(reached_ns_);
+  now.mirrors = splitter_.sessions();
+  now.unlisted_mirror_packets = splitter_.unlisted_packets();
   now.trouble = trouble_;
   if (source_ && now.trouble.empty()) now.trouble = source_->complaint();
   if (now.state == capture::LinkState::kDown) now.trouble = config_.input.capture.interface + " is down";

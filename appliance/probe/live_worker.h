@@ -24,14 +24,16 @@ using LiveRecord = std::variant<flowtable::HopRecord, flowtable::LegRecord, flow
 struct LiveStatus {
   capture::LinkState state = capture::LinkState::kRunning;
   capture::LiveCounters capture;
-  std::uint64_t reached_ns = 0;       ///< packet time: all that passed before has been looked at
-  std::uint64_t flows = 0;            ///< live legs
-  std::uint64_t exchanges = 0;        ///< given out
-  std::uint64_t records_dropped = 0;  ///< because nobody took them in time
-  std::uint64_t legs_left_out = 0;    ///< of one packet each, above kLonePacketLegsMax
-  std::uint64_t cpu_ns = 0;           ///< that the thread has used
-  bool ended = false;                 ///< no record will follow
-  std::string trouble;                ///< what is wrong now, for the person; "" when nothing is
+  std::uint64_t reached_ns = 0;                ///< packet time: all that passed before has been looked at
+  std::uint64_t flows = 0;                     ///< live legs
+  std::uint64_t exchanges = 0;                 ///< given out
+  std::uint64_t records_dropped = 0;           ///< because nobody took them in time
+  std::uint64_t legs_left_out = 0;             ///< of one packet each, above kLonePacketLegsMax
+  std::uint64_t cpu_ns = 0;                    ///< that the thread has used
+  bool ended = false;                          ///< no record will follow
+  std::vector<decode::MirrorSession> mirrors;  ///< whose packets came in here
+  std::uint64_t unlisted_mirror_packets = 0;   ///< of sessions that there was no room for
+  std::string trouble;                         ///< what is wrong now, for the person; "" when nothing is
 };
 
 /// What one of them does not know is not known of both.
@@ -39,7 +41,8 @@ capture::LiveCounters sum_of(capture::LiveCounters sum, const capture::LiveCount
 
 struct LiveWorkerConfig {
   LiveInput input;
-  std::uint32_t point = 0;  ///< number in records
+  std::uint32_t point = 0;                        ///< number in records
+  std::shared_ptr<decode::MirrorPoints> mirrors;  ///< of all workers at the interface; null: its own
   decode::DecodeConfig decode;
   flowtable::FlowTableConfig flows;  ///< metrics_interval_ns 0: no metrics
 };
@@ -86,6 +89,7 @@ class LiveWorker final : flowtable::RecordSink {
   const LiveWorkerConfig config_;
   std::unique_ptr<capture::LiveSource> source_;  ///< null: the interface is gone
   decode::Decoder decoder_;
+  decode::MirrorSplitter splitter_;
   flowtable::FlowTable flows_;
   std::vector<capture::Packet> packets_;
   std::vector<decode::Decoded> decoded_;

@@ -10,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "appliance/probe/live_view.h"
 #include "export/wire/batch.h"
 
 namespace hoptap::appliance {
@@ -21,6 +22,51 @@ constexpr std::chrono::milliseconds kShortNap{10};
 constexpr std::chrono::milliseconds kBatchEvery{1000};
 constexpr std::chrono::seconds kLastSpooling{10};
 constexpr std::string_view kLiveMark = "live 1";  // in the spool, where a replay has how far it is
+
+/// What came of the packets of each mirror session. What is not known is not there.
+void write_mirror_metrics(const LiveCapture& live, const std::vector<LiveStatus>& all, exporting::MetricsWriter& out) {
+  using exporting::FamilyType;
+  const auto family = [&](std::string_view name, std::string_view help, auto&& value_of) {
+    out.family(name, FamilyType::kCounter, "", help);
+    for (std::size_t at = 0; at < all.size(); ++at) {
+      for (const decode::MirrorSession& session : all[at].mirrors) {
+        const std::optional<std::uint64_t> value = value_of(session);
+        if (!value) continue;
+        out.sample("_total",
+                   exporting::label_text({{"point", points_of_session(live, at, session)},
+                                          {"session", mirror_text(session.kind, session.id)},
+                                          {"from", session.from.text()},
+                                          {"engine", std::to_string(session.hardware_id)}}),
+                   *value);
+      }
+    }
+  };
+  using Session = decode::MirrorSession;
+  using Count = std::optional<std::uint64_t>;
+  family("hoptap_mirror_packets", "Packets of a mirror session.",
+         [](const Session& one) { return Count(one.packets); });
+  family("hoptap_mirror_lost_packets", "Of a session, lost between switch and here, by gaps in its numbers.",
+         [](const Session& one) { return one.lost(); });
+  const auto if_numbered = [](const Session& one, std::uint64_t count) {
+    return one.numbers.packets > 0 ? Count(count) : std::nullopt;
+  };
+  family("hoptap_mirror_late_packets", "Of a session, out of order.",
+         [&](const Session& one) { return if_numbered(one, one.numbers.late); });
+  family("hoptap_mirror_repeated_packets", "Of a session, with a number that came before.",
+         [&](const Session& one) { return if_numbered(one, one.numbers.repeated); });
+  family("hoptap_mirror_restarts", "Times that a session began to count anew.",
+         [&](const Session& one) { return if_numbered(one, one.numbers.restarts); });
+  family("hoptap_mirror_cut_packets", "Of a session, cut by the switch.",
+         [](const Session& one) { return Count(one.truncated); });
+  out.family("hoptap_mirror_unsplit_packets", FamilyType::kCounter, "",
+             "Mirrored packets of more points than an interface may be split into.");
+  for (std::size_t at = 0; at < all.size(); ++at) {
+    std::uint64_t unsplit = all[at].unlisted_mirror_packets;
+    for (const Session& session : all[at].mirrors) unsplit += session.refused_packets;
+    if (!all[at].mirrors.empty())
+      out.sample("_total", exporting::label_text({{"point", live.input(at).point.name}}), unsplit);
+  }
+}
 
 /// How every packet of each interface ended, and how its workers stand.
 void write_live_metrics(const LiveCapture& live, exporting::MetricsWriter& out) {
@@ -71,6 +117,7 @@ void write_live_metrics(const LiveCapture& live, exporting::MetricsWriter& out) 
     out.sample("", exporting::label_text({{"point", point}}),
                std::uint64_t{status.state == capture::LinkState::kRunning});
   });
+  write_mirror_metrics(live, all, out);
 }
 
 }  // namespace
@@ -178,7 +225,10 @@ base::Outcome<void> Probe::open_captures(std::uint64_t inputs) {
   replay.filter = config_.filter;
   replay.decode = decode_config();
   std::vector<std::string> files;
-  for (const ReplayInput& input : config_.replay) files.push_back(input.file);
+  for (const ReplayInput& input : config_.replay) {
+    files.push_back(input.file);
+    replay.mirrors.push_back(input.mirrors);
+  }
   auto opened = Replay::open(files, replay, *batcher_);
   if (!opened) return tl::unexpected(opened.error());
   replay_ = std::move(*opened);

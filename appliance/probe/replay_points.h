@@ -13,6 +13,7 @@ namespace hoptap::appliance {
 struct ReplayInput {
   std::string file;
   PointHint point;
+  std::vector<MirrorHint> mirrors;
 };
 
 class ReplayPoints final : public PointSet {
