@@ -83,7 +83,9 @@ CLI::App* add_path(CLI::App& app, PathOptions& options) {
   command
       ->add_option("--point", options.points,
                    "name a file's point: FILE=NAME:ROLE, ROLE is pod, node, host, switch, gateway or unknown;\n"
-                   "FILE=NAME:ROLE:ORDER also hints its place, lower is nearer the client")
+                   "FILE=NAME:ROLE:ORDER also hints its place, lower is nearer the client.\n"
+                   "FILE/erspan-7=NAME names a mirror session in it; FILE/vxlan-900 and FILE/gre-5 make mirrors of\n"
+                   "a VNI and a GRE key")
       ->allow_extra_args(false);
   command->add_flag("--json", options.json, "one JSON object a line: traces, then the verdict, then a summary");
   command
