@@ -48,6 +48,18 @@ decode::MirrorConfig mirror_config(std::span<const MirrorHint> hints, std::size_
   return config;
 }
 
+const std::vector<std::string_view>& stamp_sources() {
+  static const std::vector<std::string_view> names{"packet", "erspan", "arista", "metamako", "cisco_ie"};
+  return names;
+}
+
+std::string missing_stamps_text(const decode::StampCounts& counts) {
+  if (counts.absent + counts.implausible == 0) return "";
+  return fmt::format(
+      "{} of {} packets have no stamp of a switch, {} one that is more than an hour off; they keep the capture's time",
+      counts.absent, counts.taken + counts.absent + counts.implausible, counts.implausible);
+}
+
 std::string mirror_text(MirrorKind kind, std::uint32_t id) { return fmt::format("{}-{}", kind_text(kind), id); }
 
 std::optional<MirrorName> read_mirror_name(const std::string& text) {

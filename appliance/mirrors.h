@@ -10,8 +10,16 @@
 
 #include "appliance/points.h"
 #include "decode/mirror/mirror_splitter.h"
+#include "decode/mirror/switch_stamps.h"
 
 namespace hoptap::appliance {
+
+/// Names of decode::StampSource, in its order.
+const std::vector<std::string_view>& stamp_sources();
+
+/// "40 of 900 packets have no stamp of a switch, 2 one that is more than an hour off; they keep the capture's time"; ""
+/// when all have one.
+std::string missing_stamps_text(const decode::StampCounts& counts);
 
 /// What the person said of some mirrored packets.
 struct MirrorHint {

@@ -104,10 +104,9 @@ int analyse(const PathOptions& options, const Hints& hints) {
   Analysis analysis(points);
   JoinedRun run(analysis, limits);
   ReplayConfig config = options.captures.replay_config();
-  for (const std::string& file : options.captures.files) {
-    const auto mirrors = hints.mirrors.find(file);
-    config.mirrors.push_back(mirrors == hints.mirrors.end() ? std::vector<MirrorHint>() : mirrors->second);
-  }
+  for (std::size_t at = 0; at < config.feeds.size(); ++at)
+    if (const auto mirrors = hints.mirrors.find(options.captures.files[at]); mirrors != hints.mirrors.end())
+      config.feeds[at].mirrors = mirrors->second;
   auto replay = Replay::open(options.captures.files, config, run);
   if (!replay) return fail(kCannotRead, replay.error().what);
   Progress progress(options.captures.progress_when());

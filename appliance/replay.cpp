@@ -7,14 +7,15 @@
 namespace hoptap::appliance {
 
 Feed::Feed(std::string path, std::uint32_t index, std::unique_ptr<capture::Source> source, const ReplayConfig& config,
-           std::size_t mirror_points_max, flowtable::RecordSink& sink)
+           const FeedConfig& feed, std::size_t mirror_points_max, flowtable::RecordSink& sink)
     : path_(std::move(path)),
       point_base_(index * kPointsPerFeed),
       source_(std::move(source)),
       decoder_(config.decode),
-      mirror_hints_(index < config.mirrors.size() ? config.mirrors[index] : std::vector<MirrorHint>()),
+      mirror_hints_(feed.mirrors),
       mirror_points_(std::make_shared<decode::MirrorPoints>(mirror_config(mirror_hints_, mirror_points_max))),
       splitter_(mirror_points_),
+      stamps_(feed.stamps),
       flows_(config.flows, point_base_, sink),
       packets_(capture::kBatchPackets),
       decoded_(capture::kBatchPackets) {}
@@ -24,7 +25,8 @@ base::Outcome<std::unique_ptr<Feed>> Feed::open(const std::string& path, std::ui
                                                 flowtable::RecordSink& sink) {
   auto source = capture::open_file(path);
   if (!source) return tl::unexpected(source.error());
-  std::unique_ptr<Feed> feed(new Feed(path, index, std::move(*source), config, mirror_points_max, sink));
+  const FeedConfig own = index < config.feeds.size() ? config.feeds[index] : FeedConfig();
+  std::unique_ptr<Feed> feed(new Feed(path, index, std::move(*source), config, own, mirror_points_max, sink));
   if (!config.filter.empty()) {
     auto filter = capture::PacketFilter::compile(config.filter);
     if (!filter) return tl::unexpected(filter.error());
@@ -48,13 +50,23 @@ bool Feed::step() {
 
 void Feed::take(std::size_t count) {
   std::span<capture::Packet> batch = std::span(packets_).first(count);
-  if (first_ns_ == 0) first_ns_ = batch.front().time_ns;
-  now_ns_ = std::max(now_ns_, batch.back().time_ns);
+  if (!stamps_.are_used()) note_times(batch.front().time_ns, batch.back().time_ns);
   if (filter_) batch = batch.first(filter_->apply(batch, source_->interfaces()));
   const std::span<decode::Decoded> decoded = std::span(decoded_).first(batch.size());
   decoder_.decode(batch, source_->interfaces(), decoded);
+  if (stamps_.are_used() && !decoded.empty()) {
+    stamps_.apply(batch, decoded);
+    const auto latest = std::max_element(
+        decoded.begin(), decoded.end(), [](const auto& one, const auto& other) { return one.time_ns < other.time_ns; });
+    note_times(decoded.front().time_ns, latest->time_ns);
+  }
   splitter_.split(decoded, decoder_.erspan_packets());
   flows_.add(decoded);
+}
+
+void Feed::note_times(std::uint64_t first_ns, std::uint64_t last_ns) {
+  if (first_ns_ == 0) first_ns_ = first_ns;
+  now_ns_ = std::max(now_ns_, last_ns);
 }
 
 std::string Feed::complaint() const {

@@ -12,15 +12,22 @@
 #include "capture/filter.h"
 #include "capture/source.h"
 #include "decode/decoder.h"
+#include "decode/mirror/switch_stamps.h"
 #include "flowtable/flow_table.h"
 
 namespace hoptap::appliance {
+
+/// What a capture or interface is besides a point.
+struct FeedConfig {
+  std::vector<MirrorHint> mirrors;
+  decode::StampSource stamps = decode::StampSource::kPacket;
+};
 
 struct ReplayConfig {
   std::string filter;  ///< tcpdump expression; "" takes everything
   decode::DecodeConfig decode;
   flowtable::FlowTableConfig flows;
-  std::vector<std::vector<MirrorHint>> mirrors;  ///< of each capture; of further ones none
+  std::vector<FeedConfig> feeds;  ///< of each capture; of further ones the default
 };
 
 /// One capture file and the engine that reads it. Its points are point_base + interface id, or + the number of a mirror
@@ -52,13 +59,15 @@ class Feed {
   const std::vector<MirrorHint>& mirror_hints() const { return mirror_hints_; }
   std::vector<decode::MirrorPoint> mirror_points() const { return mirror_points_->all(); }
   std::vector<decode::MirrorSession> mirror_sessions() const { return splitter_.sessions(); }
+  const decode::SwitchStamps& stamps() const { return stamps_; }
   /// Mirrored packets that stayed with the interface, beside those of the sessions.
   std::uint64_t unlisted_mirror_packets() const { return splitter_.unlisted_packets(); }
 
  private:
   Feed(std::string path, std::uint32_t index, std::unique_ptr<capture::Source> source, const ReplayConfig& config,
-       std::size_t mirror_points_max, flowtable::RecordSink& sink);
+       const FeedConfig& feed, std::size_t mirror_points_max, flowtable::RecordSink& sink);
   void take(std::size_t count);
+  void note_times(std::uint64_t first_ns, std::uint64_t last_ns);
 
   std::string path_;
   std::uint32_t point_base_;
@@ -68,6 +77,7 @@ class Feed {
   std::vector<MirrorHint> mirror_hints_;
   std::shared_ptr<decode::MirrorPoints> mirror_points_;
   decode::MirrorSplitter splitter_;
+  decode::SwitchStamps stamps_;
   flowtable::FlowTable flows_;
   std::vector<capture::Packet> packets_;
   std::vector<decode::Decoded> decoded_;

@@ -115,6 +115,8 @@ void add_poor_capture(const exporting::PointSummary& point, std::vector<std::str
 
 /// What mirrored feeds say of themselves: losses between switch and capture, sessions that nobody could tell apart.
 void add_mirrors(const Feed& feed, std::vector<std::string>& notes) {
+  if (const std::string missing = missing_stamps_text(feed.stamps().counts()); !missing.empty())
+    notes.push_back(fmt::format("{}: {}", feed.path(), missing));
   std::uint64_t unsplit = feed.unlisted_mirror_packets();
   for (const decode::MirrorSession& session : feed.mirror_sessions()) {
     unsplit += session.refused_packets;

@@ -90,6 +90,7 @@ struct Mirror {
   bool truncated = false;                                       ///< the switch cut the frame
   bool has_timestamp = false;                                   ///< type III
   bool timestamp_wide = false;                                  ///< timestamp_high counts
+  bool has_seconds = false;                                     ///< timestamp_high is seconds, `timestamp` the rest
   Granularity granularity = Granularity::kHundredMicroseconds;  ///< unit of `timestamp`
   std::uint16_t session_id = 0;                                 ///< 10 bits
   std::uint16_t vlan = 0;                                       ///< of the frame when it was mirrored; 0: none
@@ -97,7 +98,7 @@ struct Mirror {
   std::uint32_t sequence = 0;                                   ///< GRE's, per session: gaps are lost mirror packets
   std::uint32_t port = 0;                                       ///< type II: index; type III: port, when given
   std::uint32_t timestamp = 0;
-  std::uint32_t timestamp_high = 0;  ///< platforms 5 and 6: seconds, `timestamp` the rest; else the upper 32 bits
+  std::uint32_t timestamp_high = 0;  ///< with has_seconds (platforms 5 and 6) these; else the upper 32 bits
 };
 
 /// One decoded packet. What a field means depends on the outcome: IP fields as far as decoding came, `tcp` with kTcp,

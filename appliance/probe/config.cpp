@@ -71,24 +71,24 @@ void read_flow_key(const YAML::Node& node, flowtable::KeyConfig& key) {
 }
 
 ReplayInput read_input(const YAML::Node& node) {
-  const Section section(node, "a capture", {"file", "point", "role", "order", "mirrors"});
+  const Section section(node, "a capture", {"file", "point", "role", "order", "mirrors", "time"});
   ReplayInput input;
   input.file = section.need("file").as<std::string>();
   input.point.name = section.text("point", "");
   read_role(section, input.point);
-  input.mirrors = read_mirrors(section);
+  input.feed = read_feed(section);
   return input;
 }
 
 LiveInput read_live_input(const YAML::Node& node) {
   const Section section(node, "an interface",
                         {"interface", "point", "role", "order", "promiscuous", "outgoing", "capture", "workers",
-                         "ring_mib", "snap_bytes", "nic_time", "mirrors"});
+                         "ring_mib", "snap_bytes", "nic_time", "mirrors", "time"});
   LiveInput input;
   input.point.name = section.text("point", "");
   set_interface(section.need("interface").as<std::string>(), input);
   read_role(section, input.point);
-  input.mirrors = read_mirrors(section);
+  input.feed = read_feed(section);
   capture::LiveConfig& capture = input.capture;
   capture.is_promiscuous = section.flag("promiscuous", capture.is_promiscuous);
   capture.ignores_outgoing = !section.flag("outgoing", !capture.ignores_outgoing);
@@ -168,13 +168,13 @@ base::Outcome<void> check(const ProbeConfig& config) {
     if (!names.insert(input.point.name).second)
       return fail(
           fmt::format("two interfaces are the point '{}'; give each point a name of its own", input.point.name));
-    if (const auto twice = name_taken(input.mirrors, names)) return fail(*twice);
+    if (const auto twice = name_taken(input.feed.mirrors, names)) return fail(*twice);
   }
   for (const ReplayInput& input : config.replay) {
     if (!names.insert(input.point.name).second)
       return fail(
           fmt::format("two captures are of the point '{}'; give each point a name of its own", input.point.name));
-    if (const auto twice = name_taken(input.mirrors, names)) return fail(*twice);
+    if (const auto twice = name_taken(input.feed.mirrors, names)) return fail(*twice);
     if (input.file == "-" && !config.spool_folder.empty())
       return fail("standard input cannot be read again after a restart, so it needs no --spool; leave that out");
   }
@@ -250,13 +250,15 @@ flow_key:                       # what tells connections apart besides addresses
 #         point: tor-1:port-12  # several mirrors may be one point
 #         role: switch
 #         order: 2
+#     time: packet              # or erspan, arista, metamako, cisco_ie: the switch's, where the packet has it
 
 # replay:                       # or read captures, and end
 #   - file: eth0.pcap
 #     point: node-7             # by default named after the file
 #     role: node                # pod, node, host, switch, gateway or unknown; by default guessed from the name
 #     order: 3                  # a hint: lower is nearer the client
-#     mirrors: []               # as for interfaces
+#     mirrors: []               # as for interfaces, and
+#     time: packet
 )";
 
 }  // namespace

@@ -22,6 +22,9 @@ void merge(LiveStatus& sum, const LiveStatus& more) {
   sum.ended = sum.ended && more.ended;
   merge_sessions(sum.mirrors, more.mirrors);
   sum.unlisted_mirror_packets += more.unlisted_mirror_packets;
+  sum.stamps.taken += more.stamps.taken;
+  sum.stamps.absent += more.stamps.absent;
+  sum.stamps.implausible += more.stamps.implausible;
   if (sum.trouble.empty()) sum.trouble = more.trouble;
 }
 
@@ -35,7 +38,7 @@ base::Outcome<std::unique_ptr<LiveCapture>> LiveCapture::start(const std::vector
   std::uint32_t shared = 0;
   for (const LiveInput& input : inputs)
     live->mirrors_.push_back(
-        std::make_shared<decode::MirrorPoints>(mirror_config(input.mirrors, mirror_points_max(inputs.size()))));
+        std::make_shared<decode::MirrorPoints>(mirror_config(input.feed.mirrors, mirror_points_max(inputs.size()))));
   for (std::size_t at = 0; at < inputs.size(); ++at) {
     LiveWorkerConfig one = config;
     one.flows.key.seed = seed;
@@ -114,7 +117,7 @@ std::map<std::uint16_t, PointHint> LiveCapture::mirrors(std::size_t at) const {
   const std::vector<decode::MirrorPoint> found = mirrors_[at]->all();
   std::map<std::uint16_t, PointHint> points;
   for (std::size_t n = 0; n < found.size(); ++n)
-    points[found[n].number] = point_of_mirror(inputs_[at].mirrors, inputs_[at].point, found, n);
+    points[found[n].number] = point_of_mirror(inputs_[at].feed.mirrors, inputs_[at].point, found, n);
   return points;
 }
 

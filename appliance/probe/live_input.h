@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <string>
 
-#include "appliance/mirrors.h"
 #include "appliance/points.h"
+#include "appliance/replay.h"
 #include "base/result.h"
 #include "capture/live/live_source.h"
 
@@ -18,7 +18,7 @@ struct LiveInput {
 
   capture::LiveConfig capture;
   PointHint point;
-  std::vector<MirrorHint> mirrors;
+  FeedConfig feed;
   bool by_libpcap = false;  ///< instead of a ring
   std::size_t workers = 1;  ///< threads, each with a ring of its own; the kernel shares out by flow
 };

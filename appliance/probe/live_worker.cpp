@@ -82,6 +82,7 @@ LiveWorker::LiveWorker(const LiveWorkerConfig& config, std::unique_ptr<capture::
       source_(std::move(source)),
       decoder_(config.decode),
       splitter_(config.mirrors ? config.mirrors : std::make_shared<decode::MirrorPoints>()),
+      stamps_(config.input.feed.stamps),
       flows_(config.flows, config.point, *this),
       packets_(capture::kBatchPackets),
       decoded_(capture::kBatchPackets),
@@ -122,8 +123,9 @@ bool LiveWorker::read() {
   if (count == 0) return false;
   const std::span<const capture::Packet> batch = std::span(packets_).first(count);
   const std::span<decode::Decoded> decoded = std::span(decoded_).first(count);
-  reached_ns_ = std::max(reached_ns_, batch.back().time_ns);
   decoder_.decode(batch, source_->interfaces(), decoded);
+  stamps_.apply(batch, decoded);
+  reached_ns_ = std::max(reached_ns_, decoded.back().time_ns);
   splitter_.split(decoded, decoder_.erspan_packets());
   flows_.add(decoded);
   return true;
@@ -134,7 +136,8 @@ bool LiveWorker::read() {
 void LiveWorker::pass_time(std::uint64_t host_ns) {
   const std::uint64_t on_its_way_ns = 2'000'000ull * config_.input.capture.block_timeout_ms + 5'000'000;
   if (config_.input.capture.asks_nic_time || host_ns <= on_its_way_ns) return;
-  reached_ns_ = std::max(reached_ns_, host_ns - on_its_way_ns);
+  const auto switch_ns = static_cast<std::int64_t>(host_ns - on_its_way_ns) - stamps_.lag_ns();
+  reached_ns_ = std::max(reached_ns_, static_cast<std::uint64_t>(std::max<std::int64_t>(switch_ns, 0)));
   flows_.advance(reached_ns_);
 }
 
@@ -208,6 +211,7 @@ void LiveWorker::report() {
   splitter_.advance(reached_ns_);
   now.mirrors = splitter_.sessions();
   now.unlisted_mirror_packets = splitter_.unlisted_packets();
+  now.stamps = stamps_.counts();
   now.trouble = trouble_;
   if (source_ && now.trouble.empty()) now.trouble = source_->complaint();
   if (now.state == capture::LinkState::kDown) now.trouble = config_.input.capture.interface + " is down";

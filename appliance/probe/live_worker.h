@@ -33,6 +33,7 @@ struct LiveStatus {
   bool ended = false;                          ///< no record will follow
   std::vector<decode::MirrorSession> mirrors;  ///< whose packets came in here
   std::uint64_t unlisted_mirror_packets = 0;   ///< of sessions that there was no room for
+  decode::StampCounts stamps;                  ///< of switches; all 0 without `time`
   std::string trouble;                         ///< what is wrong now, for the person; "" when nothing is
 };
 
@@ -90,6 +91,7 @@ class LiveWorker final : flowtable::RecordSink {
   std::unique_ptr<capture::LiveSource> source_;  ///< null: the interface is gone
   decode::Decoder decoder_;
   decode::MirrorSplitter splitter_;
+  decode::SwitchStamps stamps_;
   flowtable::FlowTable flows_;
   std::vector<capture::Packet> packets_;
   std::vector<decode::Decoded> decoded_;

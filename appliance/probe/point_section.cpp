@@ -62,13 +62,14 @@ void read_role(const Section& section, PointHint& point) {
   if (section.has("order")) point.order = static_cast<std::uint32_t>(section.integer("order", 0, {0, 4e9}));
 }
 
-std::vector<MirrorHint> read_mirrors(const Section& feed) {
-  std::vector<MirrorHint> mirrors;
-  if (!feed.has("mirrors")) return mirrors;
-  const YAML::Node list = feed.find("mirrors");
-  if (!list.IsSequence()) feed.fail("mirrors", "is a list; each begins with '- erspan: SESSION'");
-  for (const YAML::Node& node : list) mirrors.push_back(read_mirror(node));
-  return mirrors;
+FeedConfig read_feed(const Section& section) {
+  FeedConfig feed;
+  feed.stamps = static_cast<decode::StampSource>(section.choice("time", 0, stamp_sources()));
+  if (!section.has("mirrors")) return feed;
+  const YAML::Node list = section.find("mirrors");
+  if (!list.IsSequence()) section.fail("mirrors", "is a list; each begins with '- erspan: SESSION'");
+  for (const YAML::Node& node : list) feed.mirrors.push_back(read_mirror(node));
+  return feed;
 }
 
 }  // namespace hoptap::appliance

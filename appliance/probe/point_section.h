@@ -1,10 +1,8 @@
-// What a configuration says of a point, and of the mirrored packets of a feed. Throws YamlError.
+// What a configuration says of a point, and of a feed: what is mirrored to it, whose time it has. Throws YamlError.
 #pragma once
 
-#include <vector>
-
-#include "appliance/mirrors.h"
 #include "appliance/points.h"
+#include "appliance/replay.h"
 #include "appliance/yaml/section.h"
 
 namespace hoptap::appliance {
@@ -12,7 +10,7 @@ namespace hoptap::appliance {
 /// `role` and `order`.
 void read_role(const Section& section, PointHint& point);
 
-/// The list `mirrors`; none without it.
-std::vector<MirrorHint> read_mirrors(const Section& feed);
+/// `mirrors` and `time`.
+FeedConfig read_feed(const Section& section);
 
 }  // namespace hoptap::appliance

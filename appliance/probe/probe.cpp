@@ -58,6 +58,16 @@ void write_mirror_metrics(const LiveCapture& live, const std::vector<LiveStatus>
          [&](const Session& one) { return if_numbered(one, one.numbers.restarts); });
   family("hoptap_mirror_cut_packets", "Of a session, cut by the switch.",
          [](const Session& one) { return Count(one.truncated); });
+  out.family("hoptap_probe_switch_stamps", FamilyType::kCounter, "",
+             "Packets by the stamp of a switch that they have.");
+  for (std::size_t at = 0; at < all.size(); ++at) {
+    if (live.input(at).feed.stamps == decode::StampSource::kPacket) continue;
+    const decode::StampCounts& stamps = all[at].stamps;
+    using Row = std::pair<std::string_view, std::uint64_t>;
+    for (const auto& [fate, count] :
+         {Row{"taken", stamps.taken}, Row{"absent", stamps.absent}, Row{"implausible", stamps.implausible}})
+      out.sample("_total", exporting::label_text({{"point", live.input(at).point.name}, {"fate", fate}}), count);
+  }
   out.family("hoptap_mirror_unsplit_packets", FamilyType::kCounter, "",
              "Mirrored packets of more points than an interface may be split into.");
   for (std::size_t at = 0; at < all.size(); ++at) {
@@ -227,7 +237,7 @@ base::Outcome<void> Probe::open_captures(std::uint64_t inputs) {
   std::vector<std::string> files;
   for (const ReplayInput& input : config_.replay) {
     files.push_back(input.file);
-    replay.mirrors.push_back(input.mirrors);
+    replay.feeds.push_back(input.feed);
   }
   auto opened = Replay::open(files, replay, *batcher_);
   if (!opened) return tl::unexpected(opened.error());

@@ -13,7 +13,7 @@ namespace hoptap::appliance {
 struct ReplayInput {
   std::string file;
   PointHint point;
-  std::vector<MirrorHint> mirrors;
+  FeedConfig feed;
 };
 
 class ReplayPoints final : public PointSet {

@@ -173,6 +173,55 @@ class Mirrors(unittest.TestCase):
         self.assertEqual(daemons.differences(daemons.offline(HOPTAP, POINTS)["trace"], traces), [])
         self.assertIsNone(points["switch-a"]["lost_packets"])  # of which of the two it would be, nobody knows
 
+    def assert_has_the_time_of_the_switch(self, source, *points):
+        direct = path("--point", f"{SWITCH_A}=tor:switch", SWITCH_A)["trace"]
+        lines = path("--time", source, *points, self.feed)
+        self.assertEqual(daemons.differences(direct, lines["trace"]), [])
+        self.assertNotEqual(daemons.differences(direct, path(*points, self.feed)["trace"]), [])
+        return lines["summary"][0]
+
+    def test_stamps_in_frames(self):
+        for kind in ("arista-64-tai", "arista-64-utc", "arista-48-tai", "arista-48-utc", "metamako", "metamako-fcs",
+                     "cisco_ie"):
+            records = [one._replace(frame=(frame := mirrored.stamped(kind, one.frame, one.time_ns)), wire_bytes=len(frame))
+                       for one in mirrored.pcapfile.read(SWITCH_A)]
+            mirrored.pcapfile.write(self.feed, mirrored.later(records, random.Random(7)))
+            with self.subTest(kind):
+                summary = self.assert_has_the_time_of_the_switch(kind.split("-")[0], "--point",
+                                                                 f"{self.feed}=tor:switch")
+                self.assertEqual([note for note in summary["notes"] if "stamp" in note], [])
+
+    def test_stamps_in_erspan(self):
+        for session in (Session("erspan3", 7, port=3), Session("erspan3", 7, seconds=True)):
+            mirrored.feed(self.feed, ((session, SWITCH_A),), delay=lambda kept: mirrored.later(kept, random.Random(7)))
+            self.assert_has_the_time_of_the_switch("erspan", "--point", f"{self.feed}/erspan-7=tor:switch")
+
+    def test_packets_without_a_stamp_are_counted(self):
+        """And keep the capture's time: 32 bits of ERSPAN say too little, and a clock from 1970 is not set."""
+        direct = path("--point", f"{SWITCH_A}=tor:switch", SWITCH_A)["trace"]
+        whole = len(mirrored.pcapfile.read(SWITCH_A))
+        mirrored.feed(self.feed, ((Session("erspan3", 7), SWITCH_A),))
+        lines = path("--time", "erspan", "--point", f"{self.feed}/erspan-7=tor:switch", self.feed)
+        self.assertEqual(daemons.differences(direct, lines["trace"]), [])
+        self.assertIn(f"{whole} of {whole} packets have no stamp", " ".join(lines["summary"][0]["notes"]))
+        records = [one._replace(frame=(frame := mirrored.stamped("arista-64-utc", one.frame, 5 * 10**9)),
+                                wire_bytes=len(frame)) for one in mirrored.pcapfile.read(SWITCH_A)]
+        mirrored.pcapfile.write(self.feed, records)
+        lines = path("--time", "arista", "--point", f"{self.feed}=tor:switch", self.feed)
+        self.assertEqual(daemons.differences(direct, lines["trace"]), [])
+        self.assertIn(f"{whole} one that is more than an hour off", " ".join(lines["summary"][0]["notes"]))
+
+    def test_time_through_a_probe(self):
+        mirrored.feed(self.feed, ((Session("erspan3", 7, port=3), SWITCH_A),),
+                      delay=lambda kept: mirrored.later(kept, random.Random(7)))
+        config = self.config("      - {erspan: 7, point: tor, role: switch}\n    time: erspan\n")
+        with daemons.running(daemons.Tracer(HOPTAP, self.scratch / "tracer")) as tracer:
+            daemons.Probe(HOPTAP, tracer.collector, self.scratch / "probe", "probe", [], "-c", config).start().wait()
+            tracer.wait_until_settled()
+            traces = tracer.traces()
+        direct = path("--point", f"{SWITCH_A}=tor:switch", SWITCH_A)["trace"]
+        self.assertEqual(daemons.differences(direct, traces), [])
+
     def test_wrong_configuration_is_explained(self):
         self.feed.touch()
         for mirrors, word in (("      - {point: a}\n", "begins with"), ("      - {erspan: 1024}\n", "1023"),
@@ -180,7 +229,7 @@ class Mirrors(unittest.TestCase):
                               ("      - {vxlan: 1, port: 2}\n", "ERSPAN only"),
                               ("      - {gre: 1, direction: in}\n", "type III"),
                               ("      - {erspan: 1, from: tor}\n", "address"),
-                              ("      - {erspan: 1, rol: pod}\n", "role"),
+                              ("      - {erspan: 1, rol: pod}\n", "role"), ("      []\n    time: ttag\n", "metamako"),
                               ("      - {erspan: 1, point: collector}\n", "name of its own")):
             done = subprocess.run((HOPTAP, "probe", "-c", self.config(mirrors), "--check"), capture_output=True,
                                   check=False)
