@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Mirrored feeds: one capture at a collector must say what the captures at the mirrored ports say.
 
-usage: mirror_test.py HOPTAP PCAPS
+usage: mirror_test.py HOPTAP PCAPS [CORPUS]
 """
 
 import json
@@ -20,6 +20,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tracer"
 import daemons  # noqa: E402  (beside this folder)
 
 HOPTAP, PCAPS = sys.argv[1], pathlib.Path(sys.argv[2])
+CORPUS = pathlib.Path(sys.argv[3] if len(sys.argv) > 3 else "absent")
 CAPTURES = PCAPS / "lab/demo/captures"
 SWITCH_A, SWITCH_B = CAPTURES / "04_switch-a.pcap", CAPTURES / "05_switch-b.pcap"
 POINTS = [(SWITCH_A, "switch-a:switch"), (SWITCH_B, "switch-b:switch")]
@@ -39,6 +40,27 @@ def path(*words):
 
 def counters(lines):
     return lines["summary"][0]["counters"]
+
+
+class RealCaptures(unittest.TestCase):
+    """Public captures with ERSPAN, against what tshark says of them (in the oracle beside each)."""
+
+    def test_sessions_and_packets(self):
+        oracles = [(path, json.loads(path.read_text())) for path in sorted(CORPUS.glob("*/*.oracle.json"))]
+        found = [(path, oracle) for path, oracle in oracles if "erspan.spanid" in oracle.get("encap", {})]
+        if not found:
+            self.skipTest(f"no captures with ERSPAN in {CORPUS}")
+        for path, oracle in found:
+            capture = path.with_name(path.name.removesuffix(".oracle.json"))
+            done = subprocess.run((HOPTAP, "path", "--json", capture), capture_output=True, check=False)
+            summary = json.loads(done.stdout.decode().splitlines()[-1])
+            with self.subTest(capture.name):
+                self.assertEqual(summary["counters"]["mirrored_packets"], oracle["protocols"]["erspan"])
+                sessions = {int(point["name"].rpartition("/erspan-")[2].partition("-")[0])
+                            for point in summary["points"] if "/erspan-" in point["name"]}
+                # Type I has no session, and is 0 here.
+                self.assertEqual(sessions - {0}, {int(one, 0) for one in oracle["encap"]["erspan.spanid"]} - {0})
+        print(f"{len(found)} public captures with ERSPAN sessions: packets and sessions are those of tshark")
 
 
 class Mirrors(unittest.TestCase):
