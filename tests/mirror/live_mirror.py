@@ -126,7 +126,7 @@ class Switch(threading.Thread):
                 frame = self.frames.recv(65536)
             except socket.timeout:
                 continue
-            gre = self.session.wrap(frame)[ETHERNET_BYTES + IP_BYTES:]
+            gre = self.session.wrap(frame, time.time_ns())[ETHERNET_BYTES + IP_BYTES:]
             try:
                 self.out.sendto(gre, (COLLECTOR, 0))
             except PermissionError:  # that is nftables: the packet is lost
@@ -156,7 +156,7 @@ def dropped():
     return int(found[1])
 
 
-def probe_config(folder, tracer):
+def probe_config(folder, tracer, more=""):
     config = folder / "probe.yaml"
     config.write_text(f"""
 tracer: {{address: "{tracer}"}}
@@ -167,7 +167,7 @@ interfaces:
     point: collector
     mirrors:
       - {{erspan: 7, point: router-west, role: gateway}}
-""")
+{more}""")
     return config
 
 
@@ -240,6 +240,32 @@ def measure(options, folder, sessions):
         check_traces([trace for trace in tracer.traces() if 0 < trace["request_ns"] < before_loss_ns], REQUESTS)
 
 
+def measure_time(options, folder, switches):
+    """Type III with whole stamps: they are taken, and traces settle by them while nothing more comes."""
+    for number, switch in enumerate(switches):
+        switch.session = Session("erspan3", 7 + number, SWITCH, port=1 + number)
+    tracer = daemons.Tracer(options.hoptap, folder / "tracer")
+    log = folder / "probe.log"
+    with daemons.running(tracer), open(log, "wb") as out:
+        config = probe_config(folder, tracer.collector, "    time: erspan\n")
+        probe = subprocess.Popen([options.hoptap, "probe", "-c", config], stdout=out, stderr=out)
+        try:
+            daemons.wait_for(lambda: "listens at" in log.read_text(), "the probe to listen", 30)
+            ask(30)
+            daemons.wait_for(lambda: len(tracer.traces()) == 30, "traces while the probe goes on", 30)
+            url = re.search(r"serves (http://\S+)", log.read_text())[1]
+            taken = re.search(r'hoptap_probe_switch_stamps_total{.*fate="taken".*} (\d+)',
+                              run("curl", "-sS", "--max-time", "10", url))
+        finally:
+            probe.send_signal(signal.SIGINT)
+            code = probe.wait(timeout=60)
+        if code != 0 or not taken or int(taken[1]) < 30 * 4:
+            raise Failed(f"the probe ended with {code}, stamps: {taken}: {log.read_text()[-900:]}")
+        tracer.wait_until_settled()
+        print(f"time: {taken[1]} stamps of the switch taken")
+        check_traces(tracer.traces(), 30)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hoptap", required=True)
@@ -260,6 +286,8 @@ def main():
         daemons.wait_for(lambda: ask(3) is None, "the server", 20)
         check_doctor(options.hoptap)
         measure(options, folder, [switch.session for switch in switches])
+        (folder / "time").mkdir()
+        measure_time(options, folder / "time", switches)
     except Failed as reason:
         print(f"FAILED: {reason}")
         return 1
