@@ -34,6 +34,26 @@ void add(std::vector<decode::MirrorShare>& sum, const decode::MirrorShare& more)
   }
 }
 
+/// The packets of a session go to one worker (by their outer addresses), to another when the workers have changed. If
+/// they go to both at a time, gaps mean nothing.
+void add(decode::SequenceCounts& sum, const decode::SequenceCounts& more) {
+  if (more.packets == 0) return;
+  if (sum.packets == 0) {
+    sum = more;
+    return;
+  }
+  const bool apart = sum.last_ns <= more.first_ns || more.last_ns <= sum.first_ns;
+  sum.moves = apart && (sum.moves || more.moves);
+  sum.packets += more.packets;
+  sum.lost += more.lost;
+  sum.late += more.late;
+  sum.repeated += more.repeated;
+  sum.restarts += more.restarts;
+  sum.strays += more.strays;
+  sum.first_ns = std::min(sum.first_ns, more.first_ns);
+  sum.last_ns = std::max(sum.last_ns, more.last_ns);
+}
+
 }  // namespace
 
 decode::MirrorConfig mirror_config(std::span<const MirrorHint> hints, std::size_t points_max) {
@@ -126,9 +146,7 @@ void merge_sessions(std::vector<MirrorSession>& sum, const std::vector<MirrorSes
     known->packets += session.packets;
     known->truncated += session.truncated;
     known->refused_packets += session.refused_packets;
-    // The packets of a session go to one worker (by their outer addresses); if not, gaps would mean nothing.
-    if (known->numbers.packets > 0 && session.numbers.packets > 0) known->numbers.moves = false;
-    if (known->numbers.packets == 0) known->numbers = session.numbers;
+    add(known->numbers, session.numbers);
     for (const decode::MirrorShare& share : session.shares) add(known->shares, share);
   }
 }

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kReportEvery{100};
 constexpr std::chrono::milliseconds kOpenEvery{1000};
+constexpr std::chrono::milliseconds kWorkersBegin{1500};  // more than kOpenEvery
 constexpr std::chrono::milliseconds kGoneNap{50};
 constexpr std::chrono::milliseconds kShortNap{5};  // until records are taken
 constexpr std::chrono::milliseconds kLastReading{1000};
@@ -93,7 +94,16 @@ LiveWorker::~LiveWorker() {
   if (thread_.joinable()) thread_.join();
 }
 
+/// While the workers of an interface begin one after the other, the kernel gives a mirror's session now to this one,
+/// now to that one.
+void LiveWorker::hold_numbers() {
+  if (config_.input.workers <= 1) return;
+  splitter_.set_counting(false);
+  counts_numbers_at_ = Clock::now() + kWorkersBegin;
+}
+
 void LiveWorker::run() {
+  hold_numbers();
   while (!stopping_) work();
   if (source_) drain();
   finishing_ = true;
@@ -181,6 +191,7 @@ void LiveWorker::reopen() {
     return;
   }
   source_ = std::move(*source);
+  hold_numbers();
   trouble_.clear();
 }
 
@@ -208,6 +219,7 @@ void LiveWorker::report() {
   now.exchanges = flows_.counters().exchanges;
   now.cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
   now.legs_left_out = legs_left_out_;
+  if (Clock::now() >= counts_numbers_at_) splitter_.set_counting(true);
   splitter_.advance(reached_ns_);
   now.mirrors = splitter_.sessions();
   now.unlisted_mirror_packets = splitter_.unlisted_packets();

@@ -78,6 +78,7 @@ class LiveWorker final : flowtable::RecordSink {
   void pass_time(std::uint64_t host_ns);
   void drain();
   void reopen();
+  void hold_numbers();
   void report();
   bool has_room(std::size_t most);
   void hand_over();
@@ -107,6 +108,7 @@ class LiveWorker final : flowtable::RecordSink {
   std::string trouble_;
   Clock::time_point next_report_{};
   Clock::time_point next_open_{};
+  Clock::time_point counts_numbers_at_{};  ///< of mirrors
 
   std::atomic<bool> stopping_ = false;
   mutable std::mutex mutex_;  ///< over what follows

@@ -78,7 +78,8 @@ void MirrorSplitter::split_one(Decoded& packet) {
   ++session->about.packets;
   // Of a plain GRE header the decoder notes the number when nothing of ERSPAN lies within.
   const bool has_number = key.kind != MirrorKind::kVxlan && is_erspan == (packet.mirror.type != 0);
-  if (has_number && packet.mirror.has_sequence) session->gaps.add(packet.mirror.sequence, packet.time_ns);
+  if (has_number && packet.mirror.has_sequence && counts_numbers_)
+    session->gaps.add(packet.mirror.sequence, packet.time_ns);
   session->about.truncated += is_erspan && packet.mirror.truncated ? 1 : 0;
   Part* const part = part_of(*session, key, packet);
   if (part == nullptr || !part->number) {
@@ -131,6 +132,12 @@ std::optional<std::uint16_t> MirrorSplitter::ask(const Key& key, std::uint32_t p
   MirrorPoint wanted{.interface_id = key.interface_id, .kind = key.kind, .id = key.id, .from = key.from};
   if (rule != rules_.end()) wanted.rule = rule->point;
   return points_->number_of(wanted);
+}
+
+void MirrorSplitter::set_counting(bool counts) {
+  if (counts_numbers_ && !counts)
+    for (Session& session : sessions_) session.gaps.begin_anew();
+  counts_numbers_ = counts;
 }
 
 void MirrorSplitter::advance(std::uint64_t now_ns) {

@@ -56,6 +56,9 @@ class MirrorSplitter {
     split_all(batch);
   }
 
+  /// Whether numbers say what was lost: not while the packets of a session go now to one worker, now to another.
+  void set_counting(bool counts);
+
   /// No packet may have come, but it is `now_ns`, in packet time.
   void advance(std::uint64_t now_ns);
   /// No more packets.
@@ -105,6 +108,7 @@ class MirrorSplitter {
   const std::vector<MirrorRule>& rules_;
   const bool looks_at_all_;
   std::uint64_t seen_ = 0;
+  bool counts_numbers_ = true;
   std::uint64_t unlisted_packets_ = 0;
   std::deque<Session> sessions_;
   std::unordered_map<Key, std::size_t, HashKey> places_;  ///< in sessions_

@@ -28,7 +28,12 @@ void SequenceGaps::begin(std::uint32_t sequence) {
 }
 
 void SequenceGaps::add(std::uint32_t sequence, std::uint64_t time_ns) {
-  if (counts_.packets++ == 0) {
+  if (counts_.packets == 0) counts_.first_ns = time_ns;
+  counts_.last_ns = time_ns;
+  if (counts_.packets++ == 0 || begins_anew_) {
+    counts_.restarts += begins_anew_ ? 1 : 0;
+    finish();
+    begins_anew_ = false;
     begin(sequence);
     moved_ns_ = time_ns;
     next_settle_ns_ = time_ns + kSettleNs;

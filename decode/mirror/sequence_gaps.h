@@ -16,6 +16,8 @@ struct SequenceCounts {
   std::uint64_t restarts = 0;  ///< the session began to count anew; what was lost then is not known
   std::uint64_t strays = 0;    ///< lone numbers from far away
   bool moves = false;          ///< the numbers go up; some switches send the same one for ever
+  std::uint64_t first_ns = 0;  ///< packet times of the first and the last with a number
+  std::uint64_t last_ns = 0;
 
   /// Is `lost` what was lost? Not when several senders share a session, whose numbers then leap.
   bool is_known() const { return moves && (restarts + strays) * 20 <= packets; }
@@ -31,6 +33,9 @@ class SequenceGaps {
 
   /// @param time_ns  packet time
   void add(std::uint32_t sequence, std::uint64_t time_ns);
+
+  /// What comes now does not follow from what came: counts as a restart.
+  void begin_anew() { begins_anew_ = counts_.packets > 0; }
 
   /// No packet may have come, but it is `time_ns`.
   void advance(std::uint64_t time_ns) {
@@ -65,6 +70,7 @@ class SequenceGaps {
   std::uint64_t moved_ns_ = 0;  ///< when highest_ came
   std::uint32_t suspect_ = 0;   ///< a number that leapt, to be confirmed
   bool has_suspect_ = false;
+  bool begins_anew_ = false;
   bool suspect_is_gap_ = false;
 };
 

@@ -210,21 +210,25 @@ def check_traces(traces, requests):
         raise Failed(f"{requests} requests passed the router, {len(whole)} were seen on both sides, in order, bare")
 
 
-def measure(options, folder, sessions):
+def measure(options, folder, sessions, workers):
+    folder.mkdir()
     tracer = daemons.Tracer(options.hoptap, folder / "tracer")
     log = folder / "probe.log"
     with daemons.running(tracer), open(log, "wb") as out:
-        probe = subprocess.Popen([options.hoptap, "probe", "-c", probe_config(folder, tracer.collector)], stdout=out,
-                                 stderr=out)
+        config = probe_config(folder, tracer.collector, f"    workers: {workers}\n")
+        probe = subprocess.Popen([options.hoptap, "probe", "-c", config], stdout=out, stderr=out)
         try:
             daemons.wait_for(lambda: "listens at" in log.read_text(), "the probe to listen", 30)
+            if workers > 1:
+                time.sleep(2)  # numbers count when all of them listen
             ask(REQUESTS)
             before_loss_ns = time.time_ns()
             time.sleep(0.3)
+            dropped_before = dropped()
             set_drops(15)
             ask(REQUESTS)
             set_drops(0)
-            lost = dropped()
+            lost = dropped() - dropped_before
             ask(30)  # a gap shows by what comes behind it
             daemons.wait_for(lambda: sum(metric(log, "hoptap_mirror_lost_packets_total", f"erspan-{session.number}")
                                          for session in sessions) == lost, f"/metrics to show {lost} lost packets", 20)
@@ -242,6 +246,7 @@ def measure(options, folder, sessions):
 
 def measure_time(options, folder, switches):
     """Type III with whole stamps: they are taken, and traces settle by them while nothing more comes."""
+    folder.mkdir()
     for number, switch in enumerate(switches):
         switch.session = Session("erspan3", 7 + number, SWITCH, port=1 + number)
     tracer = daemons.Tracer(options.hoptap, folder / "tracer")
@@ -285,8 +290,8 @@ def main():
             switch.start()
         daemons.wait_for(lambda: ask(3) is None, "the server", 20)
         check_doctor(options.hoptap)
-        measure(options, folder, [switch.session for switch in switches])
-        (folder / "time").mkdir()
+        for workers in (1, 2):
+            measure(options, folder / f"workers-{workers}", [switch.session for switch in switches], workers)
         measure_time(options, folder / "time", switches)
     except Failed as reason:
         print(f"FAILED: {reason}")

@@ -117,6 +117,17 @@ TEST(SequenceGaps, WhatIsNotASequenceIsNotKnown) {
   EXPECT_FALSE(two.counts().is_known());
 }
 
+TEST(SequenceGaps, BegunAnewItKnowsNoGapBetween) {
+  Feed feed;
+  feed.run(1, 100).add(103);
+  feed.gaps.begin_anew();
+  const SequenceCounts counts = feed.run(500, 600).add(602).counts();
+  EXPECT_EQ(counts.lost, 3u);
+  EXPECT_EQ(counts.restarts, 1u);
+  EXPECT_EQ(counts.packets, 203u);
+  EXPECT_TRUE(counts.is_known());
+}
+
 TEST(SequenceGaps, CountsWhileItRuns) {
   Feed feed;
   feed.run(1, 10).add(12);
