@@ -98,6 +98,7 @@ class Switch(threading.Thread):
         self.session = session
         self.frames = self.sockets(port)
         self.stopping = False
+        self.sent_s = 0.0  # when the last one was
 
     def sockets(self, port):
         """A socket belongs to the namespace that it was made in."""
@@ -126,6 +127,7 @@ class Switch(threading.Thread):
                 frame = self.frames.recv(65536)
             except socket.timeout:
                 continue
+            self.sent_s = time.monotonic()
             gre = self.session.wrap(frame, time.time_ns())[ETHERNET_BYTES + IP_BYTES:]
             try:
                 self.out.sendto(gre, (COLLECTOR, 0))
@@ -210,7 +212,7 @@ def check_traces(traces, requests):
         raise Failed(f"{requests} requests passed the router, {len(whole)} were seen on both sides, in order, bare")
 
 
-def measure(options, folder, sessions, workers):
+def measure(options, folder, switches, workers):
     folder.mkdir()
     tracer = daemons.Tracer(options.hoptap, folder / "tracer")
     log = folder / "probe.log"
@@ -222,16 +224,16 @@ def measure(options, folder, sessions, workers):
             if workers > 1:
                 time.sleep(2)  # numbers count when all of them listen
             ask(REQUESTS)
+            daemons.wait_for(lambda: all(time.monotonic() - one.sent_s > 0.3 for one in switches), "the switch to rest")
             before_loss_ns = time.time_ns()
-            time.sleep(0.3)
             dropped_before = dropped()
             set_drops(15)
             ask(REQUESTS)
             set_drops(0)
             lost = dropped() - dropped_before
             ask(30)  # a gap shows by what comes behind it
-            daemons.wait_for(lambda: sum(metric(log, "hoptap_mirror_lost_packets_total", f"erspan-{session.number}")
-                                         for session in sessions) == lost, f"/metrics to show {lost} lost packets", 20)
+            daemons.wait_for(lambda: sum(metric(log, "hoptap_mirror_lost_packets_total", f"erspan-{one.session.number}")
+                                         for one in switches) == lost, f"/metrics to show {lost} lost packets", 20)
         finally:
             probe.send_signal(signal.SIGINT)
             code = probe.wait(timeout=60)
@@ -291,7 +293,7 @@ def main():
         daemons.wait_for(lambda: ask(3) is None, "the server", 20)
         check_doctor(options.hoptap)
         for workers in (1, 2):
-            measure(options, folder / f"workers-{workers}", [switch.session for switch in switches], workers)
+            measure(options, folder / f"workers-{workers}", switches, workers)
         measure_time(options, folder / "time", switches)
     except Failed as reason:
         print(f"FAILED: {reason}")
