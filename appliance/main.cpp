@@ -45,6 +45,12 @@ void add_capture_options(CLI::App& command, CaptureOptions& options) {
   command
       .add_option("--vxlan-port", options.vxlan_ports, "another UDP port that carries VXLAN (4789 and 8472 always do)")
       ->allow_extra_args(false);
+  command
+      .add_option(
+          "--time", options.time,
+          "whose time packets have: packet (the capture's), or that of a switch: erspan, arista, metamako, cisco_ie")
+      ->check(CLI::IsMember(stamp_sources()))
+      ->capture_default_str();
   command.add_option("--progress", options.progress, "show progress on standard error")
       ->check(CLI::IsMember({"auto", "always", "never"}))
       ->capture_default_str();
@@ -83,7 +89,9 @@ CLI::App* add_path(CLI::App& app, PathOptions& options) {
   command
       ->add_option("--point", options.points,
                    "name a file's point: FILE=NAME:ROLE, ROLE is pod, node, host, switch, gateway or unknown;\n"
-                   "FILE=NAME:ROLE:ORDER also hints its place, lower is nearer the client")
+                   "FILE=NAME:ROLE:ORDER also hints its place, lower is nearer the client.\n"
+                   "FILE/erspan-7=NAME names a mirror session in it; FILE/vxlan-900 and FILE/gre-5 make mirrors of\n"
+                   "a VNI and a GRE key")
       ->allow_extra_args(false);
   command->add_flag("--json", options.json, "one JSON object a line: traces, then the verdict, then a summary");
   command

@@ -16,6 +16,7 @@ struct CaptureOptions {
   std::vector<std::string> files;
   std::string filter;
   std::vector<std::uint16_t> vxlan_ports;  ///< beside 4789 and 8472
+  std::string time = "packet";             ///< whose stamps: stamp_sources()
   std::string progress = "auto";           ///< auto, always, never
 
   /// Fails when the filter is no tcpdump expression.

@@ -19,36 +19,49 @@
 namespace hoptap::appliance {
 namespace {
 
-using Hints = std::map<std::string, PointHint>;
+/// What the person said of the captures and of the mirrored packets in them.
+struct Hints {
+  std::map<std::string, PointHint> files;
+  std::map<std::string, std::vector<MirrorHint>> mirrors;
+};
 
 base::Outcome<Hints> read_hints(const PathOptions& options) {
   Hints hints;
+  const auto& files = options.captures.files;
+  const auto is_capture = [&](const std::string& file) {
+    return std::find(files.begin(), files.end(), file) != files.end();
+  };
   for (const std::string& text : options.points) {
     auto hint = read_point_hint("--point", text);
     if (!hint) return tl::unexpected(hint.error());
-    const auto& files = options.captures.files;
-    if (std::find(files.begin(), files.end(), hint->first) == files.end())
+    if (is_capture(hint->first)) {
+      hints.files.insert(std::move(*hint));
+      continue;
+    }
+    const auto mirror = read_mirror_name(hint->first);
+    if (!mirror || !is_capture(mirror->feed))
       return tl::unexpected(base::Failure{fmt::format(
           "--point {}: {} is not among the captures; write the file as you do behind 'path'", text, hint->first)});
-    hints.insert(std::move(*hint));
+    hints.mirrors[mirror->feed].push_back({mirror->rule, std::move(hint->second)});
   }
   return hints;
 }
 
-/// A point for each interface of each capture, known only when the captures have been read.
+/// A point for each interface of each capture, and each mirror in it, known only when the captures have been read.
 void name_points(const Replay& replay, const Hints& hints, const std::vector<std::string>& files,
                  linker::PointTable& points) {
   const std::vector<std::string> names = names_of_files(files);
   for (std::size_t i = 0; i < replay.feeds().size(); ++i) {
     const Feed& feed = *replay.feeds()[i];
-    const auto hint = hints.find(feed.path());
-    const auto interfaces = feed.source().interfaces();
-    for (std::size_t n = 0; n < interfaces.size(); ++n) {
+    const auto hint = hints.files.find(feed.path());
+    PointHint whole = hint == hints.files.end() ? PointHint() : hint->second;
+    if (whole.name.empty()) whole.name = names[i];
+    for (NumberedPoint& one : points_of(feed, whole)) {
       linker::Point point;
-      point.id = feed.point_base() + static_cast<std::uint32_t>(n);
-      point.name = name_of_interface(hint == hints.end() ? names[i] : hint->second.name, interfaces, n);
-      point.role = hint == hints.end() || hint->second.role.empty() ? role_of_name(point.name) : hint->second.role;
-      if (hint != hints.end()) point.order = hint->second.order;
+      point.id = one.number;
+      point.name = std::move(one.point.name);
+      point.role = std::move(one.point.role);
+      point.order = one.point.order;
       points.add(std::move(point));
     }
   }
@@ -90,7 +103,11 @@ int analyse(const PathOptions& options, const Hints& hints) {
   if (options.pending_records_max > 0) limits.pending_records_max = options.pending_records_max;
   Analysis analysis(points);
   JoinedRun run(analysis, limits);
-  auto replay = Replay::open(options.captures.files, options.captures.replay_config(), run);
+  ReplayConfig config = options.captures.replay_config();
+  for (std::size_t at = 0; at < config.feeds.size(); ++at)
+    if (const auto mirrors = hints.mirrors.find(options.captures.files[at]); mirrors != hints.mirrors.end())
+      config.feeds[at].mirrors = mirrors->second;
+  auto replay = Replay::open(options.captures.files, config, run);
   if (!replay) return fail(kCannotRead, replay.error().what);
   Progress progress(options.captures.progress_when());
   while (analysis.status() && replay->step()) progress.update("reading", replay->progress());

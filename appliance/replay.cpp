@@ -7,20 +7,26 @@
 namespace hoptap::appliance {
 
 Feed::Feed(std::string path, std::uint32_t index, std::unique_ptr<capture::Source> source, const ReplayConfig& config,
-           flowtable::RecordSink& sink)
+           const FeedConfig& feed, std::size_t mirror_points_max, flowtable::RecordSink& sink)
     : path_(std::move(path)),
       point_base_(index * kPointsPerFeed),
       source_(std::move(source)),
       decoder_(config.decode),
+      mirror_hints_(feed.mirrors),
+      mirror_points_(std::make_shared<decode::MirrorPoints>(mirror_config(mirror_hints_, mirror_points_max))),
+      splitter_(mirror_points_),
+      stamps_(feed.stamps),
       flows_(config.flows, point_base_, sink),
       packets_(capture::kBatchPackets),
       decoded_(capture::kBatchPackets) {}
 
 base::Outcome<std::unique_ptr<Feed>> Feed::open(const std::string& path, std::uint32_t index,
-                                                const ReplayConfig& config, flowtable::RecordSink& sink) {
+                                                const ReplayConfig& config, std::size_t mirror_points_max,
+                                                flowtable::RecordSink& sink) {
   auto source = capture::open_file(path);
   if (!source) return tl::unexpected(source.error());
-  std::unique_ptr<Feed> feed(new Feed(path, index, std::move(*source), config, sink));
+  const FeedConfig own = index < config.feeds.size() ? config.feeds[index] : FeedConfig();
+  std::unique_ptr<Feed> feed(new Feed(path, index, std::move(*source), config, own, mirror_points_max, sink));
   if (!config.filter.empty()) {
     auto filter = capture::PacketFilter::compile(config.filter);
     if (!filter) return tl::unexpected(filter.error());
@@ -34,11 +40,12 @@ bool Feed::fetch() {
   if (ended_) return false;
   if (ahead_.empty()) ahead_ = std::span(packets_).first(source_->poll(packets_));
   if (ahead_.empty()) {
+    splitter_.finish();
     flows_.finish();
     ended_ = true;
     return false;
   }
-  if (first_ns_ == 0) first_ns_ = ahead_.front().time_ns;
+  if (captured_first_ns_ == 0) captured_first_ns_ = ahead_.front().time_ns;
   return true;
 }
 
@@ -62,11 +69,23 @@ void Feed::take_until(std::uint64_t time_ns) {
 void Feed::take(std::size_t count) {
   std::span<capture::Packet> batch = ahead_.first(count);
   ahead_ = ahead_.subspan(count);
-  now_ns_ = std::max(now_ns_, batch.back().time_ns);
+  if (!stamps_.are_used()) note_times(batch.front().time_ns, batch.back().time_ns);
   if (filter_) batch = batch.first(filter_->apply(batch, source_->interfaces()));
   const std::span<decode::Decoded> decoded = std::span(decoded_).first(batch.size());
   decoder_.decode(batch, source_->interfaces(), decoded);
+  if (stamps_.are_used() && !decoded.empty()) {
+    stamps_.apply(batch, decoded);
+    const auto latest = std::max_element(
+        decoded.begin(), decoded.end(), [](const auto& one, const auto& other) { return one.time_ns < other.time_ns; });
+    note_times(decoded.front().time_ns, latest->time_ns);
+  }
+  splitter_.split(decoded, decoder_.erspan_packets());
   flows_.add(decoded);
+}
+
+void Feed::note_times(std::uint64_t first_ns, std::uint64_t last_ns) {
+  if (first_ns_ == 0) first_ns_ = first_ns;
+  now_ns_ = std::max(now_ns_, last_ns);
 }
 
 std::string Feed::complaint() const {
@@ -78,8 +97,9 @@ std::string Feed::complaint() const {
 base::Outcome<Replay> Replay::open(const std::vector<std::string>& paths, const ReplayConfig& config,
                                    flowtable::RecordSink& sink) {
   Replay replay;
+  const std::size_t points_max = mirror_points_max(paths.size());
   for (const std::string& path : paths) {
-    auto feed = Feed::open(path, static_cast<std::uint32_t>(replay.feeds_.size()), config, sink);
+    auto feed = Feed::open(path, static_cast<std::uint32_t>(replay.feeds_.size()), config, points_max, sink);
     if (!feed) return tl::unexpected(feed.error());
     replay.feeds_.push_back(std::move(*feed));
   }
@@ -88,23 +108,19 @@ base::Outcome<Replay> Replay::open(const std::vector<std::string>& paths, const 
 
 std::uint64_t Replay::position(const Feed& feed) const { return feed.now_ns() - (relative_ ? feed.first_ns() : 0); }
 
-std::uint64_t Replay::earliest_ns() const {
-  std::uint64_t earliest = UINT64_MAX;
-  for (const auto& feed : feeds_)
-    if (feed->first_ns() != 0) earliest = std::min(earliest, feed->first_ns());
-  return earliest == UINT64_MAX ? 0 : earliest;
-}
-
-void Replay::compare_clocks() {
+Replay::Beginning Replay::beginning(std::uint64_t (Feed::*first_ns)() const) const {
   constexpr std::uint64_t kSharedTimeNs = 3'600'000'000'000;  // clocks farther apart than this are not set
-  const std::uint64_t earliest = earliest_ns();
-  std::uint64_t latest = 0;
-  for (const auto& feed : feeds_) latest = std::max(latest, feed->first_ns());
-  relative_ = latest > earliest && latest - earliest > kSharedTimeNs;
+  std::uint64_t earliest = UINT64_MAX, latest = 0;
+  for (const auto& feed : feeds_) {
+    const std::uint64_t first = (feed.get()->*first_ns)();
+    if (first != 0) earliest = std::min(earliest, first);
+    latest = std::max(latest, first);
+  }
+  return {.earliest_ns = latest == 0 ? 0 : earliest, .is_shared = latest == 0 || latest - earliest <= kSharedTimeNs};
 }
 
 bool Replay::step() {
-  compare_clocks();
+  relative_ = !beginning(&Feed::first_ns).is_shared;
   Feed* behind = nullptr;
   for (const auto& feed : feeds_)
     if (!feed->ended() && (behind == nullptr || position(*feed) < position(*behind))) behind = feed.get();
@@ -115,15 +131,15 @@ bool Replay::step() {
 
 std::optional<std::uint64_t> Replay::read_until(std::uint64_t elapsed_ns) {
   for (const auto& feed : feeds_) feed->next_ns();
-  compare_clocks();
-  const std::uint64_t began_ns = earliest_ns();
+  const Beginning all = beginning(&Feed::captured_first_ns);
+  const auto began_ns = [&all](const Feed& feed) { return all.is_shared ? all.earliest_ns : feed.captured_first_ns(); };
   while (true) {  // in the order of packets, so that the same records come in the same order at any pace
     Feed* next = nullptr;
     std::uint64_t next_after_ns = UINT64_MAX, then_after_ns = UINT64_MAX;
     for (const auto& feed : feeds_) {
       const auto at_ns = feed->next_ns();
       if (!at_ns) continue;
-      const std::uint64_t after_ns = *at_ns - std::min(*at_ns, relative_ ? feed->first_ns() : began_ns);
+      const std::uint64_t after_ns = *at_ns - std::min(*at_ns, began_ns(*feed));
       if (after_ns >= next_after_ns) {
         then_after_ns = std::min(then_after_ns, after_ns);
         continue;
@@ -134,7 +150,7 @@ std::optional<std::uint64_t> Replay::read_until(std::uint64_t elapsed_ns) {
     }
     if (next == nullptr) return std::nullopt;
     if (next_after_ns > elapsed_ns) return next_after_ns;
-    next->take_until((relative_ ? next->first_ns() : began_ns) + std::min(then_after_ns, elapsed_ns));
+    next->take_until(began_ns(*next) + std::min(then_after_ns, elapsed_ns));
   }
 }
 
@@ -149,6 +165,25 @@ capture::SourceProgress Replay::progress() const {
   }
   if (!known) sum.total_bytes = 0;
   return sum;
+}
+
+std::vector<NumberedPoint> points_of(const Feed& feed, const PointHint& hint) {
+  std::vector<NumberedPoint> points;
+  const auto interfaces = feed.source().interfaces();
+  for (std::size_t n = 0; n < interfaces.size(); ++n) {
+    PointHint point = hint;
+    point.name = name_of_interface(hint.name, interfaces, n);
+    if (point.role.empty()) point.role = role_of_name(point.name);
+    points.push_back({feed.point_base() + static_cast<std::uint32_t>(n), std::move(point)});
+  }
+  const std::vector<decode::MirrorPoint> mirrors = feed.mirror_points();
+  for (std::size_t at = 0; at < mirrors.size(); ++at) {
+    PointHint whole = hint;
+    whole.name = name_of_interface(hint.name, interfaces, mirrors[at].interface_id);
+    points.push_back(
+        {feed.point_base() + mirrors[at].number, point_of_mirror(feed.mirror_hints(), whole, mirrors, at)});
+  }
+  return points;
 }
 
 }  // namespace hoptap::appliance

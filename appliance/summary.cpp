@@ -28,6 +28,16 @@ void add_capture_counters(const Replay& replay, Counters& counters) {
   add("unknown_blocks", &capture::SourceCounters::unknown_blocks);
   add("dropped_by_capture", &capture::SourceCounters::dropped_by_capture);
   counters.emplace_back("filtered_packets", sum(replay, [](const Feed& feed) { return feed.filtered_packets(); }));
+  const auto add_mirror = [&](const char* name, auto read) {
+    counters.emplace_back(name, sum(replay, [&](const Feed& feed) {
+                            std::uint64_t all = 0;
+                            for (const decode::MirrorSession& session : feed.mirror_sessions()) all += read(session);
+                            return all;
+                          }));
+  };
+  using Session = decode::MirrorSession;
+  add_mirror("mirrored_packets", [](const Session& session) { return session.packets; });
+  add_mirror("mirrored_packets_lost", [](const Session& session) { return session.lost().value_or(0); });
   for (std::size_t i = 0; i < decode::kOutcomeCount; ++i)
     counters.emplace_back("decoded_" + std::string(decode::outcome_name(static_cast<decode::Outcome>(i))),
                           sum(replay, [i](const Feed& feed) { return feed.decoder().counters()[i]; }));
@@ -85,6 +95,23 @@ void add_poor_capture(const exporting::PointSummary& point, std::vector<std::str
                   point.name, 100 * (1 - to_server), 100 * (1 - to_client)));
 }
 
+/// What mirrored feeds say of themselves: losses between switch and capture, sessions that nobody could tell apart.
+void add_mirrors(const Feed& feed, std::vector<std::string>& notes) {
+  if (const std::string missing = missing_stamps_text(feed.stamps().counts()); !missing.empty())
+    notes.push_back(fmt::format("{}: {}", feed.path(), missing));
+  std::uint64_t unsplit = feed.unlisted_mirror_packets();
+  for (const decode::MirrorSession& session : feed.mirror_sessions()) {
+    unsplit += session.refused_packets;
+    if (session.lost().value_or(0) > 0 || session.numbers.restarts > 0)
+      notes.push_back(fmt::format("{}: {}: {}", feed.path(), session_text(session), account_text(session)));
+  }
+  if (unsplit > 0)
+    notes.push_back(
+        fmt::format("{}: {} mirrored packets belong to more points than there may be; they count as seen "
+                    "by the capture itself",
+                    feed.path(), unsplit));
+}
+
 std::vector<std::string> notes_on(const Replay& replay, const linker::JoinCounters& join,
                                   const linker::PathModel& paths) {
   std::vector<std::string> notes;
@@ -93,6 +120,7 @@ std::vector<std::string> notes_on(const Replay& replay, const linker::JoinCounte
       notes.push_back(fmt::format("{}: {}", feed->path(), complaint));
     if (const std::uint64_t dropped = feed->source().counters().dropped_by_capture; dropped > 0)
       notes.push_back(fmt::format("{}: the capturing program lost {} packets", feed->path(), dropped));
+    add_mirrors(*feed, notes);
     const auto& flows = feed->flow_counters();
     if (flows.legs_evicted > 0)
       notes.push_back(

@@ -13,6 +13,9 @@ namespace hoptap::capture {
 /// to LINKTYPE_ by the source.
 using LinkType = std::uint16_t;
 
+/// Interface ids are below this; those from here on are decode's, for the points that mirrored packets come from.
+inline constexpr std::uint16_t kInterfacesMax = 0xff00;
+
 /// One interface of a source: a pcap file has one, a pcapng file as many as it describes.
 struct Interface {
   std::string name;              ///< "" when the source does not say

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <limits>
 
 namespace hoptap::capture {
 namespace {
@@ -27,7 +26,6 @@ constexpr std::uint32_t kByteOrderMagic = 0x1a2b3c4d;
 constexpr std::size_t kBlockHeaderBytes = 8;  // type, length
 constexpr std::size_t kBlockBytesMin = 12;    // and the length again at the end
 constexpr std::size_t kEnhancedHeaderBytes = 20;
-constexpr std::size_t kInterfacesMax = std::numeric_limits<std::uint16_t>::max();
 constexpr std::size_t kNameBytesMax = 256;
 
 std::string name_from(base::Bytes value) {

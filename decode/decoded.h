@@ -80,14 +80,17 @@ struct Icmp {
 /// What the unit of a mirror's timestamp is (draft-foschiano-erspan section 4.3, "Gra").
 enum class Granularity : std::uint8_t { kHundredMicroseconds, kHundredNanoseconds, kNanoseconds, kUser };
 
-/// What the switch that mirrored the packet says of it: ERSPAN, draft-foschiano-erspan-03 section 4.
+/// What the switch that mirrored the packet says of it: ERSPAN, draft-foschiano-erspan-03 section 4; the outermost one.
 struct Mirror {
-  std::uint8_t type = 0;  ///< 1, 2 or 3 of ERSPAN I, II, III; 0: not mirrored, and nothing else here means anything
+  /// 1, 2 or 3 of ERSPAN I, II, III. 0: none, and nothing else here means anything, but that the outermost plain GRE
+  /// header, if a tunnel layer is one, has a sequence number.
+  std::uint8_t type = 0;
   bool has_sequence = false;
   bool egress = false;                                          ///< type III: seen as it left the port, else as it came
   bool truncated = false;                                       ///< the switch cut the frame
   bool has_timestamp = false;                                   ///< type III
   bool timestamp_wide = false;                                  ///< timestamp_high counts
+  bool has_seconds = false;                                     ///< timestamp_high is seconds, `timestamp` the rest
   Granularity granularity = Granularity::kHundredMicroseconds;  ///< unit of `timestamp`
   std::uint16_t session_id = 0;                                 ///< 10 bits
   std::uint16_t vlan = 0;                                       ///< of the frame when it was mirrored; 0: none
@@ -95,7 +98,7 @@ struct Mirror {
   std::uint32_t sequence = 0;                                   ///< GRE's, per session: gaps are lost mirror packets
   std::uint32_t port = 0;                                       ///< type II: index; type III: port, when given
   std::uint32_t timestamp = 0;
-  std::uint32_t timestamp_high = 0;  ///< platforms 5 and 6: seconds, `timestamp` the rest; else the upper 32 bits
+  std::uint32_t timestamp_high = 0;  ///< with has_seconds (platforms 5 and 6) these; else the upper 32 bits
 };
 
 /// One decoded packet. What a field means depends on the outcome: IP fields as far as decoding came, `tcp` with kTcp,

@@ -22,6 +22,7 @@ void clear(Decoded& out) {
   out.link = {};
   out.l4_checksum = 0;
   out.mirror.type = 0;
+  out.mirror.has_sequence = false;
   out.tunnels.depth = 0;
 }
 
@@ -86,6 +87,7 @@ void Decoder::decode_ethernet(Packets packets, Decoded* out) {
   out.time_ns = packet.time_ns;
   out.interface_id = packet.interface_id;
   out.outcome = PacketWalk(ports_, reassembler_, out).run(packet, link_type);
+  erspan_packets_ += out.mirror.type != 0 ? 1 : 0;
   ++counters_[static_cast<std::size_t>(out.outcome)];
 }
 

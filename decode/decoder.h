@@ -37,6 +37,8 @@ class Decoder {
 
   /// Packets by outcome since the start; index with static_cast<size_t>(Outcome).
   const std::array<std::uint64_t, kOutcomeCount>& counters() const { return counters_; }
+  /// Packets in ERSPAN since the start.
+  std::uint64_t erspan_packets() const { return erspan_packets_; }
   const ReassemblyCounters& reassembly_counters() const { return reassembler_.counters(); }
   base::Bytes reassembled() const { return reassembler_.arena(); }  ///< where the bytes that are ours lie
 
@@ -51,6 +53,7 @@ class Decoder {
   UdpPorts ports_;
   Reassembler reassembler_;
   std::array<std::uint64_t, kOutcomeCount> counters_{};
+  std::uint64_t erspan_packets_ = 0;
 };
 
 }  // namespace hoptap::decode

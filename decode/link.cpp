@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "decode/mirror/switch_stamps.h"
 #include "decode/ppp.h"
 
 namespace hoptap::decode {
@@ -102,13 +103,14 @@ Result<NetworkPacket> read_raw(const Slice& packet) {
 }
 
 /// Bytes of the tag that a type announces, the type behind it included; 0: no tag.
-std::size_t tag_bytes_of(std::uint16_t type) {
+std::size_t tag_bytes_of(std::uint16_t type, base::Bytes behind) {
   switch (type) {
     case ether_type::kVlan:
     case ether_type::kServiceVlan:
     case ether_type::kVlanOld: return 4;
     case ether_type::kVirtualNetworkTag: return 6;
     case ether_type::kPortExtensionTag: return 8;
+    case ether_type::kAristaStamp: return arista_stamp_bytes(behind);
     default: return 0;
   }
 }
@@ -117,10 +119,10 @@ std::size_t tag_bytes_of(std::uint16_t type) {
 
 Result<NetworkPacket> read_tagged(std::uint16_t type, Slice slice, Link& link) {
   constexpr int kTagsMax = 8;
-  for (int tags = 0; const std::size_t tag_bytes = tag_bytes_of(type); ++tags) {
+  for (int tags = 0; const std::size_t tag_bytes = tag_bytes_of(type, slice.bytes); ++tags) {
     if (tags == kTagsMax) return tl::unexpected(Error::kUnsupported);
     if (!slice.has(tag_bytes)) return short_of(slice, tag_bytes);
-    const bool is_vlan = type != ether_type::kVirtualNetworkTag && type != ether_type::kPortExtensionTag;
+    const bool is_vlan = type == ether_type::kVlan || type == ether_type::kServiceVlan || type == ether_type::kVlanOld;
     if (is_vlan && link.vlan_count < Link::kVlansMax) link.vlans[link.vlan_count++] = be16(slice.bytes, 0) & 0x0fff;
     type = be16(slice.bytes, tag_bytes - 2);
     slice = slice.behind(tag_bytes);

@@ -27,8 +27,9 @@ inline constexpr std::uint16_t kProviderBackbone = 0x88e7, kMacsec = 0x88e5, kSe
 inline constexpr std::uint16_t kVirtualNetworkTag = 0x8926, kPortExtensionTag = 0x893f;  ///< VN-Tag, IEEE 802.1BR E-TAG
 inline constexpr std::uint16_t kPpp = 0x880b;                                            ///< in GRE
 inline constexpr std::uint16_t kArp = 0x0806;
-inline constexpr std::uint16_t kFabricPath = 0x8903;  ///< Cisco: a tag of 2 bytes, then a whole frame
-inline constexpr std::uint16_t kRedirect = 0x883e;    ///< in GRE: WCCP
+inline constexpr std::uint16_t kFabricPath = 0x8903;   ///< Cisco: a tag of 2 bytes, then a whole frame
+inline constexpr std::uint16_t kRedirect = 0x883e;     ///< in GRE: WCCP
+inline constexpr std::uint16_t kAristaStamp = 0xd28b;  ///< a time, then the type of what follows
 }  // namespace ether_type
 
 /// A type that frames of a network have: read here, or ARP.

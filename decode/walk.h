@@ -49,6 +49,10 @@ class PacketWalk {
   void read_gre(const Slice& packet);
   void read_gre_version_one(const Slice& packet);
   void read_redirect(const GreView& gre);
+  void note_sequence(const GreView& gre);
+  void note_mirror(const Mirror& mirror) {
+    if (out_.mirror.type == 0) out_.mirror = mirror;
+  }
   void read_erspan2(const GreView& gre);
   void read_erspan3(const GreView& gre);
   void read_labels(const Slice& packet);

@@ -101,9 +101,17 @@ void PacketWalk::read_gre(const Slice& packet) {
     case ether_type::kErspan2: return read_erspan2(*gre);
     case ether_type::kErspan3: return read_erspan3(*gre);
     case ether_type::kRedirect: return read_redirect(*gre);
-    case ether_type::kBridged: return enter(TunnelType::kTeb, gre->key(), {ether_type::kBridged, gre->payload()});
-    default: return enter(TunnelType::kGre, gre->key(), {gre->ether_type(), gre->payload()});
+    default: note_sequence(*gre);
   }
+  const TunnelType type = gre->ether_type() == ether_type::kBridged ? TunnelType::kTeb : TunnelType::kGre;
+  enter(type, gre->key(), {gre->ether_type(), gre->payload()});
+}
+
+/// A mirror may be plain GRE with numbers; whether it is one is not known here.
+void PacketWalk::note_sequence(const GreView& gre) {
+  if (!gre.has_sequence() || out_.mirror.type != 0 || out_.mirror.has_sequence) return;
+  out_.mirror.has_sequence = true;
+  out_.mirror.sequence = gre.sequence();
 }
 
 void PacketWalk::read_gre_version_one(const Slice& packet) {
@@ -130,21 +138,23 @@ void PacketWalk::read_redirect(const GreView& gre) {
 /// Without a sequence number it is type I, which has no header of its own.
 void PacketWalk::read_erspan2(const GreView& gre) {
   if (!gre.has_sequence()) {
-    out_.mirror = {.type = 1};
+    note_mirror({.type = 1});
     return enter(TunnelType::kErspan1, 0, {ether_type::kBridged, gre.payload()});
   }
   const Result<Erspan2View> erspan = Erspan2View::parse(gre.payload());
   if (!erspan) return end(erspan.error());
-  out_.mirror = {.has_sequence = true, .sequence = gre.sequence()};
-  erspan->fill(out_.mirror);
+  Mirror mirror{.has_sequence = true, .sequence = gre.sequence()};
+  erspan->fill(mirror);
+  note_mirror(mirror);
   enter(TunnelType::kErspan2, erspan->session_id(), {ether_type::kBridged, erspan->frame()});
 }
 
 void PacketWalk::read_erspan3(const GreView& gre) {
   const Result<Erspan3View> erspan = Erspan3View::parse(gre.payload());
   if (!erspan) return end(erspan.error());
-  out_.mirror = {.has_sequence = gre.has_sequence(), .sequence = gre.sequence()};
-  erspan->fill(out_.mirror);
+  Mirror mirror{.has_sequence = gre.has_sequence(), .sequence = gre.sequence()};
+  erspan->fill(mirror);
+  note_mirror(mirror);
   const Slice frame = erspan->frame();
   enter(TunnelType::kErspan3, erspan->session_id(),
         {erspan->holds_ip() ? ip_type_of(frame) : ether_type::kBridged, frame});

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "appliance/probe/live_capture.h"
+#include "appliance/probe/live_view.h"
 
 namespace hoptap::appliance {
 namespace {
@@ -22,10 +23,10 @@ class Sums : public flowtable::RecordSink {
   explicit Sums(std::size_t points) : points_(points) {}
   const Point& at(std::size_t point) const { return points_[point]; }
 
-  void hop(const flowtable::HopRecord& record) override { ++points_[record.point].hops; }
+  void hop(const flowtable::HopRecord& record) override { ++of(record.point).hops; }
   void metrics(const flowtable::FlowMetrics&) override {}
   void leg(const flowtable::LegRecord& record) override {
-    Point& point = points_[record.point];
+    Point& point = of(record.point);
     ++point.legs;
     point.two_way += record.to_server.packets > 0 && record.to_client.packets > 0 ? 1 : 0;
     for (const flowtable::LegRecord::Direction* one : {&record.to_server, &record.to_client}) {
@@ -37,6 +38,9 @@ class Sums : public flowtable::RecordSink {
   }
 
  private:
+  /// Of the interface, with all that is mirrored to it.
+  Point& of(std::uint32_t point) { return points_[point / LiveCapture::kPointsPerInput]; }
+
   std::vector<Point> points_;
 };
 
@@ -84,12 +88,30 @@ void add_quality(const std::string& topic, const LiveStatus& status, const Sums:
          "a mirror that is fed more than its line holds loses packets: mirror fewer ports"});
 }
 
+/// A finding for each mirror session that came in.
+void add_mirrors(const LiveCapture& live, std::size_t at, Findings& findings) {
+  for (const decode::MirrorSession& session : live.status(at).mirrors) {
+    Finding finding{points_of_session(live, at, session), Severity::kGood,
+                    fmt::format("{}: {}", session_text(session), account_text(session)), ""};
+    if (session.lost().value_or(0) > 0) {
+      finding.severity = Severity::kNote;
+      finding.fix =
+          "the switch or the way here is fed more than it holds: mirror fewer ports, or give the mirror a faster way";
+    }
+    if (session.refused_packets > 0) {
+      finding.severity = Severity::kNote;
+      finding.fix = "listen at fewer sessions: an interface is split into a limited number of points";
+    }
+    findings.push_back(std::move(finding));
+  }
+}
+
 }  // namespace
 
 base::Outcome<Findings> listen_findings(const std::vector<LiveInput>& inputs, double seconds,
                                         const std::function<bool()>& wanted) {
   using Clock = std::chrono::steady_clock;
-  auto live = LiveCapture::open(inputs, {.input = {}, .point = 0, .decode = {}, .flows = {}});
+  auto live = LiveCapture::open(inputs, {});
   if (!live) return tl::unexpected(live.error());
   (*live)->start();
   Sums sums(inputs.size());
@@ -111,6 +133,7 @@ base::Outcome<Findings> listen_findings(const std::vector<LiveInput>& inputs, do
     const std::string& topic = inputs[at].point.name;
     findings.push_back(traffic(topic, (*live)->status(at), sums.at(at), listened_s));
     add_quality(topic, (*live)->status(at), sums.at(at), findings);
+    add_mirrors(**live, at, findings);
   }
   return findings;
 }

@@ -58,6 +58,18 @@ std::uint64_t hash_of(const flowtable::FlowTableConfig& flows) {
                            flows.key.tunnel_id);
 }
 
+std::uint64_t hash_of(const FeedConfig& feed) {
+  std::uint64_t hash = base::hash_values(feed.mirrors.size(), feed.stamps);
+  for (const MirrorHint& mirror : feed.mirrors) {
+    const decode::MirrorRule& rule = mirror.rule;
+    hash =
+        base::hash_values(hash, rule.kind, rule.id, rule.from ? text_hash(rule.from->text()) : 0,
+                          rule.port.value_or(UINT32_MAX), rule.egress ? 1 + *rule.egress : 0,
+                          text_hash(mirror.point.name), text_hash(mirror.point.role), mirror.point.order.value_or(0));
+  }
+  return hash;
+}
+
 }  // namespace
 
 base::Outcome<std::uint64_t> hash_of_inputs(const ProbeConfig& config) {
@@ -69,7 +81,7 @@ base::Outcome<std::uint64_t> hash_of_inputs(const ProbeConfig& config) {
     const auto file = file_hash(input.file);
     if (!file) return tl::unexpected(file.error());
     hash = base::hash_values(hash, text_hash(input.point.name), text_hash(input.point.role),
-                             input.point.order.value_or(0), *file);
+                             input.point.order.value_or(0), hash_of(input.feed), *file);
   }
   return hash;
 }

@@ -148,13 +148,17 @@ class Watcher {
   std::string said_of_spool_;
 };
 
+void print_account(const LiveCapture& live, std::size_t at) {
+  fmt::print("{}\n", account_text(live.input(at).point.name, live.status(at)));
+  for (const std::string& line : mirror_accounts(live, at)) fmt::print("{}\n", line);
+}
+
 int report(const Probe& probe, const ProbeConfig& config, bool read_all, bool delivered) {
   const ProbeCounters& counters = probe.counters();
   const exporting::SpoolCounters spool = probe.spool();
   const std::uint64_t records = counters.hops + counters.legs;
   if (const LiveCapture* live = probe.live())
-    for (std::size_t at = 0; at < live->size(); ++at)
-      fmt::print("{}\n", account_text(live->input(at).point.name, live->status(at), giver_of(live->input(at))));
+    for (std::size_t at = 0; at < live->inputs(); ++at) print_account(*live, at);
   if (probe.replay() != nullptr)
     for (const auto& feed : probe.replay()->feeds())
       if (const std::string complaint = feed->complaint(); !complaint.empty())

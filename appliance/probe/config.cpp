@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "appliance/probe/point_section.h"
 #include "appliance/yaml/section.h"
 #include "capture/filter.h"
 
@@ -75,18 +76,13 @@ void read_flow_key(const YAML::Node& node, flowtable::KeyConfig& key) {
   key.tunnel_id = section.flag("tunnel_id", key.tunnel_id);
 }
 
-void read_role(const Section& section, PointHint& point) {
-  point.role = section.text("role", "");
-  if (!point.role.empty() && !is_role(point.role)) section.fail("role", fmt::format("is one of {}", roles_text()));
-  if (section.has("order")) point.order = static_cast<std::uint32_t>(section.integer("order", 0, {0, 4e9}));
-}
-
 ReplayInput read_input(const YAML::Node& node) {
-  const Section section(node, "a capture", {"file", "point", "role", "order"});
+  const Section section(node, "a capture", {"file", "point", "role", "order", "mirrors", "time"});
   ReplayInput input;
   input.file = section.need("file").as<std::string>();
   input.point.name = section.text("point", "");
   read_role(section, input.point);
+  input.feed = read_feed(section);
   return input;
 }
 
@@ -103,11 +99,12 @@ void read_dpdk(const YAML::Node& node, capture::DpdkConfig& dpdk) {
 LiveInput read_live_input(const YAML::Node& node) {
   const Section section(node, "an interface",
                         {"interface", "point", "role", "order", "promiscuous", "outgoing", "capture", "workers",
-                         "ring_mib", "snap_bytes", "head_bytes", "nic_time"});
+                         "ring_mib", "snap_bytes", "head_bytes", "nic_time", "mirrors", "time"});
   LiveInput input;
   input.point.name = section.text("point", "");
   set_interface(section.need("interface").as<std::string>(), input);
   read_role(section, input.point);
+  input.feed = read_feed(section);
   capture::LiveConfig& capture = input.capture;
   capture.is_promiscuous = section.flag("promiscuous", capture.is_promiscuous);
   capture.ignores_outgoing = !section.flag("outgoing", !capture.ignores_outgoing);
@@ -170,6 +167,22 @@ base::Outcome<ProbeConfig> read_probe_config(const std::string& text, std::strin
   return read_yaml(text, file, read);
 }
 
+namespace {
+
+/// Is the point of a mirror also that of another feed? The names of the feed's own are added.
+std::optional<std::string> name_taken(const std::vector<MirrorHint>& mirrors, std::set<std::string>& names) {
+  std::set<std::string> own;
+  for (const MirrorHint& mirror : mirrors)
+    if (!mirror.point.name.empty()) own.insert(mirror.point.name);
+  for (const std::string& name : own)
+    if (!names.insert(name).second)
+      return fmt::format(
+          "a mirror's point '{}' is also that of another interface or capture; give each a name of its own", name);
+  return std::nullopt;
+}
+
+}  // namespace
+
 base::Outcome<void> check(const ProbeConfig& config) {
   const auto fail = [](std::string what) { return tl::unexpected(base::Failure{std::move(what)}); };
   if (config.replay.empty() && config.interfaces.empty())
@@ -183,14 +196,17 @@ base::Outcome<void> check(const ProbeConfig& config) {
       std::none_of(config.interfaces.begin(), config.interfaces.end(), is_of_dpdk))
     return fail("there are arguments for DPDK, but none of its ports to listen at: -i dpdk:0000:03:00.0, for example");
   std::set<std::string> names;
-  for (const LiveInput& input : config.interfaces)
+  for (const LiveInput& input : config.interfaces) {
     if (!names.insert(input.point.name).second)
       return fail(
           fmt::format("two interfaces are the point '{}'; give each point a name of its own", input.point.name));
+    if (const auto twice = name_taken(input.feed.mirrors, names)) return fail(*twice);
+  }
   for (const ReplayInput& input : config.replay) {
     if (!names.insert(input.point.name).second)
       return fail(
           fmt::format("two captures are of the point '{}'; give each point a name of its own", input.point.name));
+    if (const auto twice = name_taken(input.feed.mirrors, names)) return fail(*twice);
     if (input.file == "-" && !config.spool_folder.empty())
       return fail("standard input cannot be read again after a restart, so it needs no --spool; leave that out");
   }
@@ -203,8 +219,10 @@ base::Outcome<void> check(const ProbeConfig& config) {
   return filter ? base::Outcome<void>() : tl::unexpected(filter.error());
 }
 
-std::string_view example_probe_config() {
-  return R"(# hoptap probe -c probe.yaml ; what stands here is the default but for the examples
+namespace {
+
+constexpr std::string_view kExample =
+    R"(# hoptap probe -c probe.yaml ; what stands here is the default but for the examples
 # name: node-7                  # of this probe; by default the host's
 
 tracer:
@@ -266,6 +284,15 @@ sandbox: true                   # only the system calls that a probe needs (secc
 #     ring_mib: 64              # memory that is locked for each ring
 #     snap_bytes: 262144        # longer packets are cut
 #     nic_time: false           # times by the NIC's clock; changes its settings
+#     mirrors:                  # ERSPAN sessions are points without this, named eth0/erspan-7 (docs/live.md)
+#       - erspan: 7             # a session; or vxlan: VNI, gre: KEY (0: none), which are mirrors only if named here
+#         from: 10.0.0.1        # the switch; by default any
+#         port: 12              # ERSPAN II's index, III's port; by default all of the session
+#         direction: in         # or out: as type III says; by default both
+#         point: tor-1:port-12  # several mirrors may be one point
+#         role: switch
+#         order: 2
+#     time: packet              # or erspan, arista, metamako, cisco_ie: the switch's, where the packet has it
 
 # dpdk:                         # for interfaces that begin with dpdk:
 #   eal: [--vdev=net_tap0]      # arguments of DPDK's own, its EAL, beside ours
@@ -276,8 +303,13 @@ sandbox: true                   # only the system calls that a probe needs (secc
 #     point: node-7             # by default named after the file
 #     role: node                # pod, node, host, switch, gateway or unknown; by default guessed from the name
 #     order: 3                  # a hint: lower is nearer the client
+#     mirrors: []               # as for interfaces, and
+#     time: packet
 # replay_speed: 1               # as they were captured, 10: ten times as fast; 0: as fast as can be
 )";
-}
+
+}  // namespace
+
+std::string_view example_probe_config() { return kExample; }
 
 }  // namespace hoptap::appliance

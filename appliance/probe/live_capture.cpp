@@ -24,6 +24,11 @@ void merge(LiveStatus& sum, const LiveStatus& more) {
   sum.strain = std::max(sum.strain, more.strain);
   flowtable::add(sum.engine, more.engine);
   sum.ended = sum.ended && more.ended;
+  merge_sessions(sum.mirrors, more.mirrors);
+  sum.unlisted_mirror_packets += more.unlisted_mirror_packets;
+  sum.stamps.taken += more.stamps.taken;
+  sum.stamps.absent += more.stamps.absent;
+  sum.stamps.implausible += more.stamps.implausible;
   if (sum.trouble.empty()) sum.trouble = more.trouble;
 }
 
@@ -52,11 +57,15 @@ base::Outcome<std::unique_ptr<LiveCapture>> LiveCapture::open(const std::vector<
   const std::uint64_t seed = secret_seed();
   std::uint32_t shared = 0;
   if (auto started = start_dpdk(inputs, config.dpdk); !started) return tl::unexpected(started.error());
+  for (const LiveInput& input : inputs)
+    live->mirrors_.push_back(
+        std::make_shared<decode::MirrorPoints>(mirror_config(input.feed.mirrors, mirror_points_max(inputs.size()))));
   for (std::size_t at = 0; at < inputs.size(); ++at) {
     LiveWorkerConfig one = config;
     one.flows.key.seed = seed;
     one.input = inputs[at];
-    one.point = static_cast<std::uint32_t>(at);
+    one.point = static_cast<std::uint32_t>(at) * kPointsPerInput;
+    one.mirrors = live->mirrors_[at];
     const bool by_fanout = inputs[at].workers > 1 && inputs[at].way != CaptureWay::kDpdk;
     if (by_fanout && shared == kSharedMax)
       return tl::unexpected(
@@ -124,23 +133,50 @@ void LiveCapture::stop() {
   for (const Member& member : members_) member.worker->stop();
 }
 
+std::size_t LiveCapture::size() const {
+  std::size_t sum = inputs_.size();
+  for (const auto& mirrors : mirrors_) sum += mirrors->size();
+  return sum;
+}
+
 void LiveCapture::each(const std::function<void(const PointMoment&)>& visit) const {
-  for (std::size_t at = 0; at < statuses_.size(); ++at)
-    visit({static_cast<std::uint32_t>(at), statuses_[at].reached_ns, statuses_[at].ended});
+  for (std::size_t at = 0; at < statuses_.size(); ++at) {
+    const std::uint32_t base = static_cast<std::uint32_t>(at) * kPointsPerInput;
+    visit({base, statuses_[at].reached_ns, statuses_[at].ended});
+    for (const decode::MirrorPoint& mirror : mirrors_[at]->all())
+      visit({base + mirror.number, statuses_[at].reached_ns, statuses_[at].ended});
+  }
+}
+
+std::map<std::uint16_t, PointHint> LiveCapture::mirrors(std::size_t at) const {
+  const std::vector<decode::MirrorPoint> found = mirrors_[at]->all();
+  std::map<std::uint16_t, PointHint> points;
+  for (std::size_t n = 0; n < found.size(); ++n)
+    points[found[n].number] = point_of_mirror(inputs_[at].feed.mirrors, inputs_[at].point, found, n);
+  return points;
 }
 
 exporting::BatchPoint LiveCapture::about(std::uint32_t number) const {
-  const PointHint& hint = inputs_[number].point;
-  const LiveStatus& status = statuses_[number];
+  const std::size_t at = number / kPointsPerInput;
+  const auto in_input = static_cast<std::uint16_t>(number % kPointsPerInput);
+  const LiveStatus& status = statuses_[at];
+  PointHint hint = inputs_[at].point;
   exporting::BatchPoint point;
+  if (in_input >= capture::kInterfacesMax) {
+    hint = mirrors(at).at(in_input);
+    const MirrorSums sums = sums_of_mirror(status.mirrors, in_input);
+    point.packets = sums.packets;
+    point.lost_packets = sums.lost;
+  } else {
+    point.packets = status.capture.packets;
+    point.lost_packets = status.capture.dropped_by_ring;  // empty: not known
+    if (point.lost_packets && status.capture.dropped_by_interface)
+      *point.lost_packets += *status.capture.dropped_by_interface;
+  }
   point.name = hint.name;
   point.role = hint.role.empty() ? role_of_name(hint.name) : hint.role;
   point.order = hint.order;
   point.reached_ns = status.reached_ns;
-  point.packets = status.capture.packets;
-  point.lost_packets = status.capture.dropped_by_ring;  // empty: not known
-  if (point.lost_packets && status.capture.dropped_by_interface)
-    *point.lost_packets += *status.capture.dropped_by_interface;
   point.ended = status.ended;
   return point;
 }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "appliance/points.h"
+#include "appliance/replay.h"
 #include "base/result.h"
 #include "capture/live/live_source.h"
 
@@ -25,6 +26,7 @@ struct LiveInput {
 
   capture::LiveConfig capture;
   PointHint point;
+  FeedConfig feed;
   CaptureWay way = CaptureWay::kRing;
   std::uint32_t head_bytes = 4096;  ///< kEbpf: of a TCP payload, from where a message may begin
   std::size_t workers = 1;          ///< threads, each with a ring of its own; the kernel shares out by flow

@@ -35,34 +35,37 @@ std::string LiveView::line(const LiveCapture& live) {
   if (seconds < 1) return "";
   at_ = Clock::now();
   Sums now;
-  std::uint64_t dropped = 0, flows = 0;
+  std::uint64_t dropped = 0, flows = 0, lost_by_mirrors = 0;
   bool all_known = true;
-  for (std::size_t at = 0; at < live.size(); ++at) {
+  for (std::size_t at = 0; at < live.inputs(); ++at) {
     const LiveStatus& status = live.status(at);
     now.packets += status.capture.packets;
     now.bytes += status.capture.bytes;
     now.exchanges += status.exchanges;
     dropped += drops(status);
     flows += status.flows;
+    for (const decode::MirrorSession& session : status.mirrors) lost_by_mirrors += session.lost().value_or(0);
     all_known = all_known && status.capture.dropped_by_ring.has_value();
   }
   const auto rate = [&](std::uint64_t value, std::uint64_t earlier) {
     return static_cast<double>(value - earlier) / seconds;
   };
   std::string line = fmt::format(
-      "{} point{}: {:.0f} packets/s, {}, {} dropped{}; {:.0f} exchanges/s, {} connections", live.size(),
-      live.size() == 1 ? "" : "s", rate(now.packets, before_.packets), bits_text(8 * rate(now.bytes, before_.bytes)),
+      "{} point{}: {:.0f} packets/s, {}, {} dropped{}; {:.0f} exchanges/s, {} connections", live.inputs(),
+      live.inputs() == 1 ? "" : "s", rate(now.packets, before_.packets), bits_text(8 * rate(now.bytes, before_.bytes)),
       dropped, all_known ? "" : " (not all sources can tell)", rate(now.exchanges, before_.exchanges), flows);
+  if (lost_by_mirrors > 0) line += fmt::format(", {} lost by mirrors", lost_by_mirrors);
   before_ = now;
   return line;
 }
 
 std::vector<std::string> LiveView::news(const LiveCapture& live) {
-  said_.resize(live.size());
-  dropped_.resize(live.size());
-  strain_.resize(live.size());
+  said_.resize(live.inputs());
+  dropped_.resize(live.inputs());
+  mirrors_.resize(live.inputs());
+  strain_.resize(live.inputs());
   std::vector<std::string> news;
-  for (std::size_t at = 0; at < live.size(); ++at) {
+  for (std::size_t at = 0; at < live.inputs(); ++at) {
     const LiveStatus& status = live.status(at);
     const std::string& point = live.input(at).point.name;
     if (said_[at] != status.trouble) {
@@ -78,13 +81,51 @@ std::vector<std::string> LiveView::news(const LiveCapture& live) {
       news.push_back(fmt::format("{}: {} drops packets, {} so far; more workers or a larger ring may help", point,
                                  giver_of(live.input(at)), drops(status)));
     dropped_[at] = drops(status);
+    tell_mirrors(live, at, news);
   }
   return news;
 }
 
+void LiveView::tell_mirrors(const LiveCapture& live, std::size_t at, std::vector<std::string>& news) {
+  for (const auto& [number, point] : live.mirrors(at)) {
+    if (mirrors_[at].emplace(number, false).second)
+      news.push_back(fmt::format("{}: mirrored packets of a point, {}", live.input(at).point.name, point.name));
+    const MirrorSums sums = sums_of_mirror(live.status(at).mirrors, number);
+    bool& told = mirrors_[at][number];
+    if (told || sums.lost.value_or(0) == 0) continue;
+    told = true;
+    news.push_back(
+        fmt::format("{}: mirrored packets are lost between the switch and here, {} so far", point.name, *sums.lost));
+  }
+}
+
+std::string points_of_session(const LiveCapture& live, std::size_t input, const decode::MirrorSession& session) {
+  const std::map<std::uint16_t, PointHint> points = live.mirrors(input);
+  std::string names;
+  for (const decode::MirrorShare& share : session.shares) {
+    const std::string& name = points.at(share.point).name;
+    if (!names.empty()) names += ", ";
+    names += name;
+  }
+  return names.empty() ? live.input(input).point.name : names;
+}
+
+std::vector<std::string> mirror_accounts(const LiveCapture& live, std::size_t input) {
+  std::vector<std::string> lines;
+  for (const decode::MirrorSession& session : live.status(input).mirrors)
+    lines.push_back(fmt::format("{}: {}: {}", points_of_session(live, input, session), session_text(session),
+                                account_text(session)));
+  if (const std::string missing = missing_stamps_text(live.status(input).stamps); !missing.empty())
+    lines.push_back(fmt::format("{}: {}", live.input(input).point.name, missing));
+  if (const std::uint64_t unlisted = live.status(input).unlisted_mirror_packets; unlisted > 0)
+    lines.push_back(fmt::format("{}: {} mirrored packets of more sessions than are told apart",
+                                live.input(input).point.name, unlisted));
+  return lines;
+}
+
 std::string points_text(const LiveCapture& live) {
-  std::string text = fmt::format("{} point{}:", live.size(), live.size() == 1 ? "" : "s");
-  for (std::size_t at = 0; at < live.size(); ++at) {
+  std::string text = fmt::format("{} point{}:", live.inputs(), live.inputs() == 1 ? "" : "s");
+  for (std::size_t at = 0; at < live.inputs(); ++at) {
     const LiveInput& input = live.input(at);
     text += fmt::format("{} {} ({}{}{}{})", at == 0 ? "" : ",", input.point.name, input.capture.network_namespace,
                         input.capture.network_namespace.empty() ? "" : " ",

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,10 +17,12 @@ class LiveView {
   /// A line with the rates since the line before; "" when that was less than a second ago.
   std::string line(const LiveCapture& live);
 
-  /// Each new trouble of an interface, and drops, once.
+  /// Each new trouble of an interface, drops, a mirror and its first loss, once.
   std::vector<std::string> news(const LiveCapture& live);
 
  private:
+  void tell_mirrors(const LiveCapture& live, std::size_t at, std::vector<std::string>& news);
+
   using Clock = std::chrono::steady_clock;
 
   struct Sums {
@@ -30,6 +33,7 @@ class LiveView {
   std::vector<std::string> said_;
   std::vector<std::uint64_t> dropped_;
   std::vector<flowtable::Strain> strain_;
+  std::vector<std::map<std::uint16_t, bool>> mirrors_;  ///< of each interface: has a loss been told?
 };
 
 /// "2 points: tor-1 (eth1), pod-a (pod-a/eth0)".
@@ -37,6 +41,12 @@ std::string points_text(const LiveCapture& live);
 
 /// Who has the packets before us: "the kernel", or "the driver" of a port of DPDK.
 std::string_view giver_of(const LiveInput& input);
+
+/// What became of the packets of each mirror session that came in at an interface.
+std::vector<std::string> mirror_accounts(const LiveCapture& live, std::size_t input);
+
+/// The points of a session, "tor-1, tor-2"; the interface's own when there was no room for one.
+std::string points_of_session(const LiveCapture& live, std::size_t input, const decode::MirrorSession& session);
 
 /// What became of every packet of an interface, a line; it adds up, or the line says what is missing.
 std::string account_text(const std::string& point, const LiveStatus& status, std::string_view giver = "the kernel");

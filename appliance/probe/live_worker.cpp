@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kReportEvery{100};
 constexpr std::chrono::milliseconds kOpenEvery{1000};
+constexpr std::chrono::milliseconds kWorkersBegin{1500};  // more than kOpenEvery
 constexpr std::chrono::milliseconds kGoneNap{50};
 constexpr std::chrono::milliseconds kShortNap{5};  // until records are taken
 constexpr std::chrono::milliseconds kLastReading{1000};
@@ -97,6 +98,8 @@ LiveWorker::LiveWorker(const LiveWorkerConfig& config, std::unique_ptr<capture::
     : config_(config),
       source_(std::move(source)),
       decoder_(config.decode),
+      splitter_(config.mirrors ? config.mirrors : std::make_shared<decode::MirrorPoints>()),
+      stamps_(config.input.feed.stamps),
       flows_(config.flows, config.point, *this),
       packets_(capture::kBatchPackets),
       decoded_(capture::kBatchPackets),
@@ -109,10 +112,20 @@ LiveWorker::~LiveWorker() {
   if (thread_.joinable()) thread_.join();
 }
 
+/// While the workers of an interface begin one after the other, the kernel gives a mirror's session now to this one,
+/// now to that one.
+void LiveWorker::hold_numbers() {
+  if (config_.input.workers <= 1) return;
+  splitter_.set_counting(false);
+  counts_numbers_at_ = Clock::now() + kWorkersBegin;
+}
+
 void LiveWorker::run() {
+  hold_numbers();
   while (!stopping_) work();
   if (source_) drain();
   finishing_ = true;
+  splitter_.finish();
   flows_.finish();
   while (!made_.empty()) {
     hand_over();
@@ -138,8 +151,10 @@ bool LiveWorker::read() {
   if (count == 0) return false;
   const std::span<const capture::Packet> batch = std::span(packets_).first(count);
   const std::span<decode::Decoded> decoded = std::span(decoded_).first(count);
-  reached_ns_ = std::max(reached_ns_, batch.back().time_ns);
   decoder_.decode(batch, source_->interfaces(), decoded);
+  stamps_.apply(batch, decoded);
+  reached_ns_ = std::max(reached_ns_, decoded.back().time_ns);
+  splitter_.split(decoded, decoder_.erspan_packets());
   flows_.add(decoded);
   if (ceiling_.is_set()) keep_below_ceiling();
   return true;
@@ -156,7 +171,8 @@ void LiveWorker::keep_below_ceiling() {
 void LiveWorker::pass_time(std::uint64_t host_ns) {
   const std::uint64_t on_its_way_ns = 2'000'000ull * config_.input.capture.block_timeout_ms + 5'000'000;
   if (config_.input.capture.asks_nic_time || host_ns <= on_its_way_ns) return;
-  reached_ns_ = std::max(reached_ns_, host_ns - on_its_way_ns);
+  const auto switch_ns = static_cast<std::int64_t>(host_ns - on_its_way_ns) - stamps_.lag_ns();
+  reached_ns_ = std::max(reached_ns_, static_cast<std::uint64_t>(std::max<std::int64_t>(switch_ns, 0)));
   flows_.advance(reached_ns_);
 }
 
@@ -201,6 +217,7 @@ void LiveWorker::reopen() {
   }
   source_ = std::move(*source);
   offloads_ = offloads_of(config_.input);
+  hold_numbers();
   trouble_.clear();
 }
 
@@ -233,6 +250,11 @@ void LiveWorker::report() {
   now.strain = ceiling_.strain();
   now.engine = flows_.counters();
   now.offloads = offloads_;
+  if (Clock::now() >= counts_numbers_at_) splitter_.set_counting(true);
+  splitter_.advance(reached_ns_);
+  now.mirrors = splitter_.sessions();
+  now.unlisted_mirror_packets = splitter_.unlisted_packets();
+  now.stamps = stamps_.counts();
   now.trouble = trouble_;
   if (source_ && now.trouble.empty()) now.trouble = source_->complaint();
   if (now.state == capture::LinkState::kDown) now.trouble = config_.input.capture.interface + " is down";

@@ -36,9 +36,12 @@ struct LiveStatus {
   std::uint64_t slept_ns = 0;         ///< to stay below its CPU ceiling
   flowtable::Strain strain{};         ///< what it leaves out for that
   flowtable::FlowCounters engine;
-  capture::Offloads offloads;  ///< of the interface, when it was opened last
-  bool ended = false;          ///< no record will follow
-  std::string trouble;         ///< what is wrong now, for the person; "" when nothing is
+  capture::Offloads offloads;                  ///< of the interface, when it was opened last
+  bool ended = false;                          ///< no record will follow
+  std::vector<decode::MirrorSession> mirrors;  ///< whose packets came in here
+  std::uint64_t unlisted_mirror_packets = 0;   ///< of sessions that there was no room for
+  decode::StampCounts stamps;                  ///< of switches; all 0 without `time`
+  std::string trouble;                         ///< what is wrong now, for the person; "" when nothing is
 };
 
 /// What one of them does not know is not known of both.
@@ -46,7 +49,8 @@ capture::LiveCounters sum_of(capture::LiveCounters sum, const capture::LiveCount
 
 struct LiveWorkerConfig {
   LiveInput input;
-  std::uint32_t point = 0;  ///< number in records
+  std::uint32_t point = 0;                        ///< number in records
+  std::shared_ptr<decode::MirrorPoints> mirrors;  ///< of all workers at the interface; null: its own
   decode::DecodeConfig decode;
   flowtable::FlowTableConfig flows;  ///< metrics_interval_ns 0: no metrics
   capture::DpdkConfig dpdk;          ///< of all ports
@@ -86,6 +90,7 @@ class LiveWorker final : flowtable::RecordSink {
   void pass_time(std::uint64_t host_ns);
   void drain();
   void reopen();
+  void hold_numbers();
   void report();
   bool has_room(std::size_t most);
   void hand_over();
@@ -99,6 +104,8 @@ class LiveWorker final : flowtable::RecordSink {
   const LiveWorkerConfig config_;
   std::unique_ptr<capture::LiveSource> source_;  ///< null: the interface is gone
   decode::Decoder decoder_;
+  decode::MirrorSplitter splitter_;
+  decode::SwitchStamps stamps_;
   flowtable::FlowTable flows_;
   std::vector<capture::Packet> packets_;
   std::vector<decode::Decoded> decoded_;
@@ -118,6 +125,7 @@ class LiveWorker final : flowtable::RecordSink {
   std::string trouble_;
   Clock::time_point next_report_{};
   Clock::time_point next_open_{};
+  Clock::time_point counts_numbers_at_{};  ///< of mirrors
 
   std::atomic<bool> stopping_ = false;
   mutable std::mutex mutex_;  ///< over what follows

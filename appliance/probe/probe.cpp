@@ -10,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "appliance/probe/live_metrics.h"
 #include "appliance/probe/sandbox.h"
 #include "export/wire/batch.h"
 
@@ -22,80 +23,6 @@ constexpr std::chrono::milliseconds kShortNap{10};
 constexpr std::chrono::milliseconds kBatchEvery{1000};
 constexpr std::chrono::seconds kLastSpooling{10};
 constexpr std::string_view kLiveMark = "live 1";  // in the spool, where a replay has how far it is
-
-/// How every packet of each interface ended, and how its workers stand.
-void write_live_metrics(const LiveCapture& live, exporting::MetricsWriter& out) {
-  using exporting::FamilyType;
-  const std::vector<LiveStatus> all = live.look();
-  const auto each = [&](auto&& write) {
-    for (std::size_t at = 0; at < all.size(); ++at) write(live.input(at).point.name, all[at]);
-  };
-  out.family("hoptap_probe_received_packets", FamilyType::kCounter, "", "Packets that the kernel had for the probe.");
-  each([&](const std::string& point, const LiveStatus& status) {
-    if (const auto& received = status.capture.received_by_kernel)
-      out.sample("_total", exporting::label_text({{"point", point}}), *received);
-  });
-  out.family("hoptap_probe_packets", FamilyType::kCounter, "", "Packets by what became of them.");
-  each([&](const std::string& point, const LiveStatus& status) {
-    const auto sample = [&](std::string_view fate, std::uint64_t value) {
-      out.sample("_total", exporting::label_text({{"point", point}, {"fate", fate}}), value);
-    };
-    sample("processed", status.capture.packets);
-    sample("filtered", status.capture.filtered);
-    sample("unreadable", status.capture.unreadable);
-    if (status.capture.dropped_by_ring) sample("dropped_by_ring", *status.capture.dropped_by_ring);
-    if (status.capture.dropped_by_interface) sample("dropped_by_interface", *status.capture.dropped_by_interface);
-  });
-  out.family("hoptap_probe_captured_bytes", FamilyType::kCounter, "bytes", "Bytes of the processed packets.");
-  each([&](const std::string& point, const LiveStatus& status) {
-    out.sample("_total", exporting::label_text({{"point", point}}), status.capture.bytes);
-  });
-  out.family("hoptap_probe_cpu_seconds", FamilyType::kCounter, "seconds", "CPU time of the threads that listen.");
-  each([&](const std::string& point, const LiveStatus& status) {
-    out.sample("_total", exporting::label_text({{"point", point}}), exporting::seconds_text(status.cpu_ns));
-  });
-  out.family("hoptap_probe_left_out_legs", FamilyType::kCounter, "",
-             "Connections of one packet, more than are sent in a second.");
-  each([&](const std::string& point, const LiveStatus& status) {
-    out.sample("_total", exporting::label_text({{"point", point}}), status.legs_left_out);
-  });
-  out.family("hoptap_probe_untaken_records", FamilyType::kCounter, "", "Records dropped between two threads.");
-  each([&](const std::string& point, const LiveStatus& status) {
-    out.sample("_total", exporting::label_text({{"point", point}}), status.records_dropped);
-  });
-  out.family("hoptap_probe_flows", FamilyType::kGauge, "", "Connections that are kept.");
-  each([&](const std::string& point, const LiveStatus& status) {
-    out.sample("", exporting::label_text({{"point", point}}), status.flows);
-  });
-  out.family("hoptap_probe_strain", FamilyType::kGauge, "",
-             "What is left out to stay below the CPU ceiling: 0 nothing, 1 texts, 2 messages of new connections, 3 new "
-             "connections.");
-  each([&](const std::string& point, const LiveStatus& status) {
-    out.sample("", exporting::label_text({{"point", point}}), static_cast<std::uint64_t>(status.strain));
-  });
-  out.family("hoptap_probe_slept_seconds", FamilyType::kCounter, "seconds", "Slept to stay below the CPU ceiling.");
-  each([&](const std::string& point, const LiveStatus& status) {
-    out.sample("_total", exporting::label_text({{"point", point}}), exporting::seconds_text(status.slept_ns));
-  });
-  out.family("hoptap_probe_engine_events", FamilyType::kCounter, "", "What the flow table counts (docs/engine.md).");
-  each([&](const std::string& point, const LiveStatus& status) {
-    for (const flowtable::FlowCounter& counter : flowtable::kFlowCounters)
-      out.sample("_total", exporting::label_text({{"point", point}, {"event", counter.name}}),
-                 status.engine.*counter.field);
-  });
-  out.family("hoptap_probe_offload", FamilyType::kGauge, "",
-             "1: the interface hands over segments that were not on the wire so (ethtool -k).");
-  each([&](const std::string& point, const LiveStatus& status) {
-    for (const capture::OffloadName& one : capture::kOffloads)
-      if (const auto& on = status.offloads.*one.field)
-        out.sample("", exporting::label_text({{"point", point}, {"offload", one.name}}), std::uint64_t{*on});
-  });
-  out.family("hoptap_probe_up", FamilyType::kGauge, "", "1: the interface is there and up.");
-  each([&](const std::string& point, const LiveStatus& status) {
-    out.sample("", exporting::label_text({{"point", point}}),
-               std::uint64_t{status.state == capture::LinkState::kRunning});
-  });
-}
 
 }  // namespace
 
@@ -205,7 +132,10 @@ base::Outcome<void> Probe::open_captures(std::uint64_t inputs) {
   replay.filter = config_.filter;
   replay.decode = decode_config();
   std::vector<std::string> files;
-  for (const ReplayInput& input : config_.replay) files.push_back(input.file);
+  for (const ReplayInput& input : config_.replay) {
+    files.push_back(input.file);
+    replay.feeds.push_back(input.feed);
+  }
   auto opened = Replay::open(files, replay, *batcher_);
   if (!opened) return tl::unexpected(opened.error());
   replay_ = std::move(*opened);

@@ -6,14 +6,17 @@ namespace hoptap::appliance {
 
 std::size_t ReplayPoints::size() const {
   std::size_t sum = 0;
-  for (const auto& feed : replay_.feeds()) sum += feed->source().interfaces().size();
+  for (const auto& feed : replay_.feeds()) sum += feed->source().interfaces().size() + feed->mirror_points().size();
   return sum;
 }
 
 void ReplayPoints::each(const std::function<void(const PointMoment&)>& visit) const {
-  for (const auto& feed : replay_.feeds())
+  for (const auto& feed : replay_.feeds()) {
     for (std::size_t n = 0; n < feed->source().interfaces().size(); ++n)
       visit({feed->point_base() + static_cast<std::uint32_t>(n), feed->now_ns(), feed->ended()});
+    for (const decode::MirrorPoint& mirror : feed->mirror_points())
+      visit({feed->point_base() + mirror.number, feed->now_ns(), feed->ended()});
+  }
 }
 
 bool ReplayPoints::has_ended() const {
@@ -23,16 +26,25 @@ bool ReplayPoints::has_ended() const {
 exporting::BatchPoint ReplayPoints::about(std::uint32_t number) const {
   const std::size_t at = number / Feed::kPointsPerFeed;
   const Feed& feed = *replay_.feeds().at(at);
-  const PointHint& hint = inputs_.at(at).point;
   exporting::BatchPoint point;
-  point.name = name_of_interface(hint.name, feed.source().interfaces(), number % Feed::kPointsPerFeed);
-  point.role = hint.role.empty() ? role_of_name(point.name) : hint.role;
-  point.order = hint.order;
+  for (const NumberedPoint& one : points_of(feed, inputs_.at(at).point)) {
+    if (one.number != number) continue;
+    point.name = one.point.name;
+    point.role = one.point.role;
+    point.order = one.point.order;
+  }
   point.reached_ns = feed.now_ns();
+  point.ended = feed.ended();
+  const std::uint32_t in_feed = number % Feed::kPointsPerFeed;
+  if (in_feed >= capture::kInterfacesMax) {
+    const MirrorSums sums = sums_of_mirror(feed.mirror_sessions(), static_cast<std::uint16_t>(in_feed));
+    point.packets = sums.packets;
+    point.lost_packets = sums.lost;
+    return point;
+  }
   point.packets = feed.source().counters().packets;
   const std::uint64_t lost = feed.source().counters().dropped_by_capture;
   if (lost > 0) point.lost_packets = lost;  // most formats cannot say
-  point.ended = feed.ended();
   return point;
 }
 

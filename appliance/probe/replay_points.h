@@ -13,6 +13,7 @@ namespace hoptap::appliance {
 struct ReplayInput {
   std::string file;
   PointHint point;
+  FeedConfig feed;
 };
 
 class ReplayPoints final : public PointSet {

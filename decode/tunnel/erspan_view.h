@@ -85,6 +85,7 @@ class Erspan3View {
     if (platform != 7) mirror.port = platform == 3 ? first & 0x0fff : first & 0xffff;
     mirror.timestamp_high = be32(payload_.bytes, kHeaderBytesMin + 4);
     mirror.timestamp_wide = true;
+    mirror.has_seconds = platform == 5 || platform == 6;
   }
 
   Slice payload_;

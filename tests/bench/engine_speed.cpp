@@ -21,6 +21,7 @@
 #include "capture/file_source.h"
 #include "counting_sink.h"
 #include "decode/decoder.h"
+#include "decode/mirror/mirror_splitter.h"
 #include "flowtable/flow_table.h"
 #include "idle_flows.h"
 #include "measure.h"
@@ -66,6 +67,7 @@ void run_file(const Job& job, const std::string& path, Done& done) {
   }
   capture::Source& source = **opened;
   decode::Decoder decoder;
+  decode::MirrorSplitter splitter(std::make_shared<decode::MirrorPoints>());
   std::unique_ptr<flowtable::FlowTable> table;
   if (job.stage >= Stage::kL4) table = std::make_unique<flowtable::FlowTable>(config_of(job), 0, done.sink);
   std::vector<capture::Packet> packets(capture::kBatchPackets);
@@ -74,6 +76,7 @@ void run_file(const Job& job, const std::string& path, Done& done) {
     done.packets += count;
     if (job.stage == Stage::kWalk) continue;
     decoder.decode(std::span(packets).first(count), source.interfaces(), decoded);
+    splitter.split(std::span(decoded).first(count), decoder.erspan_packets());
     if (table) table->add(std::span(decoded).first(count));
   }
   done.bytes += source.counters().bytes;

@@ -5,9 +5,13 @@
 #include <array>
 #include <cstdint>
 #include <cstdlib>
+#include <memory>
+#include <optional>
 #include <vector>
 
 #include "decode/decoder.h"
+#include "decode/mirror/mirror_splitter.h"
+#include "decode/mirror/switch_stamps.h"
 #include "tests/unit/packet_builder.h"
 
 namespace {
@@ -71,6 +75,38 @@ void check_same(const decode::Decoded& one, const decode::Decoded& other) {
   check(one.tcp.options.size() == other.tcp.options.size() && one.tcp.sack_blocks == other.tcp.sack_blocks);
 }
 
+/// What the stages behind the decoder make of it: stamps of every kind, mirrors taken off; nothing is lost count of.
+void check_mirrors(const std::vector<capture::Packet>& packets, std::vector<decode::Decoded> decoded,
+                   const decode::Decoder& decoder) {
+  for (const auto source : {decode::StampSource::kErspan, decode::StampSource::kArista, decode::StampSource::kMetamako,
+                            decode::StampSource::kCiscoIe}) {
+    decode::SwitchStamps stamps(source);
+    stamps.apply(packets, decoded);
+    check(stamps.counts().taken + stamps.counts().absent + stamps.counts().implausible == packets.size());
+  }
+  decode::MirrorConfig config{.rules = {}, .points_max = 3};
+  for (const auto kind : {decode::MirrorKind::kVxlan, decode::MirrorKind::kGre, decode::MirrorKind::kErspan})
+    config.rules.push_back(
+        {.kind = kind, .id = 5, .port = kind == decode::MirrorKind::kErspan ? std::optional(1u) : std::nullopt});
+  const auto points = std::make_shared<decode::MirrorPoints>(config);
+  decode::MirrorSplitter splitter(points);
+  std::vector<decode::Decoded> split = decoded;
+  splitter.split(split, decoder.erspan_packets());
+  splitter.finish();
+  std::uint64_t moved = 0, refused = 0, kept = 0;
+  for (std::size_t at = 0; at < split.size(); ++at) {
+    const bool is_moved = split[at].interface_id != decoded[at].interface_id;
+    moved += is_moved ? 1 : 0;
+    check(is_moved == (split[at].tunnels.depth < decoded[at].tunnels.depth));
+    check(!is_moved || split[at].interface_id < capture::kInterfacesMax + points->size());
+  }
+  for (const decode::MirrorSession& session : splitter.sessions()) {
+    refused += session.refused_packets;
+    for (const decode::MirrorShare& share : session.shares) kept += share.packets;
+  }
+  check(points->size() <= 3 && moved == kept && (refused == 0 || points->size() == 3));
+}
+
 /// A second interface of another link type keeps the decoder from the short cut. Both must say the same.
 void decode_all(const std::vector<capture::Packet>& packets, capture::LinkType link_type) {
   const std::array<capture::Interface, 2> interfaces{capture::Interface{.link_type = link_type},
@@ -85,6 +121,7 @@ void decode_all(const std::vector<capture::Packet>& packets, capture::LinkType l
     check_one(first[at], packets[at], decoder);
     check_same(first[at], second[at]);
   }
+  check_mirrors(packets, first, decoder);
 }
 
 /// Numbers for decisions, zeros when they run out.

@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "capture/file_source.h"
+#include "decode/mirror/mirror_splitter.h"
 #include "export/json.h"
 #include "flowtable/flow_table.h"
 
@@ -27,6 +28,7 @@ Capture::Capture(const std::string& path) {
   }
   packets_.resize(kept.size());
   decoder_.decode(kept, (*source)->interfaces(), packets_);
+  decode::MirrorSplitter(std::make_shared<decode::MirrorPoints>()).split(packets_, decoder_.erspan_packets());
 }
 
 namespace {

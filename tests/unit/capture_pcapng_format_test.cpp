@@ -167,10 +167,10 @@ TEST(PcapngFormatTest, SimplePacketBeforeAnyInterfaceIsBad) {
 TEST(PcapngFormatTest, LimitsInterfacesAndTheirNames) {
   PcapngBuilder file;
   file.interface(1, 0, {{kName, Buffer(60000, 'x')}});
-  for (int count = 1; count < 65536; ++count) file.interface();
+  for (int count = 1; count <= kInterfacesMax; ++count) file.interface();
   const auto source = open(file.file());
   read_all(*source);
-  EXPECT_EQ(source->interfaces().size(), 65535u);
+  EXPECT_EQ(source->interfaces().size(), kInterfacesMax);
   EXPECT_EQ(source->interfaces()[0].name.size(), 256u);
   EXPECT_EQ(source->counters().bad_records, 1u);
 }

@@ -1,0 +1,189 @@
+#include "appliance/mirrors.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <utility>
+
+#include "export/wire/batch.h"
+
+namespace hoptap::appliance {
+namespace {
+
+using decode::MirrorKind;
+using decode::MirrorSession;
+
+constexpr std::array<std::pair<MirrorKind, std::string_view>, 3> kKinds{
+    {{MirrorKind::kErspan, "erspan"}, {MirrorKind::kVxlan, "vxlan"}, {MirrorKind::kGre, "gre"}}};
+
+std::string_view kind_text(MirrorKind kind) { return kKinds[static_cast<std::size_t>(kind)].second; }
+
+bool is_same(const MirrorSession& one, const MirrorSession& other) {
+  return one.kind == other.kind && one.type == other.type && one.id == other.id && one.from == other.from &&
+         one.hardware_id == other.hardware_id && one.interface_id == other.interface_id;
+}
+
+void add(std::vector<decode::MirrorShare>& sum, const decode::MirrorShare& more) {
+  const auto known = std::find_if(sum.begin(), sum.end(), [&](const auto& one) { return one.point == more.point; });
+  if (known == sum.end()) {
+    sum.push_back(more);
+  } else {
+    known->packets += more.packets;
+  }
+}
+
+/// The packets of a session go to one worker (by their outer addresses), to another when the workers have changed. If
+/// they go to both at a time, gaps mean nothing.
+void add(decode::SequenceCounts& sum, const decode::SequenceCounts& more) {
+  if (more.packets == 0) return;
+  if (sum.packets == 0) {
+    sum = more;
+    return;
+  }
+  const bool apart = sum.last_ns <= more.first_ns || more.last_ns <= sum.first_ns;
+  sum.moves = apart && (sum.moves || more.moves);
+  sum.packets += more.packets;
+  sum.lost += more.lost;
+  sum.late += more.late;
+  sum.repeated += more.repeated;
+  sum.restarts += more.restarts;
+  sum.strays += more.strays;
+  sum.first_ns = std::min(sum.first_ns, more.first_ns);
+  sum.last_ns = std::max(sum.last_ns, more.last_ns);
+}
+
+}  // namespace
+
+decode::MirrorConfig mirror_config(std::span<const MirrorHint> hints, std::size_t points_max) {
+  decode::MirrorConfig config{.rules = {}, .points_max = points_max};
+  for (std::size_t at = 0; at < hints.size(); ++at) {
+    const auto first = std::find_if(hints.begin(), hints.end(), [&](const MirrorHint& one) {
+      return !one.point.name.empty() && one.point.name == hints[at].point.name;
+    });
+    config.rules.push_back(hints[at].rule);
+    config.rules.back().point = first == hints.end() ? at : static_cast<std::size_t>(first - hints.begin());
+  }
+  return config;
+}
+
+const std::vector<std::string_view>& stamp_sources() {
+  static const std::vector<std::string_view> names{"packet", "erspan", "arista", "metamako", "cisco_ie"};
+  return names;
+}
+
+std::string missing_stamps_text(const decode::StampCounts& counts) {
+  if (counts.absent + counts.implausible == 0) return "";
+  return fmt::format(
+      "{} of {} packets have no stamp of a switch, {} one that is more than an hour off; they keep the capture's time",
+      counts.absent, counts.taken + counts.absent + counts.implausible, counts.implausible);
+}
+
+std::string mirror_text(MirrorKind kind, std::uint32_t id) { return fmt::format("{}-{}", kind_text(kind), id); }
+
+std::optional<MirrorName> read_mirror_name(const std::string& text) {
+  const std::size_t slash = text.rfind('/');
+  const std::size_t dash = text.rfind('-');
+  if (slash == std::string::npos || dash == std::string::npos || dash < slash) return std::nullopt;
+  MirrorName name{.feed = text.substr(0, slash), .rule = {}};
+  const std::string_view kind = std::string_view(text).substr(slash + 1, dash - slash - 1);
+  const auto known = std::find_if(kKinds.begin(), kKinds.end(), [&](const auto& one) { return one.second == kind; });
+  const char* end = text.data() + text.size();
+  const auto [at, error] = std::from_chars(text.data() + dash + 1, end, name.rule.id);
+  if (known == kKinds.end() || error != std::errc{} || at != end) return std::nullopt;
+  name.rule.kind = known->first;
+  return name;
+}
+
+std::size_t mirror_points_max(std::size_t feeds) {
+  constexpr std::size_t kPoints = exporting::batch_limit::kPoints;
+  const std::size_t room = kPoints > feeds ? kPoints - feeds : 0;
+  return std::min(decode::MirrorConfig().points_max, room / std::max<std::size_t>(feeds, 1));
+}
+
+PointHint point_of_mirror(std::span<const MirrorHint> hints, const PointHint& feed,
+                          std::span<const decode::MirrorPoint> found, std::size_t at) {
+  const decode::MirrorPoint& mirror = found[at];
+  PointHint point;
+  if (mirror.rule) point = hints[*mirror.rule].point;
+  if (point.name.empty()) {
+    point.name = feed.name + "/" + mirror_text(mirror.kind, mirror.id);
+    const bool is_second =
+        std::any_of(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(at), [&](const auto& one) {
+          return one.interface_id == mirror.interface_id && one.kind == mirror.kind && one.id == mirror.id;
+        });
+    if (is_second) point.name += mirror.rule ? fmt::format("#{}", *mirror.rule + 1) : "-" + mirror.from.text();
+  }
+  if (point.role.empty()) point.role = feed.role.empty() ? role_of_name(point.name) : feed.role;
+  return point;
+}
+
+MirrorSums sums_of_mirror(std::span<const MirrorSession> sessions, std::uint16_t point) {
+  MirrorSums sums;
+  std::uint64_t lost = 0;
+  bool known = true;
+  for (const MirrorSession& session : sessions) {
+    for (const decode::MirrorShare& share : session.shares) {
+      if (share.point != point) continue;
+      sums.packets += share.packets;
+      // Which of its points a lost packet was of, nobody knows.
+      known = known && session.shares.size() == 1 && session.lost().has_value();
+      lost += session.lost().value_or(0);
+    }
+  }
+  if (known && sums.packets > 0) sums.lost = lost;
+  return sums;
+}
+
+void merge_sessions(std::vector<MirrorSession>& sum, const std::vector<MirrorSession>& more) {
+  for (const MirrorSession& session : more) {
+    const auto known = std::find_if(sum.begin(), sum.end(), [&](const auto& one) { return is_same(one, session); });
+    if (known == sum.end()) {
+      sum.push_back(session);
+      continue;
+    }
+    known->packets += session.packets;
+    known->truncated += session.truncated;
+    known->refused_packets += session.refused_packets;
+    add(known->numbers, session.numbers);
+    for (const decode::MirrorShare& share : session.shares) add(known->shares, share);
+  }
+}
+
+std::string session_text(const MirrorSession& session) {
+  constexpr std::array<std::string_view, 4> kTypes{"", " I", " II", " III"};
+  std::string text;
+  switch (session.kind) {
+    case MirrorKind::kErspan:
+      text = fmt::format("ERSPAN{}", kTypes[std::min<std::size_t>(session.type, kTypes.size() - 1)]);
+      if (session.type != 1) text += fmt::format(" session {}", session.id);
+      break;
+    case MirrorKind::kVxlan: text = fmt::format("VXLAN {}", session.id); break;
+    case MirrorKind::kGre: text = fmt::format("GRE key {}", session.id); break;
+  }
+  text += fmt::format(" from {}", session.from.text());
+  if (session.hardware_id != 0) text += fmt::format(" engine {}", session.hardware_id);
+  return text;
+}
+
+std::string account_text(const MirrorSession& session) {
+  std::string text = fmt::format("{} packets", session.packets);
+  if (const auto lost = session.lost()) {
+    text += fmt::format(", {} lost on the way here", *lost);
+  } else {
+    text += ", what was lost on the way here is not known";
+  }
+  const auto add_if = [&text](std::uint64_t count, std::string_view what) {
+    if (count > 0) text += fmt::format(", {} {}", count, what);
+  };
+  add_if(session.numbers.late, "out of order");
+  add_if(session.numbers.repeated, "repeated");
+  add_if(session.numbers.restarts, "restarts of the session");
+  add_if(session.numbers.strays, "with a number from far away");
+  add_if(session.truncated, "cut by the switch");
+  add_if(session.refused_packets, "not split off, for there are too many points");
+  return text;
+}
+
+}  // namespace hoptap::appliance
