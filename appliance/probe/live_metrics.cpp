@@ -10,9 +10,10 @@
 namespace hoptap::appliance {
 namespace {
 
+using exporting::FamilyType;
+
 /// What came of the packets of each mirror session. What is not known is not there.
 void write_mirror_metrics(const LiveCapture& live, const std::vector<LiveStatus>& all, exporting::MetricsWriter& out) {
-  using exporting::FamilyType;
   const auto family = [&](std::string_view name, std::string_view help, auto&& value_of) {
     out.family(name, FamilyType::kCounter, "", help);
     for (std::size_t at = 0; at < all.size(); ++at) {
@@ -65,21 +66,25 @@ void write_mirror_metrics(const LiveCapture& live, const std::vector<LiveStatus>
   }
 }
 
-}  // namespace
-
-void write_live_metrics(const LiveCapture& live, exporting::MetricsWriter& out) {
-  using exporting::FamilyType;
+/// The interfaces as they stand, by the names of their points.
+struct Looked {
+  const LiveCapture& live;
   const std::vector<LiveStatus> all = live.look();
-  const auto each = [&](auto&& write) {
+
+  template <class Write>
+  void each(Write&& write) const {
     for (std::size_t at = 0; at < all.size(); ++at) write(live.input(at).point.name, all[at]);
-  };
+  }
+};
+
+void write_packets(const Looked& looked, exporting::MetricsWriter& out) {
   out.family("hoptap_probe_received_packets", FamilyType::kCounter, "", "Packets that the kernel had for the probe.");
-  each([&](const std::string& point, const LiveStatus& status) {
+  looked.each([&](const std::string& point, const LiveStatus& status) {
     if (const auto& received = status.capture.received_by_kernel)
       out.sample("_total", exporting::label_text({{"point", point}}), *received);
   });
   out.family("hoptap_probe_packets", FamilyType::kCounter, "", "Packets by what became of them.");
-  each([&](const std::string& point, const LiveStatus& status) {
+  looked.each([&](const std::string& point, const LiveStatus& status) {
     const auto sample = [&](std::string_view fate, std::uint64_t value) {
       out.sample("_total", exporting::label_text({{"point", point}, {"fate", fate}}), value);
     };
@@ -90,55 +95,66 @@ void write_live_metrics(const LiveCapture& live, exporting::MetricsWriter& out) 
     if (status.capture.dropped_by_interface) sample("dropped_by_interface", *status.capture.dropped_by_interface);
   });
   out.family("hoptap_probe_captured_bytes", FamilyType::kCounter, "bytes", "Bytes of the processed packets.");
-  each([&](const std::string& point, const LiveStatus& status) {
+  looked.each([&](const std::string& point, const LiveStatus& status) {
     out.sample("_total", exporting::label_text({{"point", point}}), status.capture.bytes);
   });
+}
+
+void write_workers(const Looked& looked, exporting::MetricsWriter& out) {
   out.family("hoptap_probe_cpu_seconds", FamilyType::kCounter, "seconds", "CPU time of the threads that listen.");
-  each([&](const std::string& point, const LiveStatus& status) {
+  looked.each([&](const std::string& point, const LiveStatus& status) {
     out.sample("_total", exporting::label_text({{"point", point}}), exporting::seconds_text(status.cpu_ns));
   });
   out.family("hoptap_probe_left_out_legs", FamilyType::kCounter, "",
              "Connections of one packet, more than are sent in a second.");
-  each([&](const std::string& point, const LiveStatus& status) {
+  looked.each([&](const std::string& point, const LiveStatus& status) {
     out.sample("_total", exporting::label_text({{"point", point}}), status.legs_left_out);
   });
   out.family("hoptap_probe_untaken_records", FamilyType::kCounter, "", "Records dropped between two threads.");
-  each([&](const std::string& point, const LiveStatus& status) {
+  looked.each([&](const std::string& point, const LiveStatus& status) {
     out.sample("_total", exporting::label_text({{"point", point}}), status.records_dropped);
   });
   out.family("hoptap_probe_flows", FamilyType::kGauge, "", "Connections that are kept.");
-  each([&](const std::string& point, const LiveStatus& status) {
+  looked.each([&](const std::string& point, const LiveStatus& status) {
     out.sample("", exporting::label_text({{"point", point}}), status.flows);
   });
   out.family("hoptap_probe_strain", FamilyType::kGauge, "",
              "What is left out to stay below the CPU ceiling: 0 nothing, 1 texts, 2 messages of new connections, 3 new "
              "connections.");
-  each([&](const std::string& point, const LiveStatus& status) {
+  looked.each([&](const std::string& point, const LiveStatus& status) {
     out.sample("", exporting::label_text({{"point", point}}), static_cast<std::uint64_t>(status.strain));
   });
   out.family("hoptap_probe_slept_seconds", FamilyType::kCounter, "seconds", "Slept to stay below the CPU ceiling.");
-  each([&](const std::string& point, const LiveStatus& status) {
+  looked.each([&](const std::string& point, const LiveStatus& status) {
     out.sample("_total", exporting::label_text({{"point", point}}), exporting::seconds_text(status.slept_ns));
   });
   out.family("hoptap_probe_engine_events", FamilyType::kCounter, "", "What the flow table counts (docs/engine.md).");
-  each([&](const std::string& point, const LiveStatus& status) {
+  looked.each([&](const std::string& point, const LiveStatus& status) {
     for (const flowtable::FlowCounter& counter : flowtable::kFlowCounters)
       out.sample("_total", exporting::label_text({{"point", point}, {"event", counter.name}}),
                  status.engine.*counter.field);
   });
   out.family("hoptap_probe_offload", FamilyType::kGauge, "",
              "1: the interface hands over segments that were not on the wire so (ethtool -k).");
-  each([&](const std::string& point, const LiveStatus& status) {
+  looked.each([&](const std::string& point, const LiveStatus& status) {
     for (const capture::OffloadName& one : capture::kOffloads)
       if (const auto& on = status.offloads.*one.field)
         out.sample("", exporting::label_text({{"point", point}, {"offload", one.name}}), std::uint64_t{*on});
   });
   out.family("hoptap_probe_up", FamilyType::kGauge, "", "1: the interface is there and up.");
-  each([&](const std::string& point, const LiveStatus& status) {
+  looked.each([&](const std::string& point, const LiveStatus& status) {
     out.sample("", exporting::label_text({{"point", point}}),
                std::uint64_t{status.state == capture::LinkState::kRunning});
   });
-  write_mirror_metrics(live, all, out);
+}
+
+}  // namespace
+
+void write_live_metrics(const LiveCapture& live, exporting::MetricsWriter& out) {
+  const Looked looked{live};
+  write_packets(looked, out);
+  write_workers(looked, out);
+  write_mirror_metrics(live, looked.all, out);
 }
 
 }  // namespace hoptap::appliance

@@ -64,7 +64,7 @@ TEST(Replay, ReadsNothingBeforeItsTime) {
   Replay replay = open(kept);
   std::uint64_t began_ns = UINT64_MAX;
   replay.read_until(0);
-  for (const auto& feed : replay.feeds()) began_ns = std::min(began_ns, feed->first_ns());
+  for (const auto& feed : replay.feeds()) began_ns = std::min(began_ns, feed->captured_first_ns());
   std::uint64_t elapsed_ns = 0;
   for (int steps = 0; const auto next_ns = replay.read_until(elapsed_ns); ++steps) {
     ASSERT_GT(*next_ns, elapsed_ns);
