@@ -149,7 +149,7 @@ class Watcher {
 };
 
 void print_account(const LiveCapture& live, std::size_t at) {
-  fmt::print("{}\n", account_text(live.input(at).point.name, live.status(at)));
+  fmt::print("{}\n", account_text(live.input(at).point.name, live.status(at), giver_of(live.input(at))));
   for (const std::string& line : mirror_accounts(live, at)) fmt::print("{}\n", line);
 }
 

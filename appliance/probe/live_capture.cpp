@@ -87,12 +87,15 @@ base::Outcome<std::unique_ptr<LiveCapture>> LiveCapture::open(const std::vector<
   }
   const bool enters_namespaces = std::any_of(
       inputs.begin(), inputs.end(), [](const LiveInput& input) { return !input.capture.network_namespace.empty(); });
-  const bool attaches_programs =
-      std::any_of(inputs.begin(), inputs.end(), [](const LiveInput& input) { return input.way == CaptureWay::kEbpf; });
-  const auto drop = [&] { return drop_privileges(enters_namespaces, attaches_programs); };
+  const auto drop = [&] { return drop_privileges(enters_namespaces, live->attaches_programs()); };
   if (auto dropped = drop(); !dropped) return tl::unexpected(dropped.error());
   if (auto dropped = capture::in_dpdk_thread(drop); !dropped) return tl::unexpected(dropped.error());
   return live;
+}
+
+bool LiveCapture::attaches_programs() const {
+  return std::any_of(inputs_.begin(), inputs_.end(),
+                     [](const LiveInput& input) { return input.way == CaptureWay::kEbpf; });
 }
 
 void LiveCapture::start() {

@@ -45,6 +45,9 @@ class LiveCapture final : public PointSet {
   exporting::BatchPoint about(std::uint32_t point) const override;
   bool has_ended() const override;
 
+  /// Is there one that is listened at by a program in the kernel?
+  bool attaches_programs() const;
+
  private:
   explicit LiveCapture(std::vector<LiveInput> inputs) : inputs_(std::move(inputs)), statuses_(inputs_.size()) {}
 

@@ -34,7 +34,8 @@ base::Outcome<std::unique_ptr<Probe>> Probe::start(const ProbeConfig& config) {
   auto opened = config.interfaces.empty() ? probe->open_captures(*inputs) : probe->open_interfaces();
   if (!opened) return tl::unexpected(opened.error());
   if (config.sandbox)  // before any thread that stays
-    if (const auto entered = enter_sandbox(); !entered) return tl::unexpected(entered.error());
+    if (const auto entered = enter_sandbox(probe->live_ && probe->live_->attaches_programs()); !entered)
+      return tl::unexpected(entered.error());
   if (probe->live_) probe->live_->start();
   exporting::SenderConfig sender = config.sender;
   sender.decompress = [](std::string_view payload) {

@@ -123,7 +123,7 @@ int fill(const Filter& filter) {
 
 }  // namespace
 
-base::Outcome<bool> enter_sandbox() {
+base::Outcome<bool> enter_sandbox(bool loads_programs) {
   if (kWatchesItself || ::prctl(PR_GET_SECCOMP) < 0) return false;  // EINVAL: built without
   const auto failure = [](const char* what, int error) {
     return tl::unexpected(base::Failure{
@@ -132,10 +132,13 @@ base::Outcome<bool> enter_sandbox() {
   };
   const Filter filter(seccomp_init(SCMP_ACT_ERRNO(ENOSYS)), seccomp_release);
   if (!filter) return failure("seccomp_init", -ENOMEM);
-  if (const int error = fill(filter); error != 0) return failure("a rule", error);
+  int error = fill(filter);
+  if (error == 0 && loads_programs) error = allow(filter, "bpf");
+  if (error != 0) return failure("a rule", error);
   seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2);  // a tree: each call is looked at
   seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_TSYNC, 1);     // refused before kernel 3.17
-  if (const int error = seccomp_load(filter.get()); error != 0) {
+  error = seccomp_load(filter.get());
+  if (error != 0) {
     if (error == -EINVAL) return false;  // a kernel with seccomp and without its filters
     return failure("seccomp_load", error);
   }

@@ -9,8 +9,9 @@ namespace hoptap::appliance {
 /// for every system call but those on a list (seccomp(2)): none starts a program or another process, looks into one,
 /// mounts, loads code into the kernel, or opens sockets but IP, Unix, netlink and packet ones. For good, and also
 /// without privileges: needs and sets no_new_privs.
+/// @param loads_programs  bpf(2) too, for interfaces that are listened at by eBPF
 /// @return false: this kernel has no filters of system calls, or the build watches itself by calls that are not listed
 ///         (sanitizers); fails when the kernel has some and would not take it
-[[nodiscard]] base::Outcome<bool> enter_sandbox();
+[[nodiscard]] base::Outcome<bool> enter_sandbox(bool loads_programs = false);
 
 }  // namespace hoptap::appliance

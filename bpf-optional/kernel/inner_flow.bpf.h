@@ -45,6 +45,7 @@ enum walk_at { AT_TYPE, AT_PROTOCOL, AT_END };  // what the next header is told 
 struct inner_flow {
   __u32 source, target;  // innermost addresses; of IPv6 folded to 32 bits
   __u32 ports;           // xor of both; 0 when not known
+  __u32 mirror;          // of a mirror's session whose packets are numbered, its hash; else 0
   __u32 offset;          // from the first IP header to what has not been walked over
   __u32 end;             // behind the innermost IP packet, as its header says; 0 when it does not
   __u16 type;            // of what is at offset: an EtherType, at AT_TYPE
@@ -54,6 +55,11 @@ struct inner_flow {
   __u8 to_target;        // which of its two directions; meaningless in itself
   __u8 extensions;
 };
+
+/// The same either way; every bit of it in the upper ones.
+static __always_inline __u32 hash_of(const struct inner_flow* flow) {
+  return (flow->source ^ flow->target ^ flow->ports) * 0x9e3779b1u;
+}
 
 static __always_inline int load(struct __sk_buff* skb, __u32 offset, void* to, __u32 bytes) {
   return bpf_skb_load_bytes_relative(skb, offset, to, bytes, BPF_HDR_START_NET);
@@ -117,6 +123,17 @@ static __always_inline enum walk_at walk_ethernet(struct __sk_buff* skb, struct 
   return AT_TYPE;
 }
 
+/// What is numbered may be counted by its numbers, so all of a mirror's session has to meet in one place.
+static __always_inline void note_mirror(struct __sk_buff* skb, struct inner_flow* flow) {
+  __u8 session[2] = {0};
+  const __u8 is_erspan = flow->type == TYPE_ERSPAN || flow->type == TYPE_ERSPAN_3;
+  if (flow->mirror != 0 || (!is_erspan && flow->type != TYPE_ETHERNET_IN_GRE)) return;
+  if (is_erspan && load(skb, flow->offset + 2, session, sizeof(session)) != 0) return;
+  flow->ports = (session[0] & 3) << 8 | session[1];
+  flow->mirror = hash_of(flow) | 1;
+  flow->ports = 0;
+}
+
 /// RFC 2784 and 2890; ERSPAN types I (without a sequence number), II and III.
 static __always_inline enum walk_at walk_gre(struct __sk_buff* skb, struct inner_flow* flow) {
   __u8 head[4];
@@ -125,6 +142,7 @@ static __always_inline enum walk_at walk_gre(struct __sk_buff* skb, struct inner
   const __u8 has_sequence = (head[0] & 0x10) != 0;
   flow->type = head[2] << 8 | head[3];
   flow->offset += 4 + ((head[0] & 0x80) != 0 ? 4 : 0) + ((head[0] & 0x20) != 0 ? 4 : 0) + (has_sequence ? 4 : 0);
+  if (has_sequence) note_mirror(skb, flow);
   if (flow->type == TYPE_ETHERNET_IN_GRE) return walk_ethernet(skb, flow);
   if (flow->type == TYPE_ERSPAN) {
     flow->offset += has_sequence ? 8 : 0;
@@ -214,9 +232,4 @@ static __always_inline void find_inner_flow(struct __sk_buff* skb, struct inner_
   int at = AT_TYPE;
   flow->type = bpf_ntohs((__u16)skb->protocol);
   for (int step = 0; step < WALK_STEPS && at != AT_END; ++step) at = walk_header(skb, flow, at);
-}
-
-/// The same either way; every bit of it in the upper ones.
-static __always_inline __u32 hash_of(const struct inner_flow* flow) {
-  return (flow->source ^ flow->target ^ flow->ports) * 0x9e3779b1u;
 }

@@ -16,6 +16,8 @@ namespace {
 
 using test::Frame;
 
+constexpr std::uint32_t kSessions = 4;  // of the mirror
+
 enum class Shape {
   kTcp,
   kVxlan,
@@ -27,6 +29,7 @@ enum class Shape {
   kGeneve,
   kGreWithKey,
   kErspan,
+  kNumberedErspan,
   kVxlanInIpv6,
   kIpv6WithExtensions,
   kTwoTags,
@@ -115,10 +118,15 @@ void put_outside(Frame& frame, Shape shape, std::uint32_t n, bool back) {
       put32(frame, 2 * n + (back ? 1u : 0u));  // sequence number
       break;
     case Shape::kErspan:
-      put_ipv4(frame, 47, source, target, 16 + kEthernetBytes + kInnerBytes);
+      put_ipv4(frame, 47, source, target, 4 + kEthernetBytes + kInnerBytes);
+      put32(frame, 0x000088be);  // type I
+      put_ethernet(frame, 0x0800);
+      break;
+    case Shape::kNumberedErspan:
+      put_ipv4(frame, 47, 0xc6120002, 0xc6120001, 16 + kEthernetBytes + kInnerBytes);  // all from the switch
       put32(frame, 0x100088be);
       put32(frame, 2 * n + (back ? 1u : 0u));
-      put32(frame, 0x10000001);
+      put32(frame, 0x10000000 | n % kSessions);
       put32(frame, 0);
       put_ethernet(frame, 0x0800);
       break;
@@ -162,19 +170,13 @@ Frame frame_of(Shape shape, std::uint32_t n, bool back) {
   return frame;
 }
 
-class FanoutTest : public testing::TestWithParam<std::tuple<Shape, Program>> {};
+constexpr std::uint32_t kConnections = 200;
+using Got = std::array<std::multiset<std::uint32_t>, 2>;
 
-TEST_P(FanoutTest, BothDirectionsComeToOneMember) {
-  constexpr std::uint32_t kConnections = 200;
-  const auto [shape, who] = GetParam();
-  Descriptor program;
-  if (who == Program::kEbpf) {
-    const auto loaded = bpf::load_fanout_program();
-    if (!loaded) GTEST_SKIP() << loaded.error().what;
-    program = Descriptor(*loaded);
-  }
+/// Sends both directions of so many connections. @return the numbers of those that each of two members got
+void share_out(Shape shape, int program, Got& got) {
   const test::VethPair pair;
-  const Fanout fanout{.group = fanout_group(2), .by_inner_flow = true, .program = program.get()};
+  const Fanout fanout{.group = fanout_group(2), .by_inner_flow = true, .program = program};
   std::array<std::unique_ptr<LiveSource>, 2> members;
   for (auto& member : members) {
     auto opened = open_ring({.interface = pair.far, .fanout = fanout});
@@ -182,12 +184,8 @@ TEST_P(FanoutTest, BothDirectionsComeToOneMember) {
     member = *std::move(opened);
   }
   const test::FrameSender sender(pair.near);
-  for (std::uint32_t n = 0; n < kConnections; ++n) {
-    for (const bool back : {false, true}) {
-      sender.send(frame_of(shape, n, back));
-    }
-  }
-  std::array<std::multiset<std::uint32_t>, 2> got;
+  for (std::uint32_t n = 0; n < kConnections; ++n)
+    for (const bool back : {false, true}) sender.send(frame_of(shape, n, back));
   std::size_t sum = 0;
   for (int tries = 0; tries < 1000 && sum < 2 * kConnections; ++tries) {
     for (std::size_t at = 0; at < members.size(); ++at) {
@@ -199,10 +197,40 @@ TEST_P(FanoutTest, BothDirectionsComeToOneMember) {
     }
   }
   ASSERT_EQ(sum, 2 * kConnections);
+}
+
+class FanoutTest : public testing::TestWithParam<std::tuple<Shape, Program>> {};
+
+TEST_P(FanoutTest, BothDirectionsComeToOneMember) {
+  const auto [shape, who] = GetParam();
+  Descriptor program;
+  if (who == Program::kEbpf) {
+    const auto loaded = bpf::load_fanout_program();
+    if (!loaded) GTEST_SKIP() << loaded.error().what;
+    program = Descriptor(*loaded);
+  }
+  Got got;
+  share_out(shape, program.get(), got);
   for (const auto& numbers : got) {
     EXPECT_GT(numbers.size(), kConnections / 4);  // shared out
     for (const std::uint32_t number : numbers) EXPECT_EQ(numbers.count(number), 2u) << number;
   }
+}
+
+TEST(Fanout, KeepsANumberedMirrorSessionTogether) {
+  const auto loaded = bpf::load_fanout_program();
+  if (!loaded) GTEST_SKIP() << loaded.error().what;
+  const Descriptor program(*loaded);
+  Got got;
+  share_out(Shape::kNumberedErspan, program.get(), got);
+  std::array<std::size_t, kSessions> first{};
+  for (const std::uint32_t number : got[0]) ++first[number % kSessions];
+  std::size_t kept = 0;
+  for (const std::size_t packets : first) {
+    EXPECT_TRUE(packets == 0 || packets == 2 * kConnections / kSessions) << packets;
+    kept += packets == 0 ? 0 : 1;
+  }
+  EXPECT_TRUE(kept > 0 && kept < kSessions) << "sessions are shared out";
 }
 
 INSTANTIATE_TEST_SUITE_P(Own, FanoutTest,
