@@ -11,6 +11,7 @@
 #include "appliance/doctor/listening.h"
 #include "appliance/exit_code.h"
 #include "appliance/probe/config.h"
+#include "appliance/probe/interface_pattern.h"
 #include "appliance/read_file.h"
 #include "appliance/stop_signal.h"
 #include "capture/live/interfaces.h"
@@ -32,6 +33,15 @@ Finding input_finding(const LiveInput& input) {
                       input.capture.interface)};
 }
 
+/// Those that are there of what stands for many.
+std::vector<LiveInput> expanded(const LiveInput& input, Findings& findings) {
+  if (!is_pattern(input)) return {input};
+  std::vector<LiveInput> found = matching(input);
+  if (found.empty())
+    findings.push_back({input.point.name, Severity::kNote, "nothing matches now; a probe waits for it", ""});
+  return found;
+}
+
 /// And the configuration's interfaces.
 Findings config_findings(const std::string& path) {
   const auto text = read_file(path);
@@ -42,7 +52,8 @@ Findings config_findings(const std::string& path) {
   Findings findings{
       {"config", Severity::kGood,
        fmt::format("{}: {} interfaces, {} captures", path, config->interfaces.size(), config->replay.size()), ""}};
-  for (const LiveInput& input : config->interfaces) findings.push_back(input_finding(input));
+  for (const LiveInput& input : config->interfaces)
+    for (const LiveInput& one : expanded(input, findings)) findings.push_back(input_finding(one));
   return findings;
 }
 
@@ -72,12 +83,14 @@ CLI::App* add_doctor(CLI::App& app, DoctorOptions& options) {
 
 int run_doctor(const DoctorOptions& options) {
   std::vector<LiveInput> inputs;
+  Findings unmatched;
   for (const std::string& text : options.interfaces) {
-    auto input = read_interface(text);
+    const auto input = read_interface(text);
     if (!input) return fail(kWrongUsage, input.error().what);
-    inputs.push_back(std::move(*input));
+    for (LiveInput& one : expanded(*input, unmatched)) inputs.push_back(std::move(one));
   }
-  if (options.listen_s > 0 && inputs.empty()) return fail(kWrongUsage, "--listen needs an interface: -i eth0");
+  if (options.listen_s > 0 && options.interfaces.empty())
+    return fail(kWrongUsage, "--listen needs an interface: -i eth0");
   Findings findings{kernel_finding()};
   add(findings, privilege_findings());
   findings.push_back(sandbox_finding());
@@ -85,13 +98,14 @@ int run_doctor(const DoctorOptions& options) {
   findings.push_back(clock_finding());
   findings.push_back(memory_finding());
   if (!options.config.empty()) add(findings, config_findings(options.config));
-  if (inputs.empty() && options.config.empty())
-    for (const std::string& name : capture::interface_names())
-      if (name != "lo") findings.push_back(interface_finding(name));
+  add(findings, std::move(unmatched));
+  if (options.interfaces.empty() && options.config.empty())
+    for (const capture::NamedInterface& one : capture::interfaces())
+      if (one.name != "lo") findings.push_back(interface_finding(one.name));
   for (const LiveInput& input : inputs)
     if (options.listen_s == 0 || (input.capture.network_namespace.empty() && input.way != CaptureWay::kDpdk))
       findings.push_back(input_finding(input));
-  if (options.listen_s > 0) {
+  if (options.listen_s > 0 && !inputs.empty()) {
     catch_stop_signals();
     auto heard = listen_findings(inputs, options.listen_s, [] { return !stop_wanted(); });
     if (!heard) {

@@ -218,7 +218,8 @@ CLI::App* add_probe(CLI::App& app, ProbeOptions& options) {
       ->add_option(
           "-i,--interface", options.interfaces,
           "listen here until SIGINT or SIGTERM; INTERFACE, NETNS/INTERFACE, dpdk:PORT or any with =NAME:ROLE of\n"
-          "the point. Once for each interface. Needs CAP_NET_RAW (and CAP_SYS_ADMIN for another namespace)")
+          "the point; 'veth*', '@veth' (a driver's), '*/eth0' stand for all that match, now and later. Once for each.\n"
+          "Needs CAP_NET_RAW (and CAP_SYS_ADMIN for another namespace)")
       ->allow_extra_args(false);
   command
       ->add_option("--eal", options.eal, "arguments for DPDK's EAL, such as --eal '--vdev=net_af_packet0,iface=eth1'")

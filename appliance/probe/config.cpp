@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "appliance/probe/interface_pattern.h"
 #include "appliance/probe/point_section.h"
 #include "appliance/yaml/section.h"
 #include "capture/filter.h"
@@ -99,7 +100,7 @@ void read_dpdk(const YAML::Node& node, capture::DpdkConfig& dpdk) {
 LiveInput read_live_input(const YAML::Node& node) {
   const Section section(node, "an interface",
                         {"interface", "point", "role", "order", "promiscuous", "outgoing", "capture", "workers",
-                         "ring_mib", "snap_bytes", "head_bytes", "nic_time", "mirrors", "time"});
+                         "ring_mib", "snap_bytes", "head_bytes", "nic_time", "mirrors", "time", "interfaces_max"});
   LiveInput input;
   input.point.name = section.text("point", "");
   set_interface(section.need("interface").as<std::string>(), input);
@@ -114,6 +115,8 @@ LiveInput read_live_input(const YAML::Node& node) {
   if (section.has("capture"))
     input.way = static_cast<CaptureWay>(section.choice("capture", 0, {"ring", "libpcap", "ebpf"}));
   input.workers = section.integer("workers", input.workers, {1, 64});
+  input.interfaces_max = section.integer("interfaces_max", input.interfaces_max, {1, kInterfacesMax});
+  if (is_pattern(input) && input.workers > 1) section.fail("workers", "is 1 where a name stands for many interfaces");
   if ((input.way == CaptureWay::kLibpcap || input.way == CaptureWay::kEbpf) && input.workers > 1)
     section.fail("workers", "is 1 with capture: libpcap or ebpf, which cannot share out");
   if (section.has("head_bytes") && input.way != CaptureWay::kEbpf)
@@ -271,7 +274,9 @@ sandbox: true                   # only the system calls that a probe needs (secc
 
 # interfaces:                   # listen at these, until the probe is stopped
 #   - interface: eth0           # pod-a/eth0: in the network namespace pod-a of ip-netns(8);
+#                               # "veth*", "@veth" (all of a driver), "*/eth0": all that match, later ones too;
 #                               # dpdk:0000:03:00.0: a port of DPDK
+#     interfaces_max: 64        # where it stands for many: at once
 #     point: node-7             # by default named as the interface
 #     role: node                # pod, node, host, switch, gateway or unknown; by default guessed from the name
 #     order: 3                  # a hint: lower is nearer the client

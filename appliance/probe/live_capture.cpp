@@ -4,11 +4,15 @@
 #include <optional>
 #include <utility>
 
+#include "appliance/probe/interface_pattern.h"
 #include "appliance/probe/privileges.h"
 #include "bpf-optional/head_tap.h"
 
 namespace hoptap::appliance {
 namespace {
+
+constexpr std::chrono::seconds kSearchEvery{1};
+constexpr std::chrono::seconds kGoneMax{60};
 
 /// Of two workers at one interface.
 void merge(LiveStatus& sum, const LiveStatus& more) {
@@ -23,6 +27,7 @@ void merge(LiveStatus& sum, const LiveStatus& more) {
   sum.slept_ns += more.slept_ns;
   sum.strain = std::max(sum.strain, more.strain);
   flowtable::add(sum.engine, more.engine);
+  sum.offloads = more.offloads;
   sum.ended = sum.ended && more.ended;
   merge_sessions(sum.mirrors, more.mirrors);
   sum.unlisted_mirror_packets += more.unlisted_mirror_packets;
@@ -30,6 +35,22 @@ void merge(LiveStatus& sum, const LiveStatus& more) {
   sum.stamps.absent += more.stamps.absent;
   sum.stamps.implausible += more.stamps.implausible;
   if (sum.trouble.empty()) sum.trouble = more.trouble;
+}
+
+/// What an interface without workers has come to; merge() adds to it.
+LiveStatus as_past(LiveStatus past) {
+  past.state = capture::LinkState::kRunning;
+  past.flows = 0;
+  past.strain = flowtable::Strain::kNone;
+  past.ended = true;
+  past.trouble.clear();
+  return past;
+}
+
+LiveStatus nothing() {
+  LiveStatus status;
+  status.capture = no_counters();
+  return as_past(std::move(status));
 }
 
 /// Before any port is opened.
@@ -52,73 +73,169 @@ base::Outcome<Sources> open_queues(const LiveInput& input) {
 
 base::Outcome<std::unique_ptr<LiveCapture>> LiveCapture::open(const std::vector<LiveInput>& inputs,
                                                               const LiveWorkerConfig& config) {
-  constexpr std::uint32_t kSharedMax = 8;  // fanout_group()
-  std::unique_ptr<LiveCapture> live(new LiveCapture(inputs));
-  const std::uint64_t seed = secret_seed();
-  std::uint32_t shared = 0;
+  std::unique_ptr<LiveCapture> live(new LiveCapture(config));
+  live->config_.flows.key.seed = secret_seed();
   if (auto started = start_dpdk(inputs, config.dpdk); !started) return tl::unexpected(started.error());
-  for (const LiveInput& input : inputs)
-    live->mirrors_.push_back(
-        std::make_shared<decode::MirrorPoints>(mirror_config(input.feed.mirrors, mirror_points_max(inputs.size()))));
-  for (std::size_t at = 0; at < inputs.size(); ++at) {
-    LiveWorkerConfig one = config;
-    one.flows.key.seed = seed;
-    one.input = inputs[at];
-    one.point = static_cast<std::uint32_t>(at) * kPointsPerInput;
-    one.mirrors = live->mirrors_[at];
-    const bool by_fanout = inputs[at].workers > 1 && inputs[at].way != CaptureWay::kDpdk;
-    if (by_fanout && shared == kSharedMax)
-      return tl::unexpected(
-          base::Failure{"at most 8 interfaces of a probe can have several workers; start another probe"});
-    if (by_fanout) {
-      if (shared == 0) live->fanout_program_ = capture::Descriptor(bpf::load_fanout_program().value_or(-1));
-      one.input.capture.fanout = capture::Fanout{.group = capture::fanout_group(shared++),
-                                                 .defragments = true,
-                                                 .by_inner_flow = true,
-                                                 .program = live->fanout_program_.get()};
-    }
-    auto sources = open_queues(one.input);
-    if (!sources) return tl::unexpected(sources.error());
-    for (std::unique_ptr<capture::LiveSource>& source : *sources) {
-      auto worker = LiveWorker::open(one, std::move(source));
-      if (!worker) return tl::unexpected(worker.error());
-      live->members_.push_back({at, std::move(*worker)});
-    }
-  }
+  std::vector<LiveInput> named;
+  for (const LiveInput& input : inputs) (is_pattern(input) ? live->patterns_ : named).push_back(input);
+  live->inputs_max_ = live->patterns_.empty() ? named.size() : kInterfacesMax;
+  for (LiveInput& input : named)
+    if (auto opened = live->open_input(live->add_input(std::move(input))); !opened)
+      return tl::unexpected(opened.error());
+  live->search();
+  if (!live->inputs_.empty() && live->members_.empty())
+    return tl::unexpected(base::Failure{live->troubles_.front()});  // none of those that match
   const bool enters_namespaces = std::any_of(
       inputs.begin(), inputs.end(), [](const LiveInput& input) { return !input.capture.network_namespace.empty(); });
-  const auto drop = [&] { return drop_privileges(enters_namespaces, live->attaches_programs()); };
+  const bool attaches = live->attaches_programs();
+  const auto drop = [&] { return drop_privileges(enters_namespaces, attaches); };
   if (auto dropped = drop(); !dropped) return tl::unexpected(dropped.error());
   if (auto dropped = capture::in_dpdk_thread(drop); !dropped) return tl::unexpected(dropped.error());
   return live;
 }
 
+std::size_t LiveCapture::add_input(LiveInput input) {
+  auto mirrors =
+      std::make_shared<decode::MirrorPoints>(mirror_config(input.feed.mirrors, mirror_points_max(inputs_max_)));
+  const std::lock_guard lock(mutex_);
+  places_.emplace(place_text(input), inputs_.size());
+  inputs_.push_back(std::move(input));
+  mirrors_.push_back(std::move(mirrors));
+  past_.push_back(nothing());
+  statuses_.emplace_back();
+  return inputs_.size() - 1;
+}
+
+/// Adds the workers of an interface; they wait for start().
+base::Outcome<void> LiveCapture::open_input(std::size_t at) {
+  constexpr std::uint32_t kSharedMax = 8;  // fanout_group()
+  LiveWorkerConfig one = config_;
+  one.input = inputs_[at];
+  one.point = static_cast<std::uint32_t>(at) * kPointsPerInput;
+  one.mirrors = mirrors_[at];
+  const bool by_fanout = one.input.workers > 1 && one.input.way != CaptureWay::kDpdk;
+  if (by_fanout && shared_ == kSharedMax)
+    return tl::unexpected(
+        base::Failure{"at most 8 interfaces of a probe can have several workers; start another probe"});
+  if (by_fanout) {
+    if (shared_ == 0) fanout_program_ = capture::Descriptor(bpf::load_fanout_program().value_or(-1));
+    one.input.capture.fanout = capture::Fanout{.group = capture::fanout_group(shared_++),
+                                               .defragments = true,
+                                               .by_inner_flow = true,
+                                               .program = fanout_program_.get()};
+  }
+  auto sources = open_queues(one.input);
+  if (!sources) return tl::unexpected(sources.error());
+  for (std::unique_ptr<capture::LiveSource>& source : *sources) {
+    auto worker = LiveWorker::open(one, std::move(source));
+    if (!worker) return tl::unexpected(worker.error());
+    const std::lock_guard lock(mutex_);
+    members_.push_back({at, std::move(*worker)});
+  }
+  return {};
+}
+
 bool LiveCapture::attaches_programs() const {
-  return std::any_of(inputs_.begin(), inputs_.end(),
-                     [](const LiveInput& input) { return input.way == CaptureWay::kEbpf; });
+  const auto attaches = [](const LiveInput& input) { return input.way == CaptureWay::kEbpf; };
+  return std::any_of(inputs_.begin(), inputs_.end(), attaches) ||
+         std::any_of(patterns_.begin(), patterns_.end(), attaches);
 }
 
 void LiveCapture::start() {
+  has_started_ = true;
   for (const Member& member : members_) member.worker->start();
 }
 
-std::vector<LiveStatus> LiveCapture::look() const {
-  std::vector<std::optional<LiveStatus>> found(inputs_.size());
-  for (const Member& member : members_) {
-    LiveStatus status = member.worker->status();
-    if (found[member.input]) {
-      merge(*found[member.input], status);
-    } else {
-      found[member.input] = std::move(status);
+const LiveInput& LiveCapture::input(std::size_t at) const {
+  const std::lock_guard lock(mutex_);
+  return inputs_[at];
+}
+
+/// Looks which interfaces match now. Those that are there already are left alone.
+void LiveCapture::search() {
+  if (patterns_.empty() || Clock::now() < next_search_) return;
+  next_search_ = Clock::now() + kSearchEvery;
+  close_gone();
+  std::set<std::string> seen;
+  for (std::size_t pattern = 0; pattern < patterns_.size(); ++pattern) {
+    for (LiveInput& input : matching(patterns_[pattern])) {
+      seen.insert(place_text(input));
+      let_in(pattern, std::move(input));
     }
   }
-  std::vector<LiveStatus> statuses;
-  statuses.reserve(found.size());
-  for (std::optional<LiveStatus>& one : found) statuses.push_back(std::move(*one));
+  std::erase_if(refused_, [&](const std::string& place) { return !seen.contains(place); });
+}
+
+void LiveCapture::let_in(std::size_t pattern, LiveInput input) {
+  const std::string place = place_text(input);
+  const auto known = places_.find(place);
+  if (known != places_.end()) {
+    const auto found = found_.find(known->second);
+    if (found == found_.end() || found->second.is_open) return;
+  }
+  const auto of_pattern = [&](const auto& one) { return one.second.pattern == pattern && one.second.is_open; };
+  const auto open = static_cast<std::size_t>(std::count_if(found_.begin(), found_.end(), of_pattern));
+  if (open >= input.interfaces_max) return refuse(place, "there are more than interfaces_max that match");
+  const auto is_same_point = [&](const LiveInput& one) { return one.point.name == input.point.name; };
+  if (known == places_.end() && std::any_of(inputs_.begin(), inputs_.end(), is_same_point))
+    return refuse(place, "another interface is the point " + input.point.name);
+  if (known == places_.end() && inputs_.size() >= inputs_max_)
+    return refuse(place, "there were more than 512 interfaces since the probe began; start it anew");
+  const std::size_t at = known != places_.end() ? known->second : add_input(std::move(input));
+  Found& found = found_[at] = {.pattern = pattern, .is_open = true, .gone_since = {}};
+  if (auto opened = open_input(at); !opened) {
+    found.is_open = false;
+    return refuse(place, opened.error().what);
+  }
+  if (has_started_) members_.back().worker->start();
+}
+
+/// Once for as long as it is there.
+void LiveCapture::refuse(const std::string& place, const std::string& why) {
+  constexpr std::size_t kToldMax = 1000;
+  if (refused_.insert(place).second && troubles_.size() < kToldMax)
+    troubles_.push_back(place + " is not listened at: " + why);
+}
+
+/// An interface that a pattern stood for and that stays away gives back its thread and its memory.
+void LiveCapture::close_gone() {
+  for (auto& [at, found] : found_) {
+    if (!found.is_open) continue;
+    if (statuses_[at].state != capture::LinkState::kGone) {
+      found.gone_since.reset();
+      continue;
+    }
+    if (!found.gone_since) found.gone_since = Clock::now();
+    if (Clock::now() - *found.gone_since < kGoneMax) continue;
+    const auto member =
+        std::find_if(members_.begin(), members_.end(), [&](const Member& one) { return one.input == at; });
+    member->worker->stop();
+    if (!statuses_[at].ended) continue;  // its last records are taken first
+    const std::lock_guard lock(mutex_);
+    merge(past_[at], member->worker->status());
+    past_[at].reached_ns = statuses_[at].reached_ns;
+    past_[at] = as_past(past_[at]);
+    members_.erase(member);
+    found.is_open = false;
+  }
+}
+
+std::vector<LiveStatus> LiveCapture::look() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<LiveStatus> statuses = past_;
+  std::vector<bool> has_worker(past_.size());
+  for (const Member& member : members_) {
+    LiveStatus& sum = statuses[member.input];
+    const LiveStatus status = member.worker->status();
+    if (!has_worker[member.input]) sum.reached_ns = status.reached_ns;  // not the past's
+    has_worker[member.input] = true;
+    merge(sum, status);
+  }
   return statuses;
 }
 
 std::size_t LiveCapture::gather(flowtable::RecordSink& sink) {
+  if (!is_stopping_) search();
   statuses_ = look();  // before the records are taken: none of those up to there is missed
   std::size_t count = 0;
   for (const Member& member : members_) {
@@ -133,6 +250,7 @@ std::size_t LiveCapture::gather(flowtable::RecordSink& sink) {
 }
 
 void LiveCapture::stop() {
+  is_stopping_ = true;
   for (const Member& member : members_) member.worker->stop();
 }
 
@@ -152,6 +270,7 @@ void LiveCapture::each(const std::function<void(const PointMoment&)>& visit) con
 }
 
 std::map<std::uint16_t, PointHint> LiveCapture::mirrors(std::size_t at) const {
+  const std::lock_guard lock(mutex_);
   const std::vector<decode::MirrorPoint> found = mirrors_[at]->all();
   std::map<std::uint16_t, PointHint> points;
   for (std::size_t n = 0; n < found.size(); ++n)

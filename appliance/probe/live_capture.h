@@ -1,9 +1,16 @@
-// Every interface that a probe listens at, as points; a thread for each, or several (live_worker.h).
+// Every interface that a probe listens at, as points; a thread for each, or several (live_worker.h). Names that stand
+// for many are looked up again and again: interfaces come and go.
 #pragma once
 
+#include <chrono>
+#include <deque>
 #include <map>
 #include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "appliance/probe/live_worker.h"
@@ -24,7 +31,8 @@ class LiveCapture final : public PointSet {
   /// Begins to listen: what came since they were opened is in the rings.
   void start();
 
-  /// Gives the sink what the workers have made, and looks how they stand. @return records
+  /// Gives the sink what the workers have made, and looks how they stand, and which interfaces have come. @return
+  /// records
   std::size_t gather(flowtable::RecordSink& sink);
 
   /// No more packets. What is open is given out: gather() until has_ended().
@@ -35,8 +43,11 @@ class LiveCapture final : public PointSet {
 
   /// How an interface stood at the last gather(), over its workers. reached_ns: the least.
   const LiveStatus& status(std::size_t at) const { return statuses_[at]; }
-  const LiveInput& input(std::size_t at) const { return inputs_[at]; }
-  std::size_t inputs() const { return inputs_.size(); }
+  const LiveInput& input(std::size_t at) const;            ///< any thread; stays
+  std::size_t inputs() const { return statuses_.size(); }  ///< as of the last gather()
+  const std::vector<LiveInput>& patterns() const { return patterns_; }
+  /// What kept interfaces that match from being listened at, so far.
+  const std::vector<std::string>& troubles() const { return troubles_; }
   /// The points that the interface's mirrored packets come from, so far; any thread. By MirrorPoint::number.
   std::map<std::uint16_t, PointHint> mirrors(std::size_t at) const;
 
@@ -49,14 +60,43 @@ class LiveCapture final : public PointSet {
   bool attaches_programs() const;
 
  private:
-  explicit LiveCapture(std::vector<LiveInput> inputs) : inputs_(std::move(inputs)), statuses_(inputs_.size()) {}
+  using Clock = std::chrono::steady_clock;
 
   struct Member {
     std::size_t input;
     std::unique_ptr<LiveWorker> worker;
   };
-  std::vector<LiveInput> inputs_;
+  /// An interface that a pattern stands for.
+  struct Found {
+    std::size_t pattern;
+    bool is_open = false;
+    std::optional<Clock::time_point> gone_since;
+  };
+
+  explicit LiveCapture(LiveWorkerConfig config) : config_(std::move(config)) {}
+  base::Outcome<void> open_input(std::size_t at);
+  std::size_t add_input(LiveInput input);
+  void search();
+  void let_in(std::size_t pattern, LiveInput input);
+  void close_gone();
+  void refuse(const std::string& place, const std::string& why);
+
+  LiveWorkerConfig config_;  ///< of all
+  std::vector<LiveInput> patterns_;
+  std::size_t inputs_max_ = 0;
+  std::uint32_t shared_ = 0;  ///< fanout groups
+  Clock::time_point next_search_{};
+  std::map<std::size_t, Found> found_;         ///< by input
+  std::map<std::string, std::size_t> places_;  ///< inputs, by namespace and name
+  std::set<std::string> refused_;              ///< places that were told not to be listened at
+  std::vector<std::string> troubles_;
   std::vector<LiveStatus> statuses_;
+  bool has_started_ = false;
+  bool is_stopping_ = false;
+
+  mutable std::mutex mutex_;  ///< over what follows, which only the gathering thread changes
+  std::deque<LiveInput> inputs_;
+  std::vector<LiveStatus> past_;        ///< of each, of workers that are no more
   capture::Descriptor fanout_program_;  ///< none: without eBPF the sources have one of their own
   std::vector<std::shared_ptr<decode::MirrorPoints>> mirrors_;  ///< of each interface
   std::vector<Member> members_;

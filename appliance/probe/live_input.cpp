@@ -24,7 +24,8 @@ base::Outcome<LiveInput> read_interface(const std::string& text) {
   set_interface(where, input);
   if (input.capture.interface.empty())
     return tl::unexpected(base::Failure{fmt::format(
-        "--interface {}: names no interface; write eth0, or pod-a/eth0 for one in a network namespace", text)});
+        "--interface {}: names no interface; write eth0, or pod-a/eth0 for one in a network namespace, or 'veth*'",
+        text)});
   return input;
 }
 

@@ -12,6 +12,9 @@
 
 namespace hoptap::appliance {
 
+/// Of a probe, since it began: each is a point, and there are mirrored ones beside.
+inline constexpr std::size_t kInterfacesMax = 512;
+
 /// How packets come in.
 enum class CaptureWay : std::uint8_t {
   kRing,
@@ -29,6 +32,7 @@ struct LiveInput {
   FeedConfig feed;
   CaptureWay way = CaptureWay::kRing;
   std::uint32_t head_bytes = 4096;  ///< kEbpf: of a TCP payload, from where a message may begin
+  std::size_t interfaces_max = 64;  ///< at once, where it stands for many (interface_pattern.h)
   std::size_t workers = 1;          ///< threads, each with a ring of its own; the kernel shares out by flow
 };
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "appliance/probe/interface_pattern.h"
+
 namespace hoptap::appliance {
 namespace {
 
@@ -65,6 +67,10 @@ std::vector<std::string> LiveView::news(const LiveCapture& live) {
   mirrors_.resize(live.inputs());
   strain_.resize(live.inputs());
   std::vector<std::string> news;
+  for (; told_ < live.troubles().size(); ++told_) news.push_back(live.troubles()[told_]);
+  for (; listed_ < live.inputs(); ++listed_)
+    if (is_begun_) news.push_back(fmt::format("{}: is there, and listened at", live.input(listed_).point.name));
+  is_begun_ = true;
   for (std::size_t at = 0; at < live.inputs(); ++at) {
     const LiveStatus& status = live.status(at);
     const std::string& point = live.input(at).point.name;
@@ -124,13 +130,15 @@ std::vector<std::string> mirror_accounts(const LiveCapture& live, std::size_t in
 }
 
 std::string points_text(const LiveCapture& live) {
-  std::string text = fmt::format("{} point{}:", live.inputs(), live.inputs() == 1 ? "" : "s");
+  std::string text =
+      fmt::format("{} point{}{}", live.inputs(), live.inputs() == 1 ? "" : "s", live.inputs() > 0 ? ":" : "");
   for (std::size_t at = 0; at < live.inputs(); ++at) {
     const LiveInput& input = live.input(at);
     text += fmt::format("{} {} ({}{}{}{})", at == 0 ? "" : ",", input.point.name, input.capture.network_namespace,
                         input.capture.network_namespace.empty() ? "" : " ",
                         input.way == CaptureWay::kDpdk ? "dpdk:" : "", input.capture.interface);
   }
+  for (const LiveInput& pattern : live.patterns()) text += fmt::format(", and what matches {}", place_text(pattern));
   return text;
 }
 

@@ -30,6 +30,9 @@ class LiveView {
   };
   Clock::time_point at_ = Clock::now();
   Sums before_;
+  std::size_t listed_ = 0;  ///< interfaces that were told of
+  std::size_t told_ = 0;    ///< troubles
+  bool is_begun_ = false;
   std::vector<std::string> said_;
   std::vector<std::uint64_t> dropped_;
   std::vector<flowtable::Strain> strain_;

@@ -51,15 +51,14 @@ void add(std::optional<std::uint64_t>& sum, const std::optional<std::uint64_t>& 
   }
 }
 
-/// What there is to begin with: nothing, and known.
-capture::LiveCounters none() {
+}  // namespace
+
+capture::LiveCounters no_counters() {
   capture::LiveCounters counters;
   counters.received_by_kernel = counters.dropped_by_ring = counters.ring_freezes = counters.dropped_by_interface = 0;
   counters.stamps.emplace();
   return counters;
 }
-
-}  // namespace
 
 capture::LiveCounters sum_of(capture::LiveCounters sum, const capture::LiveCounters& more) {
   sum.packets += more.packets;
@@ -103,7 +102,7 @@ LiveWorker::LiveWorker(const LiveWorkerConfig& config, std::unique_ptr<capture::
       flows_(config.flows, config.point, *this),
       packets_(capture::kBatchPackets),
       decoded_(capture::kBatchPackets),
-      before_(none()),
+      before_(no_counters()),
       ceiling_(config.cpu_cores),
       offloads_(offloads_of(config.input)) {}
 

@@ -44,6 +44,9 @@ struct LiveStatus {
   std::string trouble;                         ///< what is wrong now, for the person; "" when nothing is
 };
 
+/// What there is to begin with: nothing, and known.
+capture::LiveCounters no_counters();
+
 /// What one of them does not know is not known of both.
 capture::LiveCounters sum_of(capture::LiveCounters sum, const capture::LiveCounters& more);
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "appliance/probe/interface_pattern.h"
 #include "appliance/probe/live_worker.h"
 #include "flowtable/flow_table.h"
 
@@ -12,16 +13,18 @@ constexpr std::uint64_t kMiB = 1u << 20;
 constexpr std::uint64_t kProgramBytes = 48 * kMiB;  // code, gRPC, the batch that is put together
 constexpr double kPartMin = 0.02;                   // of the limits asked for: 10,000 connections of the default
 
+std::size_t threads_of(const LiveInput& input) { return is_pattern(input) ? input.interfaces_max : input.workers; }
+
 std::uint64_t ring_bytes(const ProbeConfig& config) {
   std::uint64_t bytes = 0;
   for (const LiveInput& input : config.interfaces)
-    bytes += input.workers * std::uint64_t{input.capture.block_bytes} * input.capture.block_count;
+    bytes += threads_of(input) * std::uint64_t{input.capture.block_bytes} * input.capture.block_count;
   return bytes;
 }
 
 std::size_t workers(const ProbeConfig& config) {
   std::size_t count = config.replay.size();
-  for (const LiveInput& input : config.interfaces) count += input.workers;
+  for (const LiveInput& input : config.interfaces) count += threads_of(input);
   return count;
 }
 
@@ -49,7 +52,7 @@ base::Outcome<void> fit_into_memory(ProbeConfig& config) {
   if (part < kPartMin)
     return tl::unexpected(base::Failure{fmt::format(
         "limits: memory_mib: {} is too little: {} workers take {} MiB for rings and themselves; give at least {}, or "
-        "smaller rings (ring_mib), fewer workers, or fewer interfaces",
+        "smaller rings (ring_mib), fewer workers, or fewer interfaces (interfaces_max)",
         config.memory_bytes_max / kMiB, workers(config), fixed / kMiB,
         (fixed + cut(shared, 1.1 * kPartMin)) / kMiB + 1)});
   flowtable::FlowTableConfig& flows = config.flows;

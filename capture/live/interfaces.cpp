@@ -34,6 +34,11 @@ class Asker {
     if (!ask_driver(value)) return std::nullopt;
     return (value.data & bit) != 0;
   }
+  std::string driver() {
+    ethtool_drvinfo info{};
+    info.cmd = ETHTOOL_GDRVINFO;
+    return ask_driver(info) ? std::string(info.driver, ::strnlen(info.driver, sizeof info.driver)) : std::string();
+  }
   const ifreq& answer() const { return request_; }
 
  private:
@@ -46,9 +51,7 @@ std::optional<InterfaceTraits> ask_all(const std::string& name) {
   if (!asker.ask(SIOCGIFFLAGS)) return std::nullopt;
   InterfaceTraits traits;
   traits.is_up = (asker.answer().ifr_flags & IFF_UP) != 0;
-  ethtool_drvinfo driver{};
-  driver.cmd = ETHTOOL_GDRVINFO;
-  if (asker.ask_driver(driver)) traits.driver.assign(driver.driver, ::strnlen(driver.driver, sizeof driver.driver));
+  traits.driver = asker.driver();
   traits.offloads = {.gro = asker.is_on(ETHTOOL_GGRO, ~0u),
                      .lro = asker.is_on(ETHTOOL_GFLAGS, ETH_FLAG_LRO),
                      .tso = asker.is_on(ETHTOOL_GTSO, ~0u),
@@ -71,14 +74,14 @@ std::string on_text(const Offloads& offloads) {
   return on;
 }
 
-std::vector<std::string> interface_names(const std::string& network_namespace) {
-  std::vector<std::string> names;
-  const auto entered = in_network_namespace(network_namespace, [&names] {
+std::vector<NamedInterface> interfaces(const std::string& network_namespace) {
+  std::vector<NamedInterface> found;
+  const auto entered = in_network_namespace(network_namespace, [&found] {
     const std::unique_ptr<struct if_nameindex, decltype(&::if_freenameindex)> all(::if_nameindex(), ::if_freenameindex);
     for (const struct if_nameindex* one = all.get(); one != nullptr && one->if_name != nullptr; ++one)
-      names.emplace_back(one->if_name);
+      found.push_back({one->if_name, Asker(one->if_name).driver()});
   });
-  return entered ? names : std::vector<std::string>();
+  return entered ? found : std::vector<NamedInterface>();
 }
 
 std::optional<InterfaceTraits> interface_traits(const std::string& name, const std::string& network_namespace) {

@@ -35,9 +35,14 @@ struct InterfaceTraits {
   std::uint32_t ring = 0, ring_max = 0;  ///< packets the NIC's receive ring has and may have; 0: it does not say
 };
 
+struct NamedInterface {
+  std::string name;
+  std::string driver;  ///< "veth"; "": there is none, or it does not say
+};
+
 /// Those of a network namespace (its file; "": the calling thread's), loopback included; none when it cannot be
 /// entered.
-std::vector<std::string> interface_names(const std::string& network_namespace = "");
+std::vector<NamedInterface> interfaces(const std::string& network_namespace = "");
 
 /// Nothing when there is no such interface in the namespace, or that cannot be entered.
 std::optional<InterfaceTraits> interface_traits(const std::string& name, const std::string& network_namespace = "");

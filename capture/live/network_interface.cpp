@@ -73,7 +73,8 @@ std::string nearest_names(std::string_view name, std::vector<std::string> names)
 }
 
 base::Failure no_such_interface(const std::string& name) {
-  std::vector<std::string> names = interface_names();
+  std::vector<std::string> names;
+  for (NamedInterface& one : interfaces()) names.push_back(std::move(one.name));
   if (names.empty()) return live_failure(name, "no such interface");
   return live_failure(name, fmt::format("no such interface; there are {}", nearest_names(name, std::move(names))));
 }

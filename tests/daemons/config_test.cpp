@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "appliance/probe/config.h"
+#include "appliance/probe/interface_pattern.h"
 #include "appliance/tracer/config.h"
 
 namespace hoptap::test {
@@ -251,6 +252,26 @@ TEST(ProbeConfig, WhatDoesNotFitTogetherIsSaid) {
   EXPECT_TRUE(appliance::check(config));
   config.spool_folder = "/tmp/x";
   EXPECT_NE(appliance::check(config).error().what.find("standard input"), std::string::npos);
+}
+
+TEST(InterfacePattern, IsToldFromAName) {
+  for (const char* text : {"veth*", "eth[01]", "en?", "@veth", "*/eth0", "pod-*/eth0", "/proc/*/ns/net/eth0"}) {
+    const auto input = appliance::read_interface(text);
+    ASSERT_TRUE(input) << text;
+    EXPECT_TRUE(appliance::is_pattern(*input)) << text;
+    EXPECT_EQ(appliance::place_text(*input), text);
+  }
+  for (const char* text : {"eth0", "pod-a/eth0", "/proc/42/ns/net/eth0", "veth12@if3", "dpdk:net_*"}) {
+    const auto input = appliance::read_interface(text);
+    ASSERT_TRUE(input) << text;
+    EXPECT_FALSE(appliance::is_pattern(*input)) << text;
+  }
+}
+
+TEST(InterfacePattern, HasOneWorkerEach) {
+  const auto read = read_probe_config("interfaces: [{interface: 'veth*', workers: 2}]", "probe.yaml");
+  ASSERT_FALSE(read);
+  EXPECT_NE(read.error().what.find("workers"), std::string::npos);
 }
 
 }  // namespace
