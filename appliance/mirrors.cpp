@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <map>
+#include <tuple>
 #include <utility>
 
 #include "export/wire/batch.h"
@@ -20,9 +22,11 @@ constexpr std::array<std::pair<MirrorKind, std::string_view>, 3> kKinds{
 
 std::string_view kind_text(MirrorKind kind) { return kKinds[static_cast<std::size_t>(kind)].second; }
 
-bool is_same(const MirrorSession& one, const MirrorSession& other) {
-  return one.kind == other.kind && one.type == other.type && one.id == other.id && one.from == other.from &&
-         one.hardware_id == other.hardware_id && one.interface_id == other.interface_id;
+using SessionKey =
+    std::tuple<MirrorKind, std::uint8_t, std::uint32_t, std::uint16_t, std::uint16_t, std::array<std::uint8_t, 16>>;
+
+SessionKey key_of(const MirrorSession& one) {
+  return {one.kind, one.type, one.id, one.hardware_id, one.interface_id, one.from.bytes};
 }
 
 void add(std::vector<decode::MirrorShare>& sum, const decode::MirrorShare& more) {
@@ -137,12 +141,16 @@ MirrorSums sums_of_mirror(std::span<const MirrorSession> sessions, std::uint16_t
 }
 
 void merge_sessions(std::vector<MirrorSession>& sum, const std::vector<MirrorSession>& more) {
+  if (more.empty()) return;
+  std::map<SessionKey, std::size_t> places;  // there may be a thousand
+  for (std::size_t at = 0; at < sum.size(); ++at) places.emplace(key_of(sum[at]), at);
   for (const MirrorSession& session : more) {
-    const auto known = std::find_if(sum.begin(), sum.end(), [&](const auto& one) { return is_same(one, session); });
-    if (known == sum.end()) {
+    const auto place = places.find(key_of(session));
+    if (place == places.end()) {
       sum.push_back(session);
       continue;
     }
+    MirrorSession* const known = &sum[place->second];
     known->packets += session.packets;
     known->truncated += session.truncated;
     known->refused_packets += session.refused_packets;

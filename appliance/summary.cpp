@@ -37,7 +37,12 @@ void add_capture_counters(const Replay& replay, Counters& counters) {
   };
   using Session = decode::MirrorSession;
   add_mirror("mirrored_packets", [](const Session& session) { return session.packets; });
-  add_mirror("mirrored_packets_lost", [](const Session& session) { return session.lost().value_or(0); });
+  bool all_known = true;
+  add_mirror("mirrored_packets_lost", [&all_known](const Session& session) {
+    all_known = all_known && session.lost().has_value();
+    return session.lost().value_or(0);
+  });
+  if (!all_known) counters.pop_back();
   for (std::size_t i = 0; i < decode::kOutcomeCount; ++i)
     counters.emplace_back("decoded_" + std::string(decode::outcome_name(static_cast<decode::Outcome>(i))),
                           sum(replay, [i](const Feed& feed) { return feed.decoder().counters()[i]; }));

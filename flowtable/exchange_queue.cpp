@@ -276,12 +276,16 @@ void ExchangeQueue::doubt_all() {
 
 /// Lets the oldest exchange go, answered or not. False when there is none that can.
 bool ExchangeQueue::make_room(const Parser& parser) {
-  ++context_.counters.exchanges_refused;
-  if (exchanges_.empty()) return false;
+  const auto refused = [this](bool made) {
+    ++context_.counters.exchanges_refused;
+    return made;
+  };
+  if (exchanges_.empty()) return refused(false);
   Exchange& oldest = exchanges_.front();
   const bool open =
       (oldest.record.request.seen() && !oldest.request_done) || (oldest.answered() && !oldest.response_done);
-  if (open) return false;
+  if (open) return refused(false);
+  if (!oldest.given_out && !oldest.answered()) refused(true);
   if (!oldest.answered() && oldest.pairable && parser.pairing == Pairing::kOrder) doubt_all();
   if (!oldest.given_out) give_out(oldest);
   forget(oldest);
@@ -304,6 +308,7 @@ Exchange* ExchangeQueue::add(const Parser& parser, const Message& message) {
   exchanges_.push_back(exchange);
   if (open_ == exchanges_.end()) --open_;
   exchange.hint = message.hint;
+  hints_ += message.hint != 0 ? 1 : 0;
   exchange.health_before = {ledger_.health(Direction::kToServer), ledger_.health(Direction::kToClient)};
   exchange.closing_before = flow_.closing;
   fill_application(exchange, parser, message, context_);
@@ -403,6 +408,7 @@ void ExchangeQueue::forget(Exchange& exchange) {
   if (open_ == exchanges_.iterator_to(exchange)) ++open_;
   if (!exchange.answered() && exchange.after_lost_request) --unanswered_after_loss_;
   forget_orphan(exchange);
+  hints_ -= exchange.hint != 0 ? 1 : 0;
   exchange.unlink();
   give_back_texts(exchange, context_);
   exchanges_.erase(exchanges_.iterator_to(exchange));

@@ -48,7 +48,9 @@ class ExchangeQueue {
   /// The leg goes on in another protocol, or was picked up in the middle: what is in flight gets no answer.
   void restart();
 
-  /// Message::hint of the request that the next response answers.
+  /// Has any of the requests in flight a Message::hint?
+  bool has_hints() const { return hints_ > 0; }
+  /// That of the request that the next response answers.
   std::uint8_t next_hint(const MessageStart& response);
 
   /// [sequence, end) passed again; `whole`: in a segment that had nothing new.
@@ -110,6 +112,7 @@ class ExchangeQueue {
   std::size_t unanswered_after_loss_ = 0;  ///< unanswered, and after_lost_request
   bool look_at_all_ = false;               ///< others than those in ended_ may be finished
   std::uint32_t given_out_ = 0;
+  std::uint32_t hints_ = 0;  ///< exchanges whose hint is not 0
   Direction last_turn_ = Direction::kToServer;
   bool has_turn_ = false;
   bool turns_ = false;    ///< messages end only when the other side speaks

@@ -40,6 +40,7 @@ inline std::uint64_t canonical_hash(const decode::l7::Message& message) {
 
 /// Is there room for texts of so many bytes? They are the exchange's then.
 inline bool take_text_room(Exchange& exchange, std::size_t bytes, TableContext& context) {
+  if (bytes == 0) return true;
   if (context.strain != Strain::kNone || context.text_bytes + bytes > context.config.text_bytes_max) [[unlikely]] {
     ++context.counters.texts_refused;
     return false;

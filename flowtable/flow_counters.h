@@ -29,7 +29,7 @@ struct FlowCounters {
   std::uint64_t orphan_responses = 0;  ///< that no captured request fits
   std::uint64_t exchanges = 0;
   std::uint64_t exchanges_refused = 0;  ///< by exchanges_*max: given out before they were answered, or not begun
-  std::uint64_t texts_refused = 0;      ///< messages without their texts, by text_bytes_max or Strain
+  std::uint64_t texts_refused = 0;      ///< resources or identifiers left out, by text_bytes_max or Strain
   std::uint64_t strained_packets = 0;   ///< of flows that were not begun, by Strain
 };
 

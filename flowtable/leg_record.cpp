@@ -1,5 +1,6 @@
 #include "flowtable/leg_record.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <utility>
@@ -9,10 +10,12 @@
 namespace hoptap::flowtable {
 namespace {
 
-Vantage vantage_of(const Flow& flow, const TableContext& context) {
-  Vantage vantage = context.vantages[flow.vantage];
-  if (flow.link_of_server) std::swap(vantage.link.source, vantage.link.target);
-  return vantage;
+void fill(Vantage& out, const Flow& flow, const TableContext& context) {
+  const Vantage& seen = context.vantages[flow.vantage];
+  out.link = seen.link;
+  if (flow.link_of_server) std::swap(out.link.source, out.link.target);
+  out.tunnels.depth = seen.tunnels.depth;
+  std::copy_n(seen.tunnels.layers.begin(), seen.tunnels.depth, out.tunnels.layers.begin());
 }
 
 std::uint64_t absolute(const Flow& flow, ShortTime time) { return time.known() ? flow.first_ns + time.ns() : 0; }
@@ -53,7 +56,7 @@ void identify(HopRecord& record, const Flow& flow, const TableContext& context) 
   record.client = endpoint_of(flow, flow.client_end, context);
   record.server = endpoint_of(flow, 1u - flow.client_end, context);
   record.leg_id = flow.leg_id;
-  record.vantage = vantage_of(flow, context);
+  fill(record.vantage, flow, context);
   record.client_isn = flow.side(Direction::kToServer).isn();
   record.server_isn = flow.side(Direction::kToClient).isn();
 }
@@ -67,7 +70,7 @@ LegRecord leg_record(const Flow& flow, const Ledger* ledger, CloseType reason, c
   record.closing = flow.closing;
   record.client = endpoint_of(flow, flow.client_end, context);
   record.server = endpoint_of(flow, 1u - flow.client_end, context);
-  record.vantage = vantage_of(flow, context);
+  fill(record.vantage, flow, context);
   record.client_isn = flow.side(Direction::kToServer).isn();
   record.server_isn = flow.side(Direction::kToClient).isn();
   record.first_ns = flow.first_ns;

@@ -194,7 +194,8 @@ std::size_t Session::parse(Direction direction, Bytes bytes) {
     Message& message = context_.message;
     message.renew();
     state_.hint = 0;
-    if (direction == Direction::kToClient && parser_->pairing == Pairing::kOrder && !side.in_message)
+    if (exchanges_.has_hints() && direction == Direction::kToClient && parser_->pairing == Pairing::kOrder &&
+        !side.in_message)
       state_.hint = exchanges_.next_hint(
           {.direction = direction, .sequence = side.sequence, .stamp = stamp_at(side, side.sequence)});
     const ParseStep step = parser_->parse(rest, direction, state_, message);

@@ -53,9 +53,9 @@ namespace {
 
 /// Of every limit that records depend on.
 std::uint64_t hash_of(const flowtable::FlowTableConfig& flows) {
-  return base::hash_values(flows.flows_max, flows.ledgers_max, flows.held_bytes_max, flows.idle_timeout_ns,
-                           flows.udp_timeout_ns, flows.opening_timeout_ns, flows.l7, flows.key.vlan,
-                           flows.key.tunnel_id);
+  return base::hash_values(flows.flows_max, flows.ledgers_max, flows.held_bytes_max, flows.exchanges_max,
+                           flows.text_bytes_max, flows.idle_timeout_ns, flows.udp_timeout_ns, flows.opening_timeout_ns,
+                           flows.l7, flows.key.vlan, flows.key.tunnel_id);
 }
 
 std::uint64_t hash_of(const FeedConfig& feed) {

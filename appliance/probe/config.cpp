@@ -213,6 +213,9 @@ base::Outcome<void> check(const ProbeConfig& config) {
     if (input.file == "-" && !config.spool_folder.empty())
       return fail("standard input cannot be read again after a restart, so it needs no --spool; leave that out");
   }
+  if (config.replay_speed > 0 && config.replay_speed < kReplaySpeedMin)
+    return fail(fmt::format("--speed {}: the least is {}, a thousandth of the original; 0 is as fast as can be",
+                            config.replay_speed, kReplaySpeedMin));
   if (config.replay_speed > 0 && config.replay.empty())
     return fail("interfaces have a speed of their own: --speed and replay_speed are for captures");
   if (config.metrics_http && config.metrics.length_ns == 0)

@@ -19,7 +19,7 @@
 
 namespace hoptap::appliance {
 
-inline constexpr double kReplaySpeedMax = 1e6;
+inline constexpr double kReplaySpeedMin = 1e-3, kReplaySpeedMax = 1e6;  ///< or 0
 
 struct ProbeConfig {
   exporting::SenderConfig sender;

@@ -1,6 +1,7 @@
 #include "appliance/probe/head_source.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/if_packet.h>
 #include <sys/socket.h>
@@ -33,11 +34,24 @@ struct Parts {
   std::unique_ptr<bpf::HeadTap> tap;
 };
 
+/// A namespace that stays to be entered, whatever becomes of its name.
+class OpenNamespace {
+ public:
+  explicit OpenNamespace(const std::string& path)
+      : is_own_(path.empty()), file_(is_own_ ? -1 : ::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {}
+  /// "": that of the caller.
+  std::string path() const { return is_own_ ? "" : fmt::format("/proc/self/fd/{}", file_.get()); }
+
+ private:
+  bool is_own_;
+  capture::Descriptor file_;
+};
+
 class HeadSource final : public capture::LiveSource {
  public:
   HeadSource(const capture::LiveConfig& config, Parts parts, capture::NamespaceFile file,
              std::optional<capture::PacketFilter> filter)
-      : network_namespace_(config.network_namespace),
+      : namespace_(config.network_namespace),
         every_ms_(static_cast<int>(config.block_timeout_ms)),
         parts_(std::move(parts)),
         watch_(parts_.socket.get(), std::move(file)),
@@ -48,8 +62,9 @@ class HeadSource final : public capture::LiveSource {
 
   ~HeadSource() override {
     if (!parts_.tap->is_filter()) return;
-    // When the namespace is gone, so is the interface, and the filter with it.
-    static_cast<void>(capture::in_network_namespace(network_namespace_, [this] { parts_.tap.reset(); }));
+    // By its descriptor: the name may stand for another one by now.
+    const auto entered = capture::in_network_namespace(namespace_.path(), [this] { parts_.tap.reset(); });
+    if (!entered) static_cast<void>(parts_.tap.release());  // rather leave a filter than take off another's
   }
   HeadSource(const HeadSource&) = delete;
   HeadSource& operator=(const HeadSource&) = delete;
@@ -103,7 +118,7 @@ class HeadSource final : public capture::LiveSource {
  private:
   static constexpr unsigned kWaitsPerLook = 8;
 
-  std::string network_namespace_;
+  OpenNamespace namespace_;
   int every_ms_;
   Parts parts_;
   capture::LinkWatch watch_;

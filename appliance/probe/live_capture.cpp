@@ -39,11 +39,10 @@ void merge(LiveStatus& sum, const LiveStatus& more) {
 
 /// What an interface without workers has come to; merge() adds to it.
 LiveStatus as_past(LiveStatus past) {
-  past.state = capture::LinkState::kRunning;
+  past.state = capture::LinkState::kGone;
   past.flows = 0;
   past.strain = flowtable::Strain::kNone;
   past.ended = true;
-  past.trouble.clear();
   return past;
 }
 
@@ -208,7 +207,7 @@ void LiveCapture::close_gone() {
     if (!found.gone_since) found.gone_since = Clock::now();
     if (Clock::now() - *found.gone_since < kGoneMax) continue;
     const auto member =
-        std::find_if(members_.begin(), members_.end(), [&](const Member& one) { return one.input == at; });
+        std::find_if(members_.begin(), members_.end(), [input = at](const Member& one) { return one.input == input; });
     member->worker->stop();
     if (!statuses_[at].ended) continue;  // its last records are taken first
     const std::lock_guard lock(mutex_);
@@ -227,7 +226,11 @@ std::vector<LiveStatus> LiveCapture::look() const {
   for (const Member& member : members_) {
     LiveStatus& sum = statuses[member.input];
     const LiveStatus status = member.worker->status();
-    if (!has_worker[member.input]) sum.reached_ns = status.reached_ns;  // not the past's
+    if (!has_worker[member.input]) {  // not the past's
+      sum.reached_ns = status.reached_ns;
+      sum.state = status.state;
+      sum.trouble.clear();
+    }
     has_worker[member.input] = true;
     merge(sum, status);
   }

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "appliance/probe/interface_pattern.h"
 #include "appliance/probe/live_worker.h"
 #include "flowtable/flow_table.h"
@@ -11,14 +13,22 @@ namespace {
 
 constexpr std::uint64_t kMiB = 1u << 20;
 constexpr std::uint64_t kProgramBytes = 48 * kMiB;  // code, gRPC, the batch that is put together
+constexpr std::uint64_t kWorkerBytes = 12 * kMiB;   // fragments (8), duplicates, spare texts, its stack
 constexpr double kPartMin = 0.02;                   // of the limits asked for: 10,000 connections of the default
 
 std::size_t threads_of(const LiveInput& input) { return is_pattern(input) ? input.interfaces_max : input.workers; }
 
 std::uint64_t ring_bytes(const ProbeConfig& config) {
   std::uint64_t bytes = 0;
-  for (const LiveInput& input : config.interfaces)
-    bytes += threads_of(input) * std::uint64_t{input.capture.block_bytes} * input.capture.block_count;
+  std::uint64_t queues = 0;
+  for (const LiveInput& input : config.interfaces) {
+    if (input.way == CaptureWay::kDpdk) {
+      queues += input.workers;
+    } else {
+      bytes += threads_of(input) * std::uint64_t{input.capture.block_bytes} * input.capture.block_count;
+    }
+  }
+  if (queues > 0) bytes += config.dpdk.memory_mib.value_or(64 + 16 * queues) * kMiB;
   return bytes;
 }
 
@@ -31,10 +41,13 @@ std::size_t workers(const ProbeConfig& config) {
 /// Of one worker: its table, and its records twice: at the worker, and with who gathers them.
 std::uint64_t worker_bytes(const ProbeConfig& config) {
   const std::uint64_t records = config.records_max * sizeof(LiveRecord) + LiveWorker::kTextBytesMax;
-  return flowtable::memory_max(config.flows) + 2 * records;
+  return kWorkerBytes + flowtable::memory_max(config.flows) + 2 * records;
 }
 
-std::size_t cut(std::size_t limit, double part) { return static_cast<std::size_t>(static_cast<double>(limit) * part); }
+std::size_t cut(std::size_t limit, double part) {
+  constexpr std::size_t kLeast = 16;  // as the configuration allows
+  return std::max(kLeast, static_cast<std::size_t>(static_cast<double>(limit) * part));
+}
 
 }  // namespace
 
@@ -44,7 +57,8 @@ std::uint64_t memory_max(const ProbeConfig& config) {
 
 base::Outcome<void> fit_into_memory(ProbeConfig& config) {
   if (config.memory_bytes_max == 0 || memory_max(config) <= config.memory_bytes_max) return {};
-  const std::uint64_t fixed = kProgramBytes + ring_bytes(config) + workers(config) * 2 * LiveWorker::kTextBytesMax;
+  const std::uint64_t fixed =
+      kProgramBytes + ring_bytes(config) + workers(config) * (kWorkerBytes + 2 * LiveWorker::kTextBytesMax);
   const std::uint64_t shared = memory_max(config) - fixed;
   const double part = config.memory_bytes_max <= fixed
                           ? 0

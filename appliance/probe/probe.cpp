@@ -230,11 +230,20 @@ void Probe::listen(const Watch& watch) {
   if (!stores) counters_.not_spooled += batcher_->gathered();
 }
 
-/// Reads what is due at the speed of the replay, or waits a little for it. False when all has been read.
-bool Probe::keep_pace() {
+/// Reads what is due at the speed of the replay, of one stretch at most, or waits a little for it. Metrics are told of
+/// the time between stretches only: so the same records come in the same order at any pace. False when all has been
+/// read.
+bool Probe::keep_pace(const PointSet& points) {
+  constexpr std::uint64_t kStretchNs = 100'000'000;
   const auto elapsed = std::chrono::duration<double, std::nano>(Clock::now() - began_) * config_.replay_speed;
-  const auto next_ns = replay_->read_until(static_cast<std::uint64_t>(elapsed.count()));
+  const auto due_ns = static_cast<std::uint64_t>(elapsed.count());
+  const auto next_ns = replay_->read_until(std::min(due_ns, stretch_end_ns_));
   if (!next_ns) return false;
+  if (*next_ns > stretch_end_ns_) {
+    batcher_->advance(points);
+    stretch_end_ns_ = (*next_ns / kStretchNs + 1) * kStretchNs;
+  }
+  if (*next_ns <= due_ns) return true;
   const auto due = began_ + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double, std::nano>(
                                 static_cast<double>(*next_ns) / config_.replay_speed));
   std::this_thread::sleep_until(std::min(due, Clock::now() + kNap));
@@ -249,8 +258,8 @@ base::Outcome<void> Probe::read(const Watch& watch) {
   Clock::time_point next_batch = began_ = Clock::now();
   bool more = true;
   while (more && watch(*this)) {
-    more = is_paced ? keep_pace() : replay_->step();
-    batcher_->advance(points);
+    more = is_paced ? keep_pace(points) : replay_->step();
+    if (!is_paced || !more) batcher_->advance(points);
     const bool is_time = is_paced && Clock::now() >= next_batch;
     if (is_time) next_batch = Clock::now() + kBatchEvery;
     while (batcher_->is_due(points) || !more || (is_time && batcher_->gathered() > 0)) {

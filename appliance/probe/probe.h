@@ -65,7 +65,7 @@ class Probe {
   base::Outcome<void> open_captures(std::uint64_t inputs);
   base::Outcome<void> open_interfaces();
   void listen(const Watch& watch);
-  bool keep_pace();
+  bool keep_pace(const PointSet& points);
   bool put_due(const Watch& watch, bool all);
   decode::DecodeConfig decode_config() const;
   base::Outcome<void> serve_metrics();
@@ -77,8 +77,9 @@ class Probe {
   std::unique_ptr<exporting::Spool> spool_;
   std::unique_ptr<exporting::Sender> sender_;
   std::unique_ptr<Batcher> batcher_;
-  Clock::time_point began_{};     ///< the replay
-  std::optional<Replay> replay_;  ///< nothing: all has been read before, or there are interfaces
+  Clock::time_point began_{};         ///< the replay
+  std::uint64_t stretch_end_ns_ = 0;  ///< of packet time since its first packet
+  std::optional<Replay> replay_;      ///< nothing: all has been read before, or there are interfaces
   std::unique_ptr<LiveCapture> live_;
   ProbeCounters counters_;
   std::string trouble_;

@@ -136,10 +136,11 @@ base::Outcome<bool> enter_sandbox(bool loads_programs) {
   if (error == 0 && loads_programs) error = allow(filter, "bpf");
   if (error != 0) return failure("a rule", error);
   seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2);  // a tree: each call is looked at
+  seccomp_attr_set(filter.get(), SCMP_FLTATR_API_SYSRAWRC, 1);  // the kernel's own errors
   seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_TSYNC, 1);     // refused before kernel 3.17
   error = seccomp_load(filter.get());
   if (error != 0) {
-    if (error == -EINVAL) return false;  // a kernel with seccomp and without its filters
+    if (error == -EINVAL || error == -ENOSYS) return false;  // a kernel with seccomp and without its filters
     return failure("seccomp_load", error);
   }
   return true;

@@ -6,7 +6,7 @@
 namespace hoptap::appliance {
 
 /// From here on this thread, those it starts, and where the kernel can do so (TSYNC, kernel 3.17) all others get ENOSYS
-/// for every system call but those on a list (seccomp(2)): none starts a program or another process, looks into one,
+/// for every system call but those on a list (seccomp(2)): none starts a program or another process, traces one,
 /// mounts, loads code into the kernel, or opens sockets but IP, Unix, netlink and packet ones. For good, and also
 /// without privileges: needs and sets no_new_privs.
 /// @param loads_programs  bpf(2) too, for interfaces that are listened at by eBPF

@@ -1,6 +1,6 @@
 // Shares out the packets of an interface among the members of a fanout group: both directions of a connection, however
-// deep in tunnels, to one (packet(7), PACKET_FANOUT_EBPF; Linux 4.3). A mirror's session whose packets are numbered stays
-// together.
+// deep in tunnels, to one (packet(7), PACKET_FANOUT_EBPF; Linux 4.3). What a switch mirrors in numbered
+// packets stays together.
 #include "inner_flow.bpf.h"
 
 SEC("socket")

@@ -45,7 +45,7 @@ enum walk_at { AT_TYPE, AT_PROTOCOL, AT_END };  // what the next header is told 
 struct inner_flow {
   __u32 source, target;  // innermost addresses; of IPv6 folded to 32 bits
   __u32 ports;           // xor of both; 0 when not known
-  __u32 mirror;          // of a mirror's session whose packets are numbered, its hash; else 0
+  __u32 mirror;          // of the ends of a tunnel whose packets are numbered, their hash; else 0
   __u32 offset;          // from the first IP header to what has not been walked over
   __u32 end;             // behind the innermost IP packet, as its header says; 0 when it does not
   __u16 type;            // of what is at offset: an EtherType, at AT_TYPE
@@ -123,15 +123,12 @@ static __always_inline enum walk_at walk_ethernet(struct __sk_buff* skb, struct 
   return AT_TYPE;
 }
 
-/// What is numbered may be counted by its numbers, so all of a mirror's session has to meet in one place.
-static __always_inline void note_mirror(struct __sk_buff* skb, struct inner_flow* flow) {
-  __u8 session[2] = {0};
-  const __u8 is_erspan = flow->type == TYPE_ERSPAN || flow->type == TYPE_ERSPAN_3;
-  if (flow->mirror != 0 || (!is_erspan && flow->type != TYPE_ETHERNET_IN_GRE)) return;
-  if (is_erspan && load(skb, flow->offset + 2, session, sizeof(session)) != 0) return;
-  flow->ports = (session[0] & 3) << 8 | session[1];
-  flow->mirror = hash_of(flow) | 1;
-  flow->ports = 0;
+/// What is numbered may be counted by its numbers, so all of a mirror's session has to meet in one place; and so do all
+/// sessions of a switch, which may have a session for each direction.
+static __always_inline void note_mirror(struct inner_flow* flow) {
+  const __u8 is_mirror =
+      flow->type == TYPE_ERSPAN || flow->type == TYPE_ERSPAN_3 || flow->type == TYPE_ETHERNET_IN_GRE;
+  if (is_mirror && flow->mirror == 0) flow->mirror = hash_of(flow) | 1;
 }
 
 /// RFC 2784 and 2890; ERSPAN types I (without a sequence number), II and III.
@@ -142,7 +139,7 @@ static __always_inline enum walk_at walk_gre(struct __sk_buff* skb, struct inner
   const __u8 has_sequence = (head[0] & 0x10) != 0;
   flow->type = head[2] << 8 | head[3];
   flow->offset += 4 + ((head[0] & 0x80) != 0 ? 4 : 0) + ((head[0] & 0x20) != 0 ? 4 : 0) + (has_sequence ? 4 : 0);
-  if (has_sequence) note_mirror(skb, flow);
+  if (has_sequence) note_mirror(flow);
   if (flow->type == TYPE_ETHERNET_IN_GRE) return walk_ethernet(skb, flow);
   if (flow->type == TYPE_ERSPAN) {
     flow->offset += has_sequence ? 8 : 0;

@@ -158,7 +158,7 @@ base::Outcome<void> RingSocket::join_fanout(const LiveConfig& config) {
     if (set_option(SOL_PACKET, PACKET_FANOUT_DATA, fanout.program)) return {};
     return tl::unexpected(system_failure(config.interface, "the kernel refuses the eBPF fanout program", errno));
   }
-  if (fanout.by_inner_flow && fanout.program < 0 && joins(FanoutMode::kCbpf)) {
+  if (fanout.by_inner_flow && joins(FanoutMode::kCbpf)) {
     std::vector<sock_filter> program = inner_flow_program();
     const sock_fprog wanted{.len = static_cast<unsigned short>(program.size()), .filter = program.data()};
     if (set_option(SOL_PACKET, PACKET_FANOUT_DATA, wanted)) return {};

@@ -121,9 +121,21 @@ void SwitchStamps::apply_all(std::span<const capture::Packet> packets, std::span
       ++counts_.taken;
       decoded[at].time_ns = *stamp;
       const auto lag = static_cast<std::int64_t>(captured_ns - *stamp);
-      lag_ns_ = std::max(lag_ns_.value_or(lag), lag);
+      note_lag(lag, captured_ns);
     }
   }
+}
+
+/// Forgets what was long ago: a switch's clock is set, and then it is right.
+void SwitchStamps::note_lag(std::int64_t lag_ns, std::uint64_t captured_ns) {
+  constexpr std::uint64_t kStretchNs = 10'000'000'000;
+  if (captured_ns < lag_until_ns_) {
+    lag_ns_ = std::max(*lag_ns_, lag_ns);
+    return;
+  }
+  lag_before_ns_ = lag_ns_.value_or(INT64_MIN);
+  lag_ns_ = lag_ns;
+  lag_until_ns_ = captured_ns + kStretchNs;
 }
 
 }  // namespace hoptap::decode

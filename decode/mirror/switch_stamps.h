@@ -43,15 +43,19 @@ class SwitchStamps {
   }
 
   const StampCounts& counts() const { return counts_; }
-  /// The most that a packet came after its stamp; not above 0 while the switch's clock is ahead.
-  std::int64_t lag_ns() const { return lag_ns_.value_or(0); }
+  /// The most that a packet of late came after its stamp; not above 0 while the switch's clock is ahead.
+  std::int64_t lag_ns() const { return lag_ns_ ? std::max(*lag_ns_, lag_before_ns_) : 0; }
 
  private:
   void apply_all(std::span<const capture::Packet> packets, std::span<Decoded> decoded);
 
   StampSource source_;
   StampCounts counts_;
-  std::optional<std::int64_t> lag_ns_;
+  void note_lag(std::int64_t lag_ns, std::uint64_t captured_ns);
+
+  std::optional<std::int64_t> lag_ns_;      ///< the most of this stretch of time
+  std::int64_t lag_before_ns_ = INT64_MIN;  ///< and of the one before
+  std::uint64_t lag_until_ns_ = 0;          ///< its end
 };
 
 /// Bytes of Arista's header behind its Ethernet type, the type of what follows included; 0: `behind` does not begin

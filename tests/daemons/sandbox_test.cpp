@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sched.h>
+#include <seccomp.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -71,6 +73,28 @@ TEST_F(Sandbox, LetsAProbeWork) {
               return ran && file >= 0 && net >= 0 && memory != MAP_FAILED ? 0 : 1;
             }),
             0);
+}
+
+/// As a kernel that has seccomp but no filters (CONFIG_SECCOMP_FILTER) answers.
+void refuse_filters() {
+  const scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+  seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(seccomp), 0);
+  seccomp_rule_add(filter, SCMP_ACT_ERRNO(EINVAL), SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_SECCOMP));
+  seccomp_load(filter);
+  seccomp_release(filter);
+}
+
+TEST_F(Sandbox, IsDoneWithoutWhereTheKernelHasNone) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    refuse_filters();
+    const auto entered = appliance::enter_sandbox();
+    ::_exit(!entered ? 1 : *entered ? 2 : 0);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 TEST_F(Sandbox, HoldsForThreadsThatRanBefore) {  // from kernel 3.17

@@ -16,8 +16,6 @@ namespace {
 
 using test::Frame;
 
-constexpr std::uint32_t kSessions = 4;  // of the mirror
-
 enum class Shape {
   kTcp,
   kVxlan,
@@ -126,7 +124,7 @@ void put_outside(Frame& frame, Shape shape, std::uint32_t n, bool back) {
       put_ipv4(frame, 47, 0xc6120002, 0xc6120001, 16 + kEthernetBytes + kInnerBytes);  // all from the switch
       put32(frame, 0x100088be);
       put32(frame, 2 * n + (back ? 1u : 0u));
-      put32(frame, 0x10000000 | n % kSessions);
+      put32(frame, 0x10000007u + (back ? 1 : 0));
       put32(frame, 0);
       put_ethernet(frame, 0x0800);
       break;
@@ -217,20 +215,13 @@ TEST_P(FanoutTest, BothDirectionsComeToOneMember) {
   }
 }
 
-TEST(Fanout, KeepsANumberedMirrorSessionTogether) {
+TEST(Fanout, KeepsNumberedMirrorSessionsOfASwitchTogether) {  // the directions may be two sessions
   const auto loaded = bpf::load_fanout_program();
   if (!loaded) GTEST_SKIP() << loaded.error().what;
   const Descriptor program(*loaded);
   Got got;
   share_out(Shape::kNumberedErspan, program.get(), got);
-  std::array<std::size_t, kSessions> first{};
-  for (const std::uint32_t number : got[0]) ++first[number % kSessions];
-  std::size_t kept = 0;
-  for (const std::size_t packets : first) {
-    EXPECT_TRUE(packets == 0 || packets == 2 * kConnections / kSessions) << packets;
-    kept += packets == 0 ? 0 : 1;
-  }
-  EXPECT_TRUE(kept > 0 && kept < kSessions) << "sessions are shared out";
+  EXPECT_EQ(std::max(got[0].size(), got[1].size()), 2 * kConnections);
 }
 
 INSTANTIATE_TEST_SUITE_P(Own, FanoutTest,

@@ -86,7 +86,7 @@ class Mirrors(unittest.TestCase):
             lines = path(*self.named(f"{name}-{one}", f"{name}-{other}"))
             with self.subTest(kind):
                 self.assert_is_as_at_the_ports(lines)
-                self.assertEqual(counters(lines)["mirrored_packets_lost"], 0)
+                self.assertEqual(counters(lines).get("mirrored_packets_lost"), None if kind == "vxlan" else 0)
                 self.assertEqual(counters(lines)["mirrored_packets"], counters(lines)["packets"])
 
     def test_erspan_needs_no_words(self):
