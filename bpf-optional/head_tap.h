@@ -60,8 +60,9 @@ class HeadTap {
 [[nodiscard]] base::Outcome<std::string> try_programs();
 
 /// A program for Fanout::program in capture/: both directions of a connection to one member, in tunnels of IPv4 and
-/// IPv6, GRE with keys, Geneve, VXLAN, ERSPAN, behind VLAN tags and extension headers. @return its descriptor, to be
-/// closed by the caller. Needs CAP_BPF and CAP_NET_ADMIN, now only.
+/// IPv6, GRE with keys, Geneve, VXLAN, ERSPAN I, behind VLAN tags and extension headers; what one switch mirrors in
+/// numbered packets stays together. @return its descriptor, to be closed by the caller. Needs CAP_BPF and
+/// CAP_NET_ADMIN, now only.
 [[nodiscard]] base::Outcome<int> load_fanout_program();
 
 }  // namespace hoptap::bpf

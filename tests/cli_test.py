@@ -214,6 +214,16 @@ class CommandLine(unittest.TestCase):
         self.assertRegex(done.stderr.decode(), r"\b69 records are in the spool")
         resumed = hoptap(*words, "--spool", self.scratch / "paced")
         self.assertIn(b"other captures", resumed.stderr)
+        for kill_s in (0.15, 0.3, 0.45, 0.6):  # and goes on where it was killed
+            spool = self.scratch / f"killed-{kill_s}"
+            with subprocess.Popen((HOPTAP, *words, "--speed", "4", "--spool", str(spool)), stderr=subprocess.DEVNULL,
+                                  stdout=subprocess.DEVNULL) as killed:
+                time.sleep(kill_s)
+                killed.kill()
+            self.assertRegex(hoptap(*words, "--speed", "8", "--spool", spool).stderr.decode(), r"\b69 records are in the spool")
+        slow = hoptap(*words, "--speed", "1e-9")
+        self.assertEqual(slow.returncode, 2)
+        self.assertIn(b"the least is", slow.stderr)
         live = hoptap("probe", "-i", "lo", "--speed", "4")
         self.assertEqual(live.returncode, 2)
         self.assertIn(b"captures", live.stderr)
