@@ -126,8 +126,7 @@ static __always_inline enum walk_at walk_ethernet(struct __sk_buff* skb, struct 
 /// What is numbered may be counted by its numbers, so all of a mirror's session has to meet in one place; and so do all
 /// sessions of a switch, which may have a session for each direction.
 static __always_inline void note_mirror(struct inner_flow* flow) {
-  const __u8 is_mirror =
-      flow->type == TYPE_ERSPAN || flow->type == TYPE_ERSPAN_3 || flow->type == TYPE_ETHERNET_IN_GRE;
+  const __u8 is_mirror = flow->type == TYPE_ERSPAN || flow->type == TYPE_ERSPAN_3 || flow->type == TYPE_ETHERNET_IN_GRE;
   if (is_mirror && flow->mirror == 0) flow->mirror = hash_of(flow) | 1;
 }
 
