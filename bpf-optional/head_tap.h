@@ -36,8 +36,8 @@ struct HeadTapCounts {
 /// Used by one thread.
 class HeadTap {
  public:
-  /// In the interface's network namespace. Needs CAP_BPF and CAP_NET_ADMIN. The failure is a line without the
-  /// interface's name.
+  /// In the interface's network namespace. Needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN. The failure is a line without
+  /// the interface's name.
   [[nodiscard]] static base::Outcome<std::unique_ptr<HeadTap>> open(const HeadTapConfig& config);
 
   /// Nothing of it stays at the interface. Call it in the interface's network namespace when is_filter(), with

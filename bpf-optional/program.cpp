@@ -14,7 +14,7 @@
 namespace hoptap::bpf {
 namespace {
 
-constexpr unsigned kCapBpf = 39;  // newer than some <linux/capability.h>
+constexpr unsigned kCapPerfmon = 38, kCapBpf = 39;  // newer than some <linux/capability.h>
 
 bool has_capability(unsigned capability) {
   __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
@@ -28,15 +28,22 @@ std::string kernel_release() {
   return ::uname(&name) == 0 ? name.release : "unknown";
 }
 
+/// "": none.
+std::string_view missing_capability() {
+  if (!has_capability(CAP_NET_ADMIN)) return "CAP_NET_ADMIN";
+  if (has_capability(CAP_SYS_ADMIN)) return "";
+  if (!has_capability(kCapBpf)) return "CAP_BPF";
+  return has_capability(kCapPerfmon) ? "" : "CAP_PERFMON";
+}
+
 }  // namespace
 
 base::Failure refusal(std::string_view doing, int error) {
-  const std::string_view missing = !has_capability(CAP_NET_ADMIN)                               ? "CAP_NET_ADMIN"
-                                   : !has_capability(kCapBpf) && !has_capability(CAP_SYS_ADMIN) ? "CAP_BPF"
-                                                                                                : "";
-  if ((error == EPERM || error == EACCES) && !missing.empty())
-    return {.what = fmt::format("{}: eBPF needs {}: run as root or `setcap cap_net_raw,cap_net_admin,cap_bpf+ep` this "
-                                "program",
+  const std::string_view missing = missing_capability();
+  // Without CAP_PERFMON the verifier takes no bounded loops in our programs, and says EINVAL.
+  if ((error == EPERM || error == EACCES || error == EINVAL) && !missing.empty())
+    return {.what = fmt::format("{}: eBPF needs {}: run as root or `setcap "
+                                "cap_net_raw,cap_net_admin,cap_bpf,cap_perfmon+ep` this program",
                                 doing, missing)};
   const std::string words = std::generic_category().message(error);
   if (error == EPERM || error == EACCES)

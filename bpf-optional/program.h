@@ -24,7 +24,7 @@ using Object = std::unique_ptr<bpf_object, CloseObject>;
 /// Not yet in the kernel, so its maps can still be set.
 [[nodiscard]] base::Outcome<Object> open_object(base::Bytes bytes, const std::string& name);
 
-/// Needs CAP_BPF and CAP_NET_ADMIN (before Linux 5.8 CAP_SYS_ADMIN).
+/// Needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN (before Linux 5.8 CAP_SYS_ADMIN).
 [[nodiscard]] base::Outcome<void> load_object(bpf_object* object);
 
 /// The object has one program.

@@ -26,18 +26,21 @@ void add(Findings& findings, Findings more) {
 Finding input_finding(const LiveInput& input) {
   if (input.way == CaptureWay::kDpdk)
     return {input.point.name, Severity::kNote, "is a port of DPDK: it would have to be taken to be looked at",
-            fmt::format("hoptap doctor -i dpdk:{} --listen 5 listens there", input.capture.interface)};
-  if (input.capture.network_namespace.empty()) return interface_finding(input.capture.interface);
-  return {input.point.name, Severity::kNote, "is in another network namespace: not looked at",
-          fmt::format("hoptap doctor -i {}/{} --listen 5 listens there", input.capture.network_namespace,
-                      input.capture.interface)};
+            fmt::format("hoptap doctor -i dpdk:{} --listen 5 listens there (a virtual device needs the probe's --eal: "
+                        "look with hoptap probe)",
+                        input.capture.interface)};
+  Finding finding = interface_finding(input.capture.interface, input.capture.network_namespace);
+  finding.topic = input.point.name;
+  return finding;
 }
 
 /// Those that are there of what stands for many.
 std::vector<LiveInput> expanded(const LiveInput& input, Findings& findings) {
   if (!is_pattern(input)) return {input};
-  std::vector<LiveInput> found = matching(input);
-  if (found.empty())
+  std::vector<base::Failure> refused;
+  std::vector<LiveInput> found = matching(input, refused);
+  for (const base::Failure& one : refused) findings.push_back({input.point.name, Severity::kTrouble, one.what, ""});
+  if (found.empty() && refused.empty())
     findings.push_back({input.point.name, Severity::kNote, "nothing matches now; a probe waits for it", ""});
   return found;
 }
@@ -99,9 +102,11 @@ int run_doctor(const DoctorOptions& options) {
   findings.push_back(memory_finding());
   if (!options.config.empty()) add(findings, config_findings(options.config));
   add(findings, std::move(unmatched));
-  if (options.interfaces.empty() && options.config.empty())
-    for (const capture::NamedInterface& one : capture::interfaces())
+  if (options.interfaces.empty() && options.config.empty()) {
+    const auto all = capture::interfaces().value_or(std::vector<capture::NamedInterface>());
+    for (const capture::NamedInterface& one : all)
       if (one.name != "lo") findings.push_back(interface_finding(one.name));
+  }
   for (const LiveInput& input : inputs)
     if (options.listen_s == 0 || (input.capture.network_namespace.empty() && input.way != CaptureWay::kDpdk))
       findings.push_back(input_finding(input));

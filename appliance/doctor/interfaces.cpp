@@ -6,8 +6,12 @@
 
 namespace hoptap::appliance {
 
-Finding interface_finding(const std::string& name) {
-  const auto traits = capture::interface_traits(name);
+Finding interface_finding(const std::string& name, const std::string& network_namespace) {
+  const auto traits = capture::interface_traits(name, network_namespace);
+  if (!traits && !network_namespace.empty())
+    return {name, Severity::kTrouble,
+            fmt::format("there is no such interface in {}, or that cannot be entered", network_namespace),
+            "ip netns shows which there are; entering needs CAP_SYS_ADMIN"};
   if (!traits) return {name, Severity::kTrouble, "there is no such interface", "ip link shows which there are"};
   Finding finding{name, Severity::kGood, traits->is_up ? "up" : "down", ""};
   if (!traits->driver.empty()) finding.text += fmt::format(", driver {}", traits->driver);

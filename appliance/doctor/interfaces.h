@@ -8,6 +8,6 @@
 namespace hoptap::appliance {
 
 /// Up or down, driver, offloads that change what is seen (ethtool(8)), the NIC's receive ring.
-Finding interface_finding(const std::string& name);
+Finding interface_finding(const std::string& name, const std::string& network_namespace = "");
 
 }  // namespace hoptap::appliance

@@ -267,7 +267,8 @@ int run_probe(const ProbeOptions& options) {
   const auto config = configure(options);
   if (!config) return fail(kWrongUsage, config.error().what);
   if (options.check) {
-    fmt::print("{}: is right\n", options.config.empty() ? "the configuration" : options.config);
+    fmt::print("{}: is right; the probe takes at most about {} MiB of memory\n",
+               options.config.empty() ? "the configuration" : options.config, memory_max(*config) >> 20);
     return kDone;
   }
   catch_stop_signals();

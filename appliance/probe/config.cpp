@@ -122,6 +122,7 @@ LiveInput read_live_input(const YAML::Node& node) {
   if (section.has("head_bytes") && input.way != CaptureWay::kEbpf)
     section.fail("head_bytes", "goes with capture: ebpf; a ring has snap_bytes");
   input.head_bytes = static_cast<std::uint32_t>(section.integer("head_bytes", input.head_bytes, {0, 65536}));
+  if (is_pattern(input)) capture.block_count = kPatternRingMib;
   capture.block_count = static_cast<std::uint32_t>(
       (section.integer("ring_mib", std::uint64_t{capture.block_bytes} * capture.block_count >> 20, {2, 16384}) << 20) /
       capture.block_bytes);
@@ -213,7 +214,7 @@ base::Outcome<void> check(const ProbeConfig& config) {
     if (input.file == "-" && !config.spool_folder.empty())
       return fail("standard input cannot be read again after a restart, so it needs no --spool; leave that out");
   }
-  if (config.replay_speed > 0 && config.replay_speed < kReplaySpeedMin)
+  if (config.replay_speed != 0 && !(config.replay_speed >= kReplaySpeedMin))
     return fail(fmt::format("--speed {}: the least is {}, a thousandth of the original; 0 is as fast as can be",
                             config.replay_speed, kReplaySpeedMin));
   if (config.replay_speed > 0 && config.replay.empty())

@@ -62,10 +62,10 @@ sandbox: true                   # only the system calls that a probe needs (secc
 #     promiscuous: true         # also frames for other hosts: needed at mirror ports
 #     outgoing: true            # also what this host sends
 #     capture: ring             # or libpcap, where a ring shared with the kernel does not do; or ebpf: heads of packets
-                                # only, which costs this host's programs less (Linux 5.12; CAP_BPF, CAP_NET_ADMIN)
-#     head_bytes: 4096          # with ebpf: of each message; of packets longer than this a quarter of it
+                                # only, which costs this host's programs less (Linux 5.12; CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN)
+#   # head_bytes: 4096          # with ebpf: of each message; of packets longer than this a quarter of it
 #     workers: 1                # threads, each with a ring of its own; the kernel shares out by flow
-#     ring_mib: 64              # memory that is locked for each ring
+#     ring_mib: 64              # memory that is locked for each ring; by default 8 where a name stands for many
 #     snap_bytes: 262144        # longer packets are cut
 #     nic_time: false           # times by the NIC's clock; changes its settings
 #     mirrors:                  # ERSPAN sessions are points without this, named eth0/erspan-7 (docs/live.md)

@@ -54,7 +54,7 @@ class HeadSource final : public capture::LiveSource {
       : namespace_(config.network_namespace),
         every_ms_(static_cast<int>(config.block_timeout_ms)),
         parts_(std::move(parts)),
-        watch_(parts_.socket.get(), std::move(file)),
+        watch_(parts_.socket.get(), std::move(file), config.interface),
         filter_(std::move(filter)),
         interfaces_{capture::Interface{
             .name = config.interface, .link_type = parts_.interface.link_type, .snap_bytes = config.snap_bytes}},

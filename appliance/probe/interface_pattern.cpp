@@ -3,6 +3,7 @@
 #include <fnmatch.h>
 #include <glob.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <set>
 #include <string_view>
@@ -48,11 +49,16 @@ bool is_pattern(const LiveInput& input) {
           has_wildcard(input.capture.network_namespace));
 }
 
-std::vector<LiveInput> matching(const LiveInput& pattern) {
+std::vector<LiveInput> matching(const LiveInput& pattern, std::vector<base::Failure>& refused) {
   std::vector<LiveInput> found;
   const bool is_named = pattern.point.name != place_text(pattern);
   for (const std::string& place : matching_namespaces(pattern.capture.network_namespace)) {
-    for (const capture::NamedInterface& one : capture::interfaces(place)) {
+    const auto all = capture::interfaces(place);
+    if (!all) {
+      if (::access(place.c_str(), F_OK) == 0) refused.push_back(all.error());  // else it is gone again
+      continue;
+    }
+    for (const capture::NamedInterface& one : *all) {
       if (!matches(pattern.capture.interface, one)) continue;
       LiveInput input = pattern;
       input.capture.network_namespace = place;

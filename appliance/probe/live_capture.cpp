@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::chrono::seconds kSearchEvery{1};
 constexpr std::chrono::seconds kGoneMax{60};
+constexpr int kOpensMax = 4;  // at once: making rings takes time, in which signals and records wait
 
 /// Of two workers at one interface.
 void merge(LiveStatus& sum, const LiveStatus& more) {
@@ -78,11 +79,10 @@ base::Outcome<std::unique_ptr<LiveCapture>> LiveCapture::open(const std::vector<
   std::vector<LiveInput> named;
   for (const LiveInput& input : inputs) (is_pattern(input) ? live->patterns_ : named).push_back(input);
   live->inputs_max_ = live->patterns_.empty() ? named.size() : kInterfacesMax;
-  for (LiveInput& input : named)
-    if (auto opened = live->open_input(live->add_input(std::move(input))); !opened)
-      return tl::unexpected(opened.error());
+  for (const LiveInput& input : named)
+    if (auto opened = live->open_input(live->inputs_.size(), input); !opened) return tl::unexpected(opened.error());
   live->search();
-  if (!live->inputs_.empty() && live->members_.empty())
+  if (live->members_.empty() && !live->troubles_.empty())
     return tl::unexpected(base::Failure{live->troubles_.front()});  // none of those that match
   const bool enters_namespaces = std::any_of(
       inputs.begin(), inputs.end(), [](const LiveInput& input) { return !input.capture.network_namespace.empty(); });
@@ -93,25 +93,16 @@ base::Outcome<std::unique_ptr<LiveCapture>> LiveCapture::open(const std::vector<
   return live;
 }
 
-std::size_t LiveCapture::add_input(LiveInput input) {
-  auto mirrors =
-      std::make_shared<decode::MirrorPoints>(mirror_config(input.feed.mirrors, mirror_points_max(inputs_max_)));
-  const std::lock_guard lock(mutex_);
-  places_.emplace(place_text(input), inputs_.size());
-  inputs_.push_back(std::move(input));
-  mirrors_.push_back(std::move(mirrors));
-  past_.push_back(nothing());
-  statuses_.emplace_back();
-  return inputs_.size() - 1;
-}
-
-/// Adds the workers of an interface; they wait for start().
-base::Outcome<void> LiveCapture::open_input(std::size_t at) {
+/// Opens an interface that is known as `at`, or is to be: its workers wait for start().
+base::Outcome<void> LiveCapture::open_input(std::size_t at, const LiveInput& input) {
   constexpr std::uint32_t kSharedMax = 8;  // fanout_group()
+  const bool is_new = at == inputs_.size();
   LiveWorkerConfig one = config_;
-  one.input = inputs_[at];
+  one.input = input;
   one.point = static_cast<std::uint32_t>(at) * kPointsPerInput;
-  one.mirrors = mirrors_[at];
+  one.mirrors =
+      is_new ? std::make_shared<decode::MirrorPoints>(mirror_config(input.feed.mirrors, mirror_points_max(inputs_max_)))
+             : mirrors_[at];
   const bool by_fanout = one.input.workers > 1 && one.input.way != CaptureWay::kDpdk;
   if (by_fanout && shared_ == kSharedMax)
     return tl::unexpected(
@@ -125,12 +116,21 @@ base::Outcome<void> LiveCapture::open_input(std::size_t at) {
   }
   auto sources = open_queues(one.input);
   if (!sources) return tl::unexpected(sources.error());
+  std::vector<std::unique_ptr<LiveWorker>> workers;
   for (std::unique_ptr<capture::LiveSource>& source : *sources) {
     auto worker = LiveWorker::open(one, std::move(source));
     if (!worker) return tl::unexpected(worker.error());
-    const std::lock_guard lock(mutex_);
-    members_.push_back({at, std::move(*worker)});
+    workers.push_back(std::move(*worker));
   }
+  const std::lock_guard lock(mutex_);
+  if (is_new) {
+    places_.emplace(place_text(input), at);
+    inputs_.push_back(input);
+    mirrors_.push_back(one.mirrors);
+    past_.push_back(nothing());
+    statuses_.emplace_back();
+  }
+  for (std::unique_ptr<LiveWorker>& worker : workers) members_.push_back({at, std::move(worker)});
   return {};
 }
 
@@ -155,17 +155,24 @@ void LiveCapture::search() {
   if (patterns_.empty() || Clock::now() < next_search_) return;
   next_search_ = Clock::now() + kSearchEvery;
   close_gone();
+  opens_left_ = kOpensMax;
   std::set<std::string> seen;
   for (std::size_t pattern = 0; pattern < patterns_.size(); ++pattern) {
-    for (LiveInput& input : matching(patterns_[pattern])) {
+    std::vector<base::Failure> refused;
+    for (const LiveInput& input : matching(patterns_[pattern], refused)) {
       seen.insert(place_text(input));
-      let_in(pattern, std::move(input));
+      let_in(pattern, input);
+    }
+    if (!refused.empty()) {
+      seen.insert(place_text(patterns_[pattern]));
+      refuse(place_text(patterns_[pattern]), refused.front().what);
     }
   }
+  if (opens_left_ == 0) next_search_ = {};  // there may be more
   std::erase_if(refused_, [&](const std::string& place) { return !seen.contains(place); });
 }
 
-void LiveCapture::let_in(std::size_t pattern, LiveInput input) {
+void LiveCapture::let_in(std::size_t pattern, const LiveInput& input) {
   const std::string place = place_text(input);
   const auto known = places_.find(place);
   if (known != places_.end()) {
@@ -180,12 +187,11 @@ void LiveCapture::let_in(std::size_t pattern, LiveInput input) {
     return refuse(place, "another interface is the point " + input.point.name);
   if (known == places_.end() && inputs_.size() >= inputs_max_)
     return refuse(place, "there were more than 512 interfaces since the probe began; start it anew");
-  const std::size_t at = known != places_.end() ? known->second : add_input(std::move(input));
-  Found& found = found_[at] = {.pattern = pattern, .is_open = true, .gone_since = {}};
-  if (auto opened = open_input(at); !opened) {
-    found.is_open = false;
-    return refuse(place, opened.error().what);
-  }
+  if (opens_left_ == 0) return;
+  --opens_left_;
+  const std::size_t at = known != places_.end() ? known->second : inputs_.size();
+  if (auto opened = open_input(at, input); !opened) return refuse(place, opened.error().what);
+  found_[at] = {.pattern = pattern, .is_open = true, .gone_since = {}};
   if (has_started_) members_.back().worker->start();
 }
 

@@ -74,10 +74,9 @@ class LiveCapture final : public PointSet {
   };
 
   explicit LiveCapture(LiveWorkerConfig config) : config_(std::move(config)) {}
-  base::Outcome<void> open_input(std::size_t at);
-  std::size_t add_input(LiveInput input);
+  base::Outcome<void> open_input(std::size_t at, const LiveInput& input);
   void search();
-  void let_in(std::size_t pattern, LiveInput input);
+  void let_in(std::size_t pattern, const LiveInput& input);
   void close_gone();
   void refuse(const std::string& place, const std::string& why);
 
@@ -91,6 +90,7 @@ class LiveCapture final : public PointSet {
   std::set<std::string> refused_;              ///< places that were told not to be listened at
   std::vector<std::string> troubles_;
   std::vector<LiveStatus> statuses_;
+  int opens_left_ = 0;  ///< of this search
   bool has_started_ = false;
   bool is_stopping_ = false;
 

@@ -10,6 +10,8 @@
 #include <cstdlib>
 #include <memory>
 
+#include "appliance/probe/interface_pattern.h"
+
 namespace hoptap::appliance {
 
 base::Outcome<LiveInput> read_interface(const std::string& text) {
@@ -22,6 +24,7 @@ base::Outcome<LiveInput> read_interface(const std::string& text) {
     input.point = hint->second;
   }
   set_interface(where, input);
+  if (is_pattern(input)) input.capture.block_count = kPatternRingMib;
   if (input.capture.interface.empty())
     return tl::unexpected(base::Failure{fmt::format(
         "--interface {}: names no interface; write eth0, or pod-a/eth0 for one in a network namespace, or 'veth*'",

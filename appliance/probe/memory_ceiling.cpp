@@ -25,7 +25,8 @@ std::uint64_t ring_bytes(const ProbeConfig& config) {
     if (input.way == CaptureWay::kDpdk) {
       queues += input.workers;
     } else {
-      bytes += threads_of(input) * std::uint64_t{input.capture.block_bytes} * input.capture.block_count;
+      const std::uint64_t mappings = input.way == CaptureWay::kEbpf ? 2 : 1;
+      bytes += threads_of(input) * mappings * input.capture.block_bytes * input.capture.block_count;
     }
   }
   if (queues > 0) bytes += config.dpdk.memory_mib.value_or(64 + 16 * queues) * kMiB;

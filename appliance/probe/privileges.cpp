@@ -20,8 +20,9 @@ base::Outcome<void> drop_privileges(bool enters_namespaces, bool attaches_progra
   };
   std::uint64_t kept = std::uint64_t{1} << CAP_NET_RAW;
   if (enters_namespaces) kept |= std::uint64_t{1} << CAP_SYS_ADMIN;
-  constexpr unsigned kCapBpf = 39;  // newer than some <linux/capability.h>
-  if (attaches_programs) kept |= std::uint64_t{1} << CAP_NET_ADMIN | std::uint64_t{1} << kCapBpf;
+  constexpr unsigned kCapPerfmon = 38, kCapBpf = 39;  // newer than some <linux/capability.h>
+  if (attaches_programs)
+    kept |= std::uint64_t{1} << CAP_NET_ADMIN | std::uint64_t{1} << kCapBpf | std::uint64_t{1} << kCapPerfmon;
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail("PR_SET_NO_NEW_PRIVS");
   __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
   std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> sets{};

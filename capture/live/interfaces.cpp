@@ -74,14 +74,15 @@ std::string on_text(const Offloads& offloads) {
   return on;
 }
 
-std::vector<NamedInterface> interfaces(const std::string& network_namespace) {
+base::Outcome<std::vector<NamedInterface>> interfaces(const std::string& network_namespace) {
   std::vector<NamedInterface> found;
   const auto entered = in_network_namespace(network_namespace, [&found] {
     const std::unique_ptr<struct if_nameindex, decltype(&::if_freenameindex)> all(::if_nameindex(), ::if_freenameindex);
     for (const struct if_nameindex* one = all.get(); one != nullptr && one->if_name != nullptr; ++one)
       found.push_back({one->if_name, Asker(one->if_name).driver()});
   });
-  return entered ? found : std::vector<NamedInterface>();
+  if (!entered) return tl::unexpected(entered.error());
+  return found;
 }
 
 std::optional<InterfaceTraits> interface_traits(const std::string& name, const std::string& network_namespace) {

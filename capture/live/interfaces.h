@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/result.h"
+
 namespace hoptap::capture {
 
 /// Segments that host or NIC put together or have still to cut (ethtool(8), -k). Empty: the driver does not say.
@@ -40,9 +42,9 @@ struct NamedInterface {
   std::string driver;  ///< "veth"; "": there is none, or it does not say
 };
 
-/// Those of a network namespace (its file; "": the calling thread's), loopback included; none when it cannot be
+/// Those of a network namespace (its file; "": the calling thread's), loopback included. Fails when it cannot be
 /// entered.
-std::vector<NamedInterface> interfaces(const std::string& network_namespace = "");
+[[nodiscard]] base::Outcome<std::vector<NamedInterface>> interfaces(const std::string& network_namespace = "");
 
 /// Nothing when there is no such interface in the namespace, or that cannot be entered.
 std::optional<InterfaceTraits> interface_traits(const std::string& name, const std::string& network_namespace = "");

@@ -74,7 +74,8 @@ std::string nearest_names(std::string_view name, std::vector<std::string> names)
 
 base::Failure no_such_interface(const std::string& name) {
   std::vector<std::string> names;
-  for (NamedInterface& one : interfaces()) names.push_back(std::move(one.name));
+  const auto all = interfaces().value_or(std::vector<NamedInterface>());  // this namespace is never refused
+  for (const NamedInterface& one : all) names.push_back(one.name);
   if (names.empty()) return live_failure(name, "no such interface");
   return live_failure(name, fmt::format("no such interface; there are {}", nearest_names(name, std::move(names))));
 }
@@ -109,6 +110,7 @@ LinkState LinkWatch::look() const {
   ifreq request{};
   request.ifr_ifindex = bound.sll_ifindex;  // -1 once it was deleted or moved to another namespace
   if (bound.sll_ifindex < 0 || ioctl(fd_, SIOCGIFNAME, &request) != 0) return LinkState::kGone;
+  if (!name_.empty() && name_ != request.ifr_name) return LinkState::kGone;
   if (ioctl(fd_, SIOCGIFFLAGS, &request) != 0) return LinkState::kGone;
   return (request.ifr_flags & IFF_UP) != 0 ? LinkState::kRunning : LinkState::kDown;
 }

@@ -32,7 +32,8 @@ struct NetworkInterface {
 class LinkWatch {
  public:
   /// `fd` must stay open as long as this is used.
-  LinkWatch(int fd, NamespaceFile file) : fd_(fd), file_(std::move(file)) {}
+  LinkWatch(int fd, NamespaceFile file, std::string name = "")
+      : fd_(fd), file_(std::move(file)), name_(std::move(name)) {}
 
   bool watches_namespace() const { return file_.is_watched(); }
   LinkState look() const;  ///< asks the kernel
@@ -40,6 +41,7 @@ class LinkWatch {
  private:
   int fd_;
   NamespaceFile file_;
+  std::string name_;  ///< one of another name is gone; "": any
 };
 
 }  // namespace hoptap::capture

@@ -49,7 +49,7 @@ class PcapLive final : public LiveSource {
         timeout_ms_(static_cast<int>(config.block_timeout_ms)),
         knows_interface_drops_(config.network_namespace.empty()),
         buffer_(std::max<std::size_t>(kBufferBytesMin, config.snap_bytes + 64u)),
-        watch_(pcap_fileno(handle_.get()), NamespaceFile(config.network_namespace)),
+        watch_(pcap_fileno(handle_.get()), NamespaceFile(config.network_namespace), config.interface),
         interfaces_{Interface{.name = config.interface, .link_type = link_type(), .snap_bytes = config.snap_bytes}},
         filter_(std::move(filter)),
         complaint_(std::move(complaint)) {}

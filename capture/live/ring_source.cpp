@@ -32,7 +32,7 @@ class RingSource final : public LiveSource {
       : block_timeout_ms_(static_cast<int>(config.block_timeout_ms)),
         socket_(std::move(socket)),
         walk_(socket_.memory(), config.block_bytes, rules_of(config, socket_)),
-        watch_(socket_.fd(), std::move(file)),
+        watch_(socket_.fd(), std::move(file), config.interface),
         filter_(std::move(filter)),
         interfaces_{Interface{
             .name = config.interface, .link_type = socket_.interface().link_type, .snap_bytes = config.snap_bytes}},

@@ -368,8 +368,9 @@ TEST(HeadSourceRefusalTest, SaysWhatToDo) {
     expect(source.error().what, {pair.far + ": ", "eBPF", "`capture: ring` does without"});
     return;
   }
-  constexpr unsigned kCapBpf = 39;
+  constexpr unsigned kCapPerfmon = 38, kCapBpf = 39;
   expect(refusal_without(kCapBpf, pair.far), {"eBPF needs CAP_BPF: run as root or `setcap", "`capture: ring`"});
+  expect(refusal_without(kCapPerfmon, pair.far), {"eBPF needs CAP_PERFMON"});
   expect(refusal_without(CAP_NET_ADMIN, pair.far), {"eBPF needs CAP_NET_ADMIN"});
   expect(refusal_without(CAP_NET_RAW, pair.far), {"needs CAP_NET_RAW"});
   const auto source = open_head_source({.interface = pair.far + "0"}, kHeadBytes);

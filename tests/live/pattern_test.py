@@ -101,6 +101,9 @@ def trial(options, folder):
         add_pod("d", 64)
         daemons.wait_for(lambda: f"{ME}-d/eth0 is not listened at" in log.read_text(), "one too many", 20)
         expect(log, {one: (True, 100), two: (True, 80), three: (True, 0)}, "and no more")
+        for change in (("down",), ("name", "web"), ("up",)):
+            run("ip", "-n", f"{ME}-c", "link", "set", "dev", "web" if change == ("up",) else "eth0", *change)
+        expect(log, {one: (True, 100), two: (True, 80), three: (False, 0)}, "what has another name is another")
     finally:
         probe.send_signal(signal.SIGINT)
         probe.wait(timeout=60)

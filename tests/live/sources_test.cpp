@@ -257,13 +257,13 @@ TEST(LiveSourceTest, NicTimeThatCannotBeHadIsNoFailure) {
 TEST(Interfaces, AreKnownInTheirNamespace) {
   const VethPair pair;
   const NamedNamespace named(pair.far);
-  const std::vector<NamedInterface> here = interfaces(), there = interfaces(named.path());
+  const std::vector<NamedInterface> here = interfaces().value(), there = interfaces(named.path()).value();
   const auto holds = [](const std::vector<NamedInterface>& all, const std::string& name) {
     return std::any_of(all.begin(), all.end(), [&](const NamedInterface& one) { return one.name == name; });
   };
   EXPECT_TRUE(holds(here, pair.near) && holds(there, pair.far) && holds(here, "lo"));
   EXPECT_FALSE(holds(here, pair.far) || holds(there, pair.near));
-  EXPECT_TRUE(interfaces("/run/netns/no-such-one").empty());
+  EXPECT_FALSE(interfaces("/run/netns/no-such-one"));
   EXPECT_FALSE(interface_traits(pair.far)) << "it is in another namespace";
   const auto traits = interface_traits(pair.far, named.path());
   ASSERT_TRUE(traits);
