@@ -73,8 +73,9 @@ std::string nearest_names(std::string_view name, std::vector<std::string> names)
 }
 
 base::Failure no_such_interface(const std::string& name) {
-  std::vector<std::string> names;
   const auto all = interfaces().value_or(std::vector<NamedInterface>());  // this namespace is never refused
+  std::vector<std::string> names;
+  names.reserve(all.size());
   for (const NamedInterface& one : all) names.push_back(one.name);
   if (names.empty()) return live_failure(name, "no such interface");
   return live_failure(name, fmt::format("no such interface; there are {}", nearest_names(name, std::move(names))));
