@@ -215,13 +215,7 @@ TEST_P(HeadSourceTest, PutsVlanTagsBack) {
       make_frame(4, 100, test::kTestType, {{.type = 0x88a8, .tag = 7}}),
       make_frame(5, 900, test::kTestType, {{.type = 0x88a8, .tag = 7}, {.tag = 5}}),
   };
-  for (const Frame& frame : sent) sender.send(frame);
-  const std::vector<Seen> seen = collect(*source, sent.size());
-  ASSERT_EQ(seen.size(), sent.size());
-  for (std::size_t at = 0; at < seen.size(); ++at) {
-    EXPECT_EQ(seen[at].bytes, sent[at]) << at;
-    EXPECT_EQ(seen[at].wire_bytes, sent[at].size()) << at;
-  }
+  test::expect_to_come_through(sent, sender, *source);
 }
 
 TEST_P(HeadSourceTest, FiltersAndCountsIt) {

@@ -116,4 +116,14 @@ std::uint64_t now_ns() {
   return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
+void expect_to_come_through(const std::vector<Frame>& frames, const FrameSender& sender, capture::LiveSource& source) {
+  for (const Frame& frame : frames) sender.send(frame);
+  const std::vector<Seen> seen = collect(source, frames.size());
+  ASSERT_EQ(seen.size(), frames.size());
+  for (std::size_t at = 0; at < seen.size(); ++at) {
+    EXPECT_EQ(seen[at].bytes, frames[at]) << at;
+    EXPECT_EQ(seen[at].wire_bytes, frames[at].size()) << at;
+  }
+}
+
 }  // namespace hoptap::test

@@ -72,6 +72,9 @@ std::vector<Seen> drain(capture::LiveSource& source);
 /// Lets `source` wait until `holds`; false after many waits.
 bool wait_until(capture::LiveSource& source, const std::function<bool()>& holds);
 
+/// Sends them; they must come whole, in order, and nothing else.
+void expect_to_come_through(const std::vector<Frame>& frames, const FrameSender& sender, capture::LiveSource& source);
+
 std::uint64_t now_ns();
 
 }  // namespace hoptap::test

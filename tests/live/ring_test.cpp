@@ -87,13 +87,7 @@ TEST(RingTest, PutsVlanTagsBack) {
       make_frame(5, 1500, test::kTestType, {{.type = 0x88a8, .tag = 7}, {.tag = 5}}),
       make_frame(6, 100, test::kTestType, {{.tag = 0}}),  // priority tag
   };
-  for (const Frame& frame : sent) sender.send(frame);
-  const std::vector<Seen> seen = collect(*source, sent.size());
-  ASSERT_EQ(seen.size(), sent.size());
-  for (std::size_t at = 0; at < seen.size(); ++at) {
-    EXPECT_EQ(seen[at].bytes, sent[at]) << at;
-    EXPECT_EQ(seen[at].wire_bytes, sent[at].size()) << at;
-  }
+  test::expect_to_come_through(sent, sender, *source);
 }
 
 TEST(RingTest, FiltersInTheKernelFromTheFirstPacket) {
