@@ -1,10 +1,7 @@
-#!/ usr / bin / env python3
-""
-    "usage: head_probe_test.py HOPTAP    A probe listens at one interface twice, by a ring and by eBPF, with HTTP of all sizes
-    passing,
-    and must count the same both ways, from a small part of the bytes;
-also after the interface was deleted and came back, with the privileges that are left then.Needs root;
-exits with 77 when that or eBPF is not to be had."""
+#!/usr/bin/env python3
+"""usage: head_probe_test.py HOPTAP    A probe listens at one interface twice, by a ring and by eBPF, with HTTP of all sizes
+passing, and must count the same both ways, from a small part of the bytes; also after the interface was deleted and came back,
+with the privileges that are left then. Needs root; exits with 77 when that or eBPF is not to be had."""
 import json
 import os
 import pathlib
@@ -21,14 +18,10 @@ from live_rig import FAR, NEAR, Rig, run, wait_until  # noqa: E402
 
 HOPTAP = pathlib.Path(sys.argv[1]).resolve()
 PROBE = """
-metrics: {
-  {
-  listen:
-    "127.0.0.1:0"
-  }
-}
-interfaces : -{{interface : {where}, point : ring, role : host}} - {
-  {interface: {where}, point: head, role: host, capture: ebpf}}
+metrics: {{listen: "127.0.0.1:0"}}
+interfaces:
+  - {{interface: {where}, point: ring, role: host}}
+  - {{interface: {where}, point: head, role: host, capture: ebpf}}
 """
 SERVER = r"""
 import http.server
@@ -60,8 +53,7 @@ rounds = (("plain", 500, 20), ("plain", 16000, 20), ("plain", 3000000, 3), ("chu
 for kind, size, times in rounds[:int(sys.argv[2])]:
     connection = http.client.HTTPConnection(sys.argv[1])
     for _ in range(times):
-        connection.request("GET", f"/{kind}/{size}", headers={
-      "Cookie" : "c" * (3000 if size == 500 else 10)})
+        connection.request("GET", f"/{kind}/{size}", headers={"Cookie": "c" * (3000 if size == 500 else 10)})
         read = len(connection.getresponse().read())
         assert read == (size // 8192 * 8192 if kind == "chunked" else size), (kind, size, read)
     for _ in range(3 if size != 500 else 0):
@@ -70,7 +62,7 @@ for kind, size, times in rounds[:int(sys.argv[2])]:
     connection.close()
 """
 ROUNDS, REQUESTS, FIRST_REQUESTS = 6, 63 + 5 * 3, 20
-#Two stamps of one packet differ, and with them times.
+# Two stamps of one packet differ, and with them times.
 NOT_THE_SAME = re.compile(r"captured_bytes|cpu_seconds|_seconds_(sum|bucket|total)|rtt\w*_seconds_count|window_limited")
 
 
@@ -93,11 +85,8 @@ class Watched:
         """{point: {sample without its point: value}}"""
         with urllib.request.urlopen(re.search(r"serves (\S+)", self.text())[1], timeout=10) as answer:
             found = re.findall(r'^(\w+\{)point="(ring|head)"(.*\}) (\S+)$', answer.read().decode(), re.MULTILINE)
-        return {
-    point : {before + after: float(value) for before, where, after, value in found if where == point
-    }
-                for
-                  point in("ring", "head")}
+        return {point: {before + after: float(value) for before, where, after, value in found if where == point}
+                for point in ("ring", "head")}
 
 
 def total(samples: dict, family: str) -> float:
@@ -118,8 +107,7 @@ def compare(samples: dict, expected: int) -> list[str]:
              if not NOT_THE_SAME.search(name) and ring.get(name) != head.get(name)]
     if total(ring, "hoptap_requests_total") != expected:
         wrong.append(f"{total(ring, 'hoptap_requests_total')} requests instead of {expected}")
-    bytes_of = {
-    point: total(one, "hoptap_probe_captured_bytes_total") for point, one in samples.items()}
+    bytes_of = {point: total(one, "hoptap_probe_captured_bytes_total") for point, one in samples.items()}
     print(f"{expected} requests, {total(head, 'hoptap_probe_received_packets_total'):.0f} packets: {bytes_of['ring']:.0f} bytes by the "
           f"ring, {bytes_of['head']:.0f} by eBPF")
     return wrong if bytes_of["head"] < bytes_of["ring"] / 5 else [*wrong, "eBPF copies more than a fifth of the bytes"]
@@ -129,7 +117,7 @@ def come_back(rig: Rig, watched: Watched) -> None:
     run("ip", "-n", rig.near, "link", "del", "near")
     wait_until(lambda: watched.text().count("far is gone") == 2, "the interface to be missed")
     run("ip", "link", "add", "near", "netns", rig.near, "type", "veth", "peer", "name", "far", "netns", rig.far)
-#It is there again before it says a word.
+    # It is there again before it says a word.
     wait_until(lambda: watched.text().count(": packets are read again") + watched.text().count("far is down") >= 2, "both to listen again")
     for name, interface, address in ((rig.near, "near", NEAR), (rig.far, "far", FAR)):
         for words in (("link", "set", "dev", interface, "addrgenmode", "none"), ("addr", "add", f"{address}/24", "dev", interface),

@@ -1,10 +1,7 @@
-#!/ usr / bin / env python3
-""
-    "usage: pattern_test.py --hoptap PATH    A probe that listens at " all interfaces that match,
-    in all namespaces that match ":
-    those that are there,
-    those that come, those that go and come back.Each is a point, and what passes there is counted there.Needs root;
-exits with 77 and a line without."""
+#!/usr/bin/env python3
+"""usage: pattern_test.py --hoptap PATH    A probe that listens at "all interfaces that match, in all namespaces that match":
+those that are there, those that come, those that go and come back. Each is a point, and what passes there is counted
+there. Needs root; exits with 77 and a line without."""
 import argparse
 import json
 import os
