@@ -131,7 +131,7 @@ def judge_healthy(verdicts: Verdicts, best: dict[str, dict], healthy: set[str], 
     for unique in healthy & best.keys():
         said = best[unique].get("verdict", NO_VERDICT)
         of_wire = has_place(said, fault_scenarios.WIRE)
-        if of_wire and unique in spans and spans[unique].round_ns > said["excess_ns"] / 2:
+        if of_wire and unique in spans and spans[unique].slowest_ns > said["excess_ns"] / 2:
             continue
         verdicts.blamed += blames_network(said)
 

@@ -43,10 +43,16 @@ class Span:
     copies_dropped: int     # frames with bytes of this request or its answer that the wire dropped
     resent: bool            # the last byte, either way, arrived at the wire more than once
     single: bool            # request and response came in one frame each
+    longest_ns: int = 0     # the longest that the wire held a frame of the connection meanwhile, acknowledgments too
 
     @property
     def round_ns(self) -> int:
         return self.forward_ns + self.backward_ns
+
+    @property
+    def slowest_ns(self) -> int:
+        """What the wire may have cost: of many frames, any may have been waited for."""
+        return self.round_ns if self.single else max(self.round_ns, self.longest_ns)
 
 
 def read(path: pathlib.Path) -> list[Frame]:
@@ -132,8 +138,16 @@ def connection_spans(frames: list[Frame]) -> dict[str, Span]:
                      for frame in last[0] + last[1])
         span = make_span(label, *last, mine, single)
         if span and response_end > ack:
+            span.longest_ns = longest_hold_ns(frames, mine)
             found[label] = span
     return found
+
+
+def longest_hold_ns(frames: list[Frame], mine: list[Frame]) -> int:
+    """Of all frames of the connection while `mine` passed."""
+    first, last = min(frame.ingress_ns for frame in mine), max(frame.egress_ns for frame in mine)
+    return max((frame.egress_ns - frame.ingress_ns for frame in frames
+                if frame.egress_ns and first <= frame.ingress_ns <= last), default=0)
 
 
 def make_span(label: str, forward: list[Frame], backward: list[Frame], all_frames: list[Frame],
