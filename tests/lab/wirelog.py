@@ -7,6 +7,7 @@ the server's bytes between the acknowledgement numbers of the same two frames.
 
 import dataclasses
 import pathlib
+import statistics
 import typing
 
 HALF = 1 << 31
@@ -43,7 +44,7 @@ class Span:
     copies_dropped: int     # frames with bytes of this request or its answer that the wire dropped
     resent: bool            # the last byte, either way, arrived at the wire more than once
     single: bool            # request and response came in one frame each
-    longest_ns: int = 0     # the longest that the wire held a frame of the connection meanwhile, acknowledgments too
+    late_ns: int = 0        # in which the wire kept a frame of the connection, acknowledgments too, longer than usual
 
     @property
     def round_ns(self) -> int:
@@ -51,8 +52,8 @@ class Span:
 
     @property
     def slowest_ns(self) -> int:
-        """What the wire may have cost: of many frames, any may have been waited for."""
-        return self.round_ns if self.single else max(self.round_ns, self.longest_ns)
+        """What the wire may have cost: of many frames, each may have been waited for."""
+        return self.round_ns if self.single else max(self.round_ns, self.late_ns)
 
 
 def read(path: pathlib.Path) -> list[Frame]:
@@ -72,6 +73,7 @@ def read(path: pathlib.Path) -> list[Frame]:
 def spans(frames: list[Frame]) -> dict[str, Span]:
     """The span of every request whose whole way the log shows, by id."""
     found: dict[str, Span] = {}
+    usual_ns = int(statistics.median([frame.egress_ns - frame.ingress_ns for frame in frames if frame.egress_ns] or [0]))
     connections: dict[tuple[str, str], list[Frame]] = {}
     queries: dict[str, list[Frame]] = {}
     for frame in frames:
@@ -82,7 +84,7 @@ def spans(frames: list[Frame]) -> dict[str, Span]:
             queries.setdefault(frame.label, []).append(frame)
     for of_connection in connections.values():
         for of_one in split_reused_port(of_connection):
-            found |= connection_spans(of_one)
+            found |= connection_spans(of_one, usual_ns)
     for label, of_query in queries.items():
         span = make_span(label, [frame for frame in of_query if frame.direction == "ab"],
                          [frame for frame in of_query if frame.direction == "ba"], of_query, True)
@@ -104,7 +106,7 @@ def split_reused_port(frames: list[Frame]) -> list[list[Frame]]:
     return parts
 
 
-def connection_spans(frames: list[Frame]) -> dict[str, Span]:
+def connection_spans(frames: list[Frame], usual_ns: int) -> dict[str, Span]:
     """Spans of the requests of one connection, in their order."""
     base = {side: next((frame.sequence for frame in frames if frame.direction == side), 0) for side in ("ab", "ba")}
 
@@ -138,16 +140,20 @@ def connection_spans(frames: list[Frame]) -> dict[str, Span]:
                      for frame in last[0] + last[1])
         span = make_span(label, *last, mine, single)
         if span and response_end > ack:
-            span.longest_ns = longest_hold_ns(frames, mine)
+            span.late_ns = late_ns(frames, mine, usual_ns)
             found[label] = span
     return found
 
 
-def longest_hold_ns(frames: list[Frame], mine: list[Frame]) -> int:
-    """Of all frames of the connection while `mine` passed."""
+def late_ns(frames: list[Frame], mine: list[Frame], usual_ns: int) -> int:
+    """Of all frames of the connection while `mine` passed; what passed at the same time counts once."""
     first, last = min(frame.ingress_ns for frame in mine), max(frame.egress_ns for frame in mine)
-    return max((frame.egress_ns - frame.ingress_ns for frame in frames
-                if frame.egress_ns and first <= frame.ingress_ns <= last), default=0)
+    late, until = 0, 0
+    for frame in frames:  # by arrival
+        begin = max(frame.ingress_ns + usual_ns, until)
+        if first <= frame.ingress_ns <= last and frame.egress_ns > begin:
+            late, until = late + frame.egress_ns - begin, frame.egress_ns
+    return late
 
 
 def make_span(label: str, forward: list[Frame], backward: list[Frame], all_frames: list[Frame],
