@@ -12,6 +12,7 @@ namespace hoptap::appliance {
 namespace {
 
 constexpr std::chrono::seconds kSearchEvery{1};
+constexpr std::chrono::seconds kRetryAfter{10};  // what could not be opened
 constexpr std::chrono::seconds kGoneMax{60};
 constexpr int kOpensMax = 4;  // at once: making rings takes time, in which signals and records wait
 
@@ -170,6 +171,7 @@ void LiveCapture::search() {
   }
   if (opens_left_ == 0) next_search_ = {};  // there may be more
   std::erase_if(refused_, [&](const std::string& place) { return !seen.contains(place); });
+  std::erase_if(retries_, [&](const auto& retry) { return !seen.contains(retry.first); });
 }
 
 void LiveCapture::let_in(std::size_t pattern, const LiveInput& input) {
@@ -187,11 +189,16 @@ void LiveCapture::let_in(std::size_t pattern, const LiveInput& input) {
     return refuse(place, "another interface is the point " + input.point.name);
   if (known == places_.end() && inputs_.size() >= inputs_max_)
     return refuse(place, "there were more than 512 interfaces since the probe began; start it anew");
+  if (const auto retry = retries_.find(place); retry != retries_.end() && Clock::now() < retry->second) return;
   if (opens_left_ == 0) return;
   --opens_left_;
   const std::size_t at = known != places_.end() ? known->second : inputs_.size();
-  if (auto opened = open_input(at, input); !opened) return refuse(place, opened.error().what);
-  found_[at] = {.pattern = pattern, .is_open = true, .gone_since = {}};
+  if (auto opened = open_input(at, input); !opened) {
+    retries_[place] = Clock::now() + kRetryAfter;
+    return refuse(place, opened.error().what);
+  }
+  retries_.erase(place);
+  found_[at] = {.pattern = pattern, .is_open = true, .is_closing = false, .gone_since = {}};
   if (has_started_) members_.back().worker->start();
 }
 
@@ -206,12 +213,13 @@ void LiveCapture::refuse(const std::string& place, const std::string& why) {
 void LiveCapture::close_gone() {
   for (auto& [at, found] : found_) {
     if (!found.is_open) continue;
-    if (statuses_[at].state != capture::LinkState::kGone) {
+    if (!found.is_closing && statuses_[at].state != capture::LinkState::kGone) {
       found.gone_since.reset();
       continue;
     }
     if (!found.gone_since) found.gone_since = Clock::now();
     if (Clock::now() - *found.gone_since < kGoneMax) continue;
+    found.is_closing = true;  // even if it comes back now: then it is opened anew
     const auto member =
         std::find_if(members_.begin(), members_.end(), [input = at](const Member& one) { return one.input == input; });
     member->worker->stop();
@@ -221,7 +229,7 @@ void LiveCapture::close_gone() {
     past_[at].reached_ns = statuses_[at].reached_ns;
     past_[at] = as_past(past_[at]);
     members_.erase(member);
-    found.is_open = false;
+    found.is_open = found.is_closing = false;
   }
 }
 

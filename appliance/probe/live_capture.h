@@ -70,6 +70,7 @@ class LiveCapture final : public PointSet {
   struct Found {
     std::size_t pattern;
     bool is_open = false;
+    bool is_closing = false;
     std::optional<Clock::time_point> gone_since;
   };
 
@@ -85,9 +86,10 @@ class LiveCapture final : public PointSet {
   std::size_t inputs_max_ = 0;
   std::uint32_t shared_ = 0;  ///< fanout groups
   Clock::time_point next_search_{};
-  std::map<std::size_t, Found> found_;         ///< by input
-  std::map<std::string, std::size_t> places_;  ///< inputs, by namespace and name
-  std::set<std::string> refused_;              ///< places that were told not to be listened at
+  std::map<std::size_t, Found> found_;                ///< by input
+  std::map<std::string, std::size_t> places_;         ///< inputs, by namespace and name
+  std::set<std::string> refused_;                     ///< places that were told not to be listened at
+  std::map<std::string, Clock::time_point> retries_;  ///< of places that could not be opened, not before
   std::vector<std::string> troubles_;
   std::vector<LiveStatus> statuses_;
   int opens_left_ = 0;  ///< of this search
