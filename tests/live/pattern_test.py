@@ -37,6 +37,8 @@ def run(*words):
 
 def add_pod(name, net):
     """A namespace with a pair of veth, a bridge that must not match, and two addresses that talk over the pair."""
+    # The other end of one before goes with its namespace, but not at once.
+    subprocess.run(["ip", "-n", f"{ME}out", "link", "del", f"o{net}"], capture_output=True, check=False)
     run("ip", "netns", "add", f"{ME}-{name}")
     run("ip", "-n", f"{ME}-{name}", "link", "add", "eth0", "type", "veth", "peer", "name", "out", "netns", f"{ME}out")
     run("ip", "-n", f"{ME}-{name}", "link", "add", "br0", "type", "bridge")
