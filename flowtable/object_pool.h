@@ -12,6 +12,7 @@ template <class T>
 class ObjectPool {
  public:
   T& take() {
+    ++in_use_;
     if (free_.empty()) {
       if (free_.capacity() <= all_.size()) free_.reserve(2 * all_.size() + 1);  // so that give_back() never allocates
       return all_.emplace_back();
@@ -20,12 +21,16 @@ class ObjectPool {
     free_.pop_back();
     return object;
   }
-  void give_back(T& object) { free_.push_back(&object); }
-  std::size_t in_use() const { return all_.size() - free_.size(); }
+  void give_back(T& object) {
+    --in_use_;
+    free_.push_back(&object);
+  }
+  std::size_t in_use() const { return in_use_; }
 
  private:
   std::deque<T> all_;
   std::vector<T*> free_;
+  std::size_t in_use_ = 0;
 };
 
 }  // namespace hoptap::flowtable

@@ -7,9 +7,9 @@
 namespace hoptap::flowtable {
 
 using base::Bytes;
+using decode::l7::kOpaqueParser;
 using decode::l7::kToTheEnd;
 using decode::l7::Message;
-using decode::l7::opaque_parser;
 using decode::l7::Pairing;
 using decode::l7::Parser;
 using decode::l7::parsers;
@@ -61,7 +61,7 @@ std::optional<Direction> Session::spoken_direction(Bytes first, std::uint16_t so
 void Session::deliver(Direction direction, Bytes bytes, std::uint32_t sequence, const Stamp& stamp) {
   Side& side = this->side(direction);
   const Direction other = opposite(direction);
-  if (parser_ == &opaque_parser()) settle_turn(other, stamp.time_ns);
+  if (is_opaque()) settle_turn(other, stamp.time_ns);
   side.seen = true;
   note_data(side, stamp.time_ns);
   side.latest_ns = std::max(side.latest_ns, stamp.time_ns);
@@ -87,7 +87,7 @@ void Session::deliver(Direction direction, Bytes bytes, std::uint32_t sequence, 
     side.mark = side.more_marks.back();
     drop_marks(side);
   }
-  busy_ = parser_ == &opaque_parser() || !sides_[0].held.empty() || !sides_[1].held.empty();
+  busy_ = is_opaque() || !sides_[0].held.empty() || !sides_[1].held.empty();
 }
 
 /// What add() does, when exchanges await an acknowledgment.
@@ -164,10 +164,8 @@ void Session::release_held(Side& side, std::size_t count) {
   context_.held_bytes -= count;
 }
 
-/// Passes over bytes of the open message. @return how many of the available ones
-std::size_t Session::skip(Direction direction, std::size_t available) {
+std::size_t Session::skip_body(Direction direction, std::size_t available) {
   Side& side = this->side(direction);
-  if (side.to_skip == 0) return 0;
   const std::size_t count = static_cast<std::size_t>(std::min<std::uint64_t>(side.to_skip, available));
   advance(side, count);
   if (side.to_skip == kToTheEnd) return count;
@@ -185,7 +183,7 @@ std::size_t Session::parse(Direction direction, Bytes bytes) {
     const Bytes rest = bytes.subspan(used);
     if (rest.empty()) break;
     if (parser_ == nullptr && !detect(direction, rest)) break;
-    if (!redetect_turn(direction, rest)) break;
+    if (is_opaque() && !redetect_turn(direction, rest)) break;
     if (!side.placed) {
       used += find_place(direction, rest);
       if (!side.placed) break;
@@ -202,7 +200,7 @@ std::size_t Session::parse(Direction direction, Bytes bytes) {
     if (step.step == Step::kNeedMore) break;
     if (step.step == Step::kInvalid || step.consumed == 0) {
       if (messages_ == 0) {
-        use(opaque_parser());
+        use(kOpaqueParser);
         turns_probed_ = kTurnsProbedMax;  // what looked like a protocol and was none will look like it again
         settle_turn(opposite(direction), stamp_at(side, side.sequence).time_ns);
       } else {
@@ -216,7 +214,8 @@ std::size_t Session::parse(Direction direction, Bytes bytes) {
       continue;
     }
     if (step.step == Step::kMessage) begin(direction, message, rest.first(std::min(rest.size(), message.head_bytes)));
-    part(direction, step);
+    side.to_skip = step.consumed;  // of which some may not be at hand yet
+    if (step.step == Step::kEnd) side.more = false;
   }
   return used;
 }
@@ -236,7 +235,7 @@ bool Session::detect(Direction direction, Bytes first) {
   bool maybe = false;
   const Parser* found = probe_all(first, direction, server_port(), false, maybe);
   if (found == nullptr && maybe && first.size() < kProbeBytesMax && !undetectable_) return false;
-  use(found != nullptr ? *found : opaque_parser());
+  use(found != nullptr ? *found : kOpaqueParser);
   if (found == nullptr) settle_turn(opposite(direction), stamp_at(side(direction), side(direction).sequence).time_ns);
   return true;
 }
@@ -244,7 +243,7 @@ bool Session::detect(Direction direction, Bytes first) {
 /// An opaque leg picked up in the middle, or one that changed its protocol, may become known when a turn
 /// begins. @return false when more bytes of the turn might tell
 bool Session::redetect_turn(Direction direction, Bytes first) {
-  if (parser_ != &opaque_parser() || settling_) return true;
+  if (settling_) return true;
   if (messages_ == 0 || turn_ != direction) {
     turn_ = direction;
     turn_settled_ = turns_probed_ >= kTurnsProbedMax;
@@ -301,13 +300,6 @@ void Session::begin(Direction direction, const Message& message, Bytes head) {
   side.in_message = true;
   side.more = message.more;
   side.upgrades = message.upgrades;
-}
-
-/// Takes what a step consumed, as far as it is not beyond the bytes at hand; the rest is skipped.
-void Session::part(Direction direction, const ParseStep& step) {
-  Side& side = this->side(direction);
-  side.to_skip = step.consumed;
-  if (step.step == Step::kEnd) side.more = false;
 }
 
 /// The open message has ended at side.sequence.
@@ -468,10 +460,9 @@ std::uint64_t Session::passed_ns(const Side& side) {
 }
 
 /// The segment that first carried the byte at `sequence`.
-const Stamp& Session::stamp_at(const Side& side, std::uint32_t sequence) {
-  if (side.more_marks.empty()) return side.mark.stamp;
+const Session::Mark& Session::marked_at(const Side& side, std::uint32_t sequence) {
   const auto behind = first_mark_from(side, sequence + 1);
-  return behind == side.more_marks.begin() ? side.mark.stamp : std::prev(behind)->stamp;
+  return behind == side.more_marks.begin() ? side.mark : *std::prev(behind);
 }
 
 }  // namespace hoptap::flowtable

@@ -165,11 +165,16 @@ class Session {
   void drop_marks(Side& side);
   void drop_held(Side& side, std::size_t count);
   void release_held(Side& side, std::size_t count);
-  std::size_t skip(Direction direction, std::size_t available);
+  /// Passes over bytes of the open message. @return how many of the available ones
+  std::size_t skip(Direction direction, std::size_t available) {
+    return side(direction).to_skip == 0 ? 0 : skip_body(direction, available);
+  }
+  std::size_t skip_body(Direction direction, std::size_t available);
   void advance(Side& side, std::size_t count) { side.sequence += static_cast<std::uint32_t>(count); }
   std::size_t parse(Direction direction, base::Bytes bytes);
   void pump(Direction direction);
   bool detect(Direction direction, base::Bytes first);
+  bool is_opaque() const { return parser_ == &decode::l7::kOpaqueParser; }
   bool redetect_turn(Direction direction, base::Bytes first);
   void settle_turn(Direction direction, std::uint64_t time_ns);
   std::uint32_t received(Direction direction) const;
@@ -178,14 +183,16 @@ class Session {
   void use(const decode::l7::Parser& parser);
   std::size_t find_place(Direction direction, base::Bytes bytes);
   void begin(Direction direction, const decode::l7::Message& message, base::Bytes head);
-  void part(Direction direction, const decode::l7::ParseStep& step);
   void finish(Direction direction);
   void abandon(Direction direction);
   void lose_place(Direction direction);
   void upgrade();
   void forget_marks(Side& side);
   static std::pmr::vector<Mark>::const_iterator first_mark_from(const Side& side, std::uint32_t sequence);
-  static const Stamp& stamp_at(const Side& side, std::uint32_t sequence);
+  static const Stamp& stamp_at(const Side& side, std::uint32_t sequence) {
+    return side.more_marks.empty() ? side.mark.stamp : marked_at(side, sequence).stamp;
+  }
+  static const Mark& marked_at(const Side& side, std::uint32_t sequence);
   static std::uint64_t passed_ns(const Side& side);
   std::uint32_t gap_flag(Direction direction) const;
 

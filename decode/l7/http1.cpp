@@ -120,25 +120,32 @@ void read_content_length(std::string_view value, Fields& fields) {
   }
 }
 
-/// Eight bytes, letters in lower case; what else changes are control characters and a few signs that no name has.
-std::uint64_t lower_word(const char* text) {
-  std::uint64_t word = 0;
+/// Some bytes, letters in lower case; what else changes are control characters and a few signs that no name has.
+template <class Word>
+Word lower_word(const char* text) {
+  Word word = 0;
   std::memcpy(&word, text, sizeof word);
-  return word | 0x2020202020202020ULL;
+  return static_cast<Word>(word | static_cast<Word>(0x2020202020202020ULL));
 }
 
-/// Is this the field line of `name` (in lower case)? Its value, then.
-inline std::optional<std::string_view> value_of(std::string_view line, std::string_view name) {
-  if (line.size() <= name.size() || line[name.size()] != ':') return std::nullopt;
-  constexpr std::size_t kWord = sizeof(std::uint64_t);
-  if (name.size() < kWord) {
-    if (!equal_ignoring_case(line.substr(0, name.size()), name)) return std::nullopt;
-  } else {  // by words, the last of which may overlap the one before
-    for (std::size_t at = 0; at < name.size(); at += kWord) {
-      const std::size_t from = std::min(at, name.size() - kWord);
-      if (lower_word(line.data() + from) != lower_word(name.data() + from)) return std::nullopt;
-    }
+/// Is that `name` (in lower case)? By words, the last of which may overlap the one before.
+template <class Word>
+bool is_name(const char* text, std::string_view name) {
+  bool same = true;
+  for (std::size_t at = 0; at < name.size(); at += sizeof(Word)) {
+    const std::size_t from = std::min(at, name.size() - sizeof(Word));
+    same = same && lower_word<Word>(text + from) == lower_word<Word>(name.data() + from);
   }
+  return same;
+}
+
+/// Is this the field line of `name` (in lower case, at least two bytes)? Its value, then.
+[[gnu::always_inline]] inline std::optional<std::string_view> value_of(std::string_view line, std::string_view name) {
+  if (line.size() <= name.size() || line[name.size()] != ':') return std::nullopt;
+  const bool same = name.size() >= 8   ? is_name<std::uint64_t>(line.data(), name)
+                    : name.size() >= 4 ? is_name<std::uint32_t>(line.data(), name)
+                                       : is_name<std::uint16_t>(line.data(), name);
+  if (!same) return std::nullopt;
   return trimmed(line.substr(name.size() + 1));
 }
 
@@ -147,35 +154,38 @@ void read_id(std::string_view line, std::string_view name, base::IdKind kind, Me
   if (value && !value->empty() && out.id_count < Message::kIdsMax) out.ids[out.id_count++] = {kind, as_bytes(*value)};
 }
 
+/// The place of a letter in the alphabet, from 1, in lower case or not; of other bytes some number up to 31.
+constexpr unsigned letter_of(char c) { return static_cast<unsigned char>(c) & 0x1fu; }
+
 /// Most fields are told by their first letter to be none of ours.
 bool may_be_ours(char first) {
-  constexpr std::uint32_t kLetters = 1u << ('b' - 'a') | 1u << ('c' - 'a') | 1u << ('h' - 'a') | 1u << ('p' - 'a') |
-                                     1u << ('s' - 'a') | 1u << ('t' - 'a') | 1u << ('u' - 'a') | 1u << ('x' - 'a');
-  const auto letter = static_cast<unsigned>((first | 0x20) - 'a');
-  return letter < 26 && (kLetters >> letter & 1) != 0;
+  constexpr std::uint32_t kLetters = 1u << letter_of('b') | 1u << letter_of('c') | 1u << letter_of('h') |
+                                     1u << letter_of('p') | 1u << letter_of('s') | 1u << letter_of('t') |
+                                     1u << letter_of('u') | 1u << letter_of('x');
+  return (kLetters >> letter_of(first) & 1) != 0;
 }
 
 void read_field(std::string_view line, Fields& fields, Message& out) {
-  switch (lower(line.front())) {
-    case 'b': return read_id(line, "b3", base::IdKind::kB3, out);
-    case 'c':
+  switch (letter_of(line.front())) {
+    case letter_of('b'): return read_id(line, "b3", base::IdKind::kB3, out);
+    case letter_of('c'):
       if (const auto value = value_of(line, "content-length")) read_content_length(*value, fields);
       return;
-    case 'h':
+    case letter_of('h'):
       if (const auto value = value_of(line, "host"); value && fields.host.empty()) fields.host = *value;
       return;
-    case 'p': return read_id(line, "pinpoint-traceid", base::IdKind::kPinpoint, out);
-    case 's': return read_id(line, "sw8", base::IdKind::kSw8, out);
-    case 't':
+    case letter_of('p'): return read_id(line, "pinpoint-traceid", base::IdKind::kPinpoint, out);
+    case letter_of('s'): return read_id(line, "sw8", base::IdKind::kSw8, out);
+    case letter_of('t'):
       if (const auto value = value_of(line, "transfer-encoding")) {
         fields.transfer_encoded = true;
         fields.chunked = list_contains(*value, "chunked");
       }
       return read_id(line, "traceparent", base::IdKind::kTraceParent, out);
-    case 'u':
+    case letter_of('u'):
       if (value_of(line, "upgrade")) fields.upgrade = true;
       return read_id(line, "uber-trace-id", base::IdKind::kUberTraceId, out);
-    case 'x':
+    case letter_of('x'):
       read_id(line, "x-request-id", base::IdKind::kRequestId, out);
       return read_id(line, "x-b3-traceid", base::IdKind::kB3, out);
     default: return;
@@ -184,9 +194,14 @@ void read_field(std::string_view line, Fields& fields, Message& out) {
 
 /// Reads header fields up to the empty line. @return false when the head is not whole yet.
 bool read_fields(Lines& lines, Fields& fields, Message& out) {
-  while (const auto line = lines.next()) {
-    if (line->empty()) return true;
-    if (may_be_ours(line->front())) read_field(*line, fields, out);
+  Lines at = lines;  // in registers
+  while (const auto line = at.next_raw()) {
+    if (line->size() <= 1 && (line->empty() || line->front() == '\r')) {
+      lines = at;
+      return true;
+    }
+    if (may_be_ours(line->front())) [[unlikely]]
+      read_field(Lines::without_cr(*line), fields, out);
   }
   return false;
 }
@@ -215,29 +230,28 @@ bool read_request_line(std::string_view line, Message& out) {
   return true;
 }
 
+constexpr std::size_t kStatusBytes = 12;  // of "HTTP/1.1 200"
+
+/// The code of "HTTP/1.x NNN" at the beginning of the text, 0 when it does not begin so.
+std::uint32_t code_at(std::string_view text) {
+  constexpr std::string_view kVersion = "HTTP/1.";
+  if (text.size() < kStatusBytes || !text.starts_with(kVersion) || text[8] != ' ') return 0;
+  const auto digit = [text](std::size_t at) { return static_cast<std::uint32_t>(text[at]) - '0'; };
+  const std::uint32_t a = digit(9), b = digit(10), c = digit(11);
+  return a > 9 || b > 9 || c > 9 ? 0 : a * 100 + b * 10 + c;
+}
+
 /// Reads "HTTP/1.x NNN reason" (the reason may be missing). @return the code, 0 when it is no status line.
 std::uint32_t read_status_line(std::string_view line) {
-  constexpr std::string_view kVersion = "HTTP/1.";
-  constexpr std::size_t kCodeAt = 9;
-  if (!line.starts_with(kVersion) || line.size() < kCodeAt + 3 || line[kCodeAt - 1] != ' ') return 0;
-  std::uint32_t code = 0;
-  for (const char c : line.substr(kCodeAt, 3)) {
-    if (c < '0' || c > '9') return 0;
-    code = code * 10 + static_cast<std::uint32_t>(c - '0');
-  }
-  return line.size() > kCodeAt + 3 && line[kCodeAt + 3] != ' ' ? 0 : code;
+  return line.size() > kStatusBytes && line[kStatusBytes] != ' ' ? 0 : code_at(line);
 }
 
 /// Could a status line begin so? Tells without looking for its end.
 bool may_be_status_line(std::string_view text) {
-  constexpr std::string_view kExample = "HTTP/1.1 200 ";
   constexpr std::string_view kVersion = "HTTP/1.";
-  if (text.size() >= kExample.size()) {
-    text = text.substr(0, kExample.size());
-    if (is_blank(text.back()) || text.back() == '\r' || text.back() == '\n') text.remove_suffix(1);
-    return read_status_line(text) != 0;
-  }
-  return kVersion.starts_with(text.substr(0, kVersion.size())) || text == "\r";  // the last: half an empty line
+  if (text.size() <= kStatusBytes) return kVersion.starts_with(text.substr(0, kVersion.size())) || text == "\r";
+  const char behind = text[kStatusBytes];
+  return (is_blank(behind) || behind == '\r' || behind == '\n') && code_at(text) != 0;
 }
 
 /// A head that was read whole, with `body_bytes` behind it.
@@ -412,7 +426,6 @@ Probe probe_request(std::string_view text) {
 
 Probe probe(Bytes first, Direction direction, std::uint16_t) {
   constexpr std::string_view kVersion = "HTTP/1.";
-  constexpr std::size_t kStatusBytes = 12;    // "HTTP/1.1 200"
   constexpr std::size_t kEmptyBytesMax = 64;  // of empty lines before the first message
   std::string_view text = as_text(first);
   const std::size_t begin = text.substr(0, kEmptyBytesMax + 1).find_first_not_of("\r\n");

@@ -19,6 +19,6 @@ std::size_t resync(base::Bytes, Direction, ParserState&) { return 0; }
 
 }  // namespace
 
-extern constinit const Parser kOpaqueParser{"opaque", Pairing::kTurn, false, probe, parse, resync};
+constinit const Parser kOpaqueParser{"opaque", Pairing::kTurn, false, probe, parse, resync};
 
 }  // namespace hoptap::decode::l7

@@ -118,6 +118,6 @@ struct Parser {
 std::span<const Parser* const> parsers();
 
 /// What every other TCP stream is: turns of bytes.
-const Parser& opaque_parser();
+extern const Parser kOpaqueParser;
 
 }  // namespace hoptap::decode::l7

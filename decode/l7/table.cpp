@@ -5,13 +5,11 @@
 
 namespace hoptap::decode::l7 {
 
-extern const Parser kTlsParser, kHttp1Parser, kDnsTcpParser, kDnsUdpParser, kOpaqueParser;
+extern const Parser kTlsParser, kHttp1Parser, kDnsTcpParser, kDnsUdpParser;
 
 std::span<const Parser* const> parsers() {
   static constexpr std::array<const Parser*, 4> kParsers{&kTlsParser, &kHttp1Parser, &kDnsTcpParser, &kDnsUdpParser};
   return kParsers;
 }
-
-const Parser& opaque_parser() { return kOpaqueParser; }
 
 }  // namespace hoptap::decode::l7

@@ -47,7 +47,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       parser->probe(stream, direction, 53);
       for (std::size_t split = 0; split <= splits; ++split) drive(*parser, stream, direction, split);
     }
-    drive(opaque_parser(), stream, direction, 0);
+    drive(kOpaqueParser, stream, direction, 0);
   }
   return 0;
 }
