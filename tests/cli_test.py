@@ -183,6 +183,26 @@ class CommandLine(unittest.TestCase):
             self.assertRegex(done.stderr.decode(), rf"{command}.yaml:\d+: .*did you mean (listen|address)")
             self.assertEqual(hoptap(command, "-c", self.scratch / "missing.yaml").returncode, 2)
 
+    def test_check_looks_at_addresses_and_tls_files(self):
+        (self.scratch / "empty.pem").write_text("nothing\n")
+        probe, replay = ("probe",), f"replay: [{{file: {DEMO[0]}}}]\n"
+        for words, text, complaint in (
+                (probe, "tracer: {address: 'tor:99999'}", b"is no address; write host:port"),
+                (probe, "tracer: {address: 'tor:0'}", b"port 0"),
+                (probe, "tracer: {tls: {ca: missing.pem}}", b"missing.pem: No such file"),
+                (probe, f"tracer: {{tls: {{certificate: {self.scratch}/empty.pem, key: a.key}}}}", b"no PEM file"),
+                (probe, "metrics: {listen: 'host:9464'}", b"no IP address"),
+                (("tracer",), "collect: {listen: '127.0.0.1'}", b"is not ADDRESS:PORT"),
+                (("tracer",), "collect: {tls: {certificate: missing.pem, key: a.key}}", b"missing.pem"),
+                (("tracer",), "http: {tls: {certificate: missing.pem, key: a.key}}", b"missing.pem")):
+            config = self.scratch / "checked.yaml"
+            config.write_text((replay if words == probe else "") + text + "\n")
+            done = hoptap(*words, "-c", config, "--check")
+            self.assertEqual((done.returncode, complaint in done.stderr), (2, True), (text, done.stderr))
+            if words == probe:
+                findings = rows(hoptap("doctor", "--json", "-c", config))
+                self.assertTrue(any(complaint.decode() in str(finding) for finding in findings), text)
+
     def test_no_tracer_is_5_and_says_how_to_start_one(self):
         for words in (["traces"], ["traces", "0123456789abcdef"], ["verdicts"], ["points"], ["metrics"]):
             done = hoptap(*words, "--tracer", "http://127.0.0.1:1")

@@ -51,7 +51,8 @@ Findings config_findings(const std::string& path) {
   if (!text) return {{"config", Severity::kTrouble, text.error().what, "is the path right?"}};
   auto config = read_probe_config(*text, path);
   if (!config) return {{"config", Severity::kTrouble, config.error().what, "hoptap probe --example shows every key"}};
-  if (auto checked = check(*config); !checked) return {{"config", Severity::kTrouble, checked.error().what, ""}};
+  for (const auto& checked : {check(*config), check_surroundings(*config)})
+    if (!checked) return {{"config", Severity::kTrouble, checked.error().what, ""}};
   Findings findings{
       {"config", Severity::kGood,
        fmt::format("{}: {} interfaces, {} captures", path, config->interfaces.size(), config->replay.size()), ""}};

@@ -41,6 +41,23 @@ base::Outcome<void> set_http_listen(const std::string& text, HttpServerConfig& h
   return {};
 }
 
+namespace {
+
+base::Outcome<asio::ip::address> address_of(const HttpServerConfig& config) {
+  error_code error;
+  const asio::ip::address address = asio::ip::make_address(config.address, error);
+  if (!error) return address;
+  return tl::unexpected(base::Failure{fmt::format(
+      "{} is no IP address; write 127.0.0.1, 0.0.0.0 for all, or [the address of one interface]", config.address)});
+}
+
+}  // namespace
+
+base::Outcome<void> check(const HttpServerConfig& config) {
+  if (const auto address = address_of(config); !address) return tl::unexpected(address.error());
+  return config.tls.enabled() ? TlsFiles(config.tls).load() : base::Outcome<void>();
+}
+
 HttpShared::HttpShared(const HttpServerConfig& chosen, HttpSources sources)
     : config(chosen),
       router([&] {
@@ -74,15 +91,12 @@ struct HttpServer::Parts {
 base::Outcome<void> HttpServer::Parts::listen() {
   const HttpServerConfig& config = shared.config;
   error_code error;
-  const asio::ip::address address = asio::ip::make_address(config.address, error);
-  if (error) {
-    return tl::unexpected(base::Failure{fmt::format(
-        "{} is no IP address; write 127.0.0.1, 0.0.0.0 for all, or [the address of one interface]", config.address)});
-  }
+  const auto address = address_of(config);
+  if (!address) return tl::unexpected(address.error());
   if (config.tls.enabled()) {
     if (auto loaded = tls.load(); !loaded) return loaded;
   }
-  const tcp::endpoint wanted(address, config.port);
+  const tcp::endpoint wanted(*address, config.port);
   acceptor.open(wanted.protocol(), error);
   if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
   if (!error) acceptor.bind(wanted, error);

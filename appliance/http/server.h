@@ -41,6 +41,9 @@ struct HttpServerConfig {
 /// "127.0.0.1:8717" as the address and port to serve HTTP on. A failure says what is wrong with it.
 [[nodiscard]] base::Outcome<void> set_http_listen(const std::string& text, HttpServerConfig& http);
 
+/// Fails in words on an address or on TLS files that cannot be used as they are now. Does not listen.
+[[nodiscard]] base::Outcome<void> check(const HttpServerConfig& config);
+
 class HttpServer {
  public:
   /// Listens and serves when this returns. Fails in words: address in use, no such address, TLS files that do not fit.

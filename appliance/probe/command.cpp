@@ -267,6 +267,7 @@ int run_probe(const ProbeOptions& options) {
   const auto config = configure(options);
   if (!config) return fail(kWrongUsage, config.error().what);
   if (options.check) {
+    if (const auto good = check_surroundings(*config); !good) return fail(kWrongUsage, good.error().what);
     fmt::print("{}: is right; the probe takes at most about {} MiB of memory\n",
                options.config.empty() ? "the configuration" : options.config, memory_max(*config) >> 20);
     return kDone;

@@ -226,4 +226,11 @@ base::Outcome<void> check(const ProbeConfig& config) {
   return filter ? base::Outcome<void>() : tl::unexpected(filter.error());
 }
 
+base::Outcome<void> check_surroundings(const ProbeConfig& config) {
+  exporting::SenderConfig sender = config.sender;
+  if (sender.probe.empty()) sender.probe = "the host's name";
+  if (auto good = exporting::check(sender, true); !good) return good;
+  return config.metrics_http ? check(*config.metrics_http) : base::Outcome<void>();
+}
+
 }  // namespace hoptap::appliance

@@ -50,6 +50,10 @@ struct ProbeConfig {
 /// Fails when something is missing or does not fit together, wherever it came from.
 [[nodiscard]] base::Outcome<void> check(const ProbeConfig& config);
 
+/// Fails when what it names outside itself cannot be used as it is now: addresses, TLS files. For --check and doctor: a
+/// probe that runs waits for them.
+[[nodiscard]] base::Outcome<void> check_surroundings(const ProbeConfig& config);
+
 /// A commented file with every key.
 std::string_view example_probe_config();
 

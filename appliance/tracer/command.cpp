@@ -74,6 +74,8 @@ int run_tracer(const TracerOptions& options) {
   const auto config = configure(options);
   if (!config) return fail(kWrongUsage, config.error().what);
   if (options.check) {
+    for (const auto& good : {exporting::check(config->collector), check(config->http)})
+      if (!good) return fail(kWrongUsage, good.error().what);
     fmt::print("{}: is right\n", options.config.empty() ? "the default configuration" : options.config);
     return kDone;
   }

@@ -51,6 +51,11 @@ base::Outcome<std::shared_ptr<grpc::ServerCredentials>> credentials(const std::o
 
 }  // namespace
 
+base::Outcome<void> check(const CollectorConfig& config) {
+  if (base::Outcome<HostPort> parts = split_address(config.listen); !parts) return tl::unexpected(parts.error());
+  return config.tls ? check_files(*config.tls) : base::Outcome<void>();
+}
+
 class CollectorServer::Impl final : public Service {
  public:
   Impl(BatchSink& sink, CollectorConfig config)

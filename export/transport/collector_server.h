@@ -45,6 +45,9 @@ struct CollectorConfig {
   std::chrono::milliseconds stop_timeout{10'000};       ///< in stop(), for batches that are being stored
 };
 
+/// Fails in words on an address or on TLS files that cannot be used as they are now. Does not listen.
+[[nodiscard]] base::Outcome<void> check(const CollectorConfig& config);
+
 /// Why streams ended.
 enum class StreamEndReason : std::uint8_t {
   kClosed,       ///< by the probe, after Hello, in order

@@ -70,12 +70,24 @@ void Sender::Impl::stop() {
 Sender::Sender(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Sender::~Sender() = default;
 
+base::Outcome<void> check(const SenderConfig& config, bool with_files) {
+  const base::Outcome<HostPort> parts = split_address(config.address);
+  if (!parts) return tl::unexpected(parts.error());
+  if (parts->port.find_first_not_of('0') == std::string::npos)
+    return tl::unexpected(base::Failure{"no tracer has port 0; give the one it listens on, 4717 by default"});
+  if (!is_printable(config.probe, kProbeNameBytesMax))
+    return tl::unexpected(base::Failure{"the probe's name must be 1 to 128 bytes of printable text; change it"});
+  if (!with_files || !config.tls) return {};
+  const ClientTls& tls = *config.tls;
+  if (!tls.ca_file.empty())
+    if (base::Outcome<void> good = check_authorities(tls.ca_file); !good) return good;
+  if (tls.certificate_file.empty() && tls.key_file.empty()) return {};
+  return check_pair(tls.certificate_file, tls.key_file);
+}
+
 base::Outcome<std::unique_ptr<Sender>> Sender::start(Spool& spool, SenderConfig config) {
   quiet_grpc();
-  if (base::Outcome<HostPort> parts = split_address(config.address); !parts) return tl::unexpected(parts.error());
-  if (!is_printable(config.probe, kProbeNameBytesMax)) {
-    return tl::unexpected(base::Failure{"the probe's name must be 1 to 128 bytes of printable text; change it"});
-  }
+  if (base::Outcome<void> good = check(config, false); !good) return tl::unexpected(good.error());
   auto impl = std::make_unique<Impl>(spool, std::move(config));
   impl->start();
   return std::unique_ptr<Sender>(new Sender(std::move(impl)));

@@ -41,6 +41,10 @@ struct SenderConfig {
   std::uint64_t bytes_in_flight_max = 16u << 20;
 };
 
+/// Fails in words on what can never work: no port, no good name. `with_files`: also on TLS files that cannot be used as
+/// they are now.
+[[nodiscard]] base::Outcome<void> check(const SenderConfig& config, bool with_files);
+
 struct SenderStatus {
   bool connected = false;          ///< the tracer said Welcome and the stream holds
   std::string address;             ///< as configured
