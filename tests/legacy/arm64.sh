@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# arm64.sh BUILD: hoptap-probe for aarch64, cross-compiled into the folder BUILD. Nothing of arm64 is installed: Debian's
-# packages of the libraries are unpacked beneath BUILD/root, by an apt with lists and a status of its own.
+# arm64.sh BUILD [MESON-OPTION...]: hoptap-probe for aarch64, cross-compiled into the folder BUILD. Nothing of arm64 is
+# installed: Debian's packages of the libraries are unpacked beneath BUILD/root, by an apt with lists and a status of its own.
 # Exit codes: 0 built, 77 the packages cannot be had, otherwise broken.
 set -euo pipefail
 source=$(cd "$(dirname "$0")/../.." && pwd)
 mkdir -p "$1"
 build=$(cd "$1" && pwd)
+shift
 root=$build/root apt=$build/apt
 packages=(libgrpc++-dev libprotobuf-dev libpcap-dev libzstd-dev zlib1g-dev libfmt-dev libyaml-cpp-dev libboost1.81-dev
   libboost-json1.81-dev libssl-dev libsqlite3-dev libseccomp-dev libcli11-dev libexpected-dev libxxhash-dev)
@@ -63,7 +64,7 @@ cpu_family = 'aarch64'
 cpu = 'aarch64'
 endian = 'little'
 EOT
-[[ -f $build/build.ninja ]] || meson setup "$build" "$source" --cross-file "$build/cross.ini" -Dstatic_probe=enabled >"$build.log" 2>&1 ||
+[[ -f $build/build.ninja ]] || meson setup "$build" "$source" --cross-file "$build/cross.ini" -Dstatic_probe=enabled "$@" >"$build.log" 2>&1 ||
   { cat "$build.log" >&2; exit 1; }
 ninja -C "$build" appliance/hoptap-probe >"$build.log" 2>&1 || { tail -50 "$build.log" >&2; exit 1; }
 echo "arm64: $build/appliance/hoptap-probe, $(($(stat -c %s "$build/appliance/hoptap-probe") / 1000000)) MB"
