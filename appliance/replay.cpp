@@ -80,6 +80,7 @@ void Feed::take(std::size_t count) {
     note_times(decoded.front().time_ns, latest->time_ns);
   }
   splitter_.split(decoded, decoder_.erspan_packets());
+  stamps_.note_points(decoded);
   flows_.add(decoded);
 }
 

@@ -69,6 +69,8 @@ class Feed {
   std::vector<decode::MirrorPoint> mirror_points() const { return mirror_points_->all(); }
   std::vector<decode::MirrorSession> mirror_sessions() const { return splitter_.sessions(); }
   const decode::SwitchStamps& stamps() const { return stamps_; }
+  /// Of mirror_hints(), which ever was the first that fit a packet.
+  const std::vector<bool>& matched_mirrors() const { return splitter_.matched_rules(); }
   /// Mirrored packets that stayed with the interface, beside those of the sessions.
   std::uint64_t unlisted_mirror_packets() const { return splitter_.unlisted_packets(); }
 

@@ -102,6 +102,8 @@ void add_poor_capture(const exporting::PointSummary& point, std::vector<std::str
 
 /// What mirrored feeds say of themselves: losses between switch and capture, sessions that nobody could tell apart.
 void add_mirrors(const Feed& feed, std::vector<std::string>& notes) {
+  for (const std::string& text : unmatched_mirrors(feed.mirror_hints(), feed.matched_mirrors(), feed.mirror_sessions()))
+    notes.push_back(fmt::format("{}: {}", feed.path(), text));
   if (const std::string missing = missing_stamps_text(feed.stamps().counts()); !missing.empty())
     notes.push_back(fmt::format("{}: {}", feed.path(), missing));
   std::uint64_t unsplit = feed.unlisted_mirror_packets();

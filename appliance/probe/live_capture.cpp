@@ -33,9 +33,10 @@ void merge(LiveStatus& sum, const LiveStatus& more) {
   sum.ended = sum.ended && more.ended;
   merge_sessions(sum.mirrors, more.mirrors);
   sum.unlisted_mirror_packets += more.unlisted_mirror_packets;
-  sum.stamps.taken += more.stamps.taken;
-  sum.stamps.absent += more.stamps.absent;
-  sum.stamps.implausible += more.stamps.implausible;
+  sum.matched_mirrors.resize(std::max(sum.matched_mirrors.size(), more.matched_mirrors.size()));
+  for (std::size_t at = 0; at < more.matched_mirrors.size(); ++at)
+    sum.matched_mirrors[at] = sum.matched_mirrors[at] || more.matched_mirrors[at];
+  sum.stamps.add(more.stamps);
   if (sum.trouble.empty()) sum.trouble = more.trouble;
 }
 
@@ -104,6 +105,7 @@ base::Outcome<void> LiveCapture::open_input(std::size_t at, const LiveInput& inp
   one.mirrors =
       is_new ? std::make_shared<decode::MirrorPoints>(mirror_config(input.feed.mirrors, mirror_points_max(inputs_max_)))
              : mirrors_[at];
+  one.ticks = std::make_shared<decode::SharedTickClock>();
   const bool by_fanout = one.input.workers > 1 && one.input.way != CaptureWay::kDpdk;
   if (by_fanout && shared_ == kSharedMax)
     return tl::unexpected(

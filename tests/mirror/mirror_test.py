@@ -204,7 +204,7 @@ class Mirrors(unittest.TestCase):
 
     def test_stamps_in_frames(self):
         for kind in ("arista-64-tai", "arista-64-utc", "arista-48-tai", "arista-48-utc", "metamako", "metamako-fcs",
-                     "cisco_ie"):
+                     "cisco_ie", "cisco_hpt", "cisco_hpt-fcs"):
             records = [one._replace(frame=(frame := mirrored.stamped(kind, one.frame, one.time_ns)), wire_bytes=len(frame))
                        for one in mirrored.pcapfile.read(SWITCH_A)]
             mirrored.pcapfile.write(self.feed, mirrored.later(records, random.Random(7)))
@@ -231,7 +231,77 @@ class Mirrors(unittest.TestCase):
         mirrored.pcapfile.write(self.feed, records)
         lines = path("--time", "arista", "--point", f"{self.feed}=tor:switch", self.feed)
         self.assertEqual(daemons.differences(direct, lines["trace"]), [])
-        self.assertIn(f"{whole} one that is more than an hour off", " ".join(lines["summary"][0]["notes"]))
+        self.assertIn(f"{whole} one that is too far from when", " ".join(lines["summary"][0]["notes"]))
+
+    def ticks(self, mode, **of_switch):
+        """A feed of an Arista 7150: every frame with its counter, a keyframe each second, all up to 2 ms late."""
+        switch = mirrored.TickSwitch(mode, **of_switch)
+        records = list(switch.send(mirrored.pcapfile.read(SWITCH_A)))
+        mirrored.pcapfile.write(self.feed, mirrored.later(records, random.Random(7)))
+        return switch
+
+    def assert_times_are_near(self, direct, found, most_ns):
+        """The same traces, but for times that are so far off at most: of a message, after its request began."""
+        def times(traces):
+            rows = []
+            for trace in sorted(traces, key=lambda one: one["id"]):
+                for hop in trace["hops"]:
+                    rows += [(trace["id"], way, key, hop[way][key]) for way in ("request", "response")
+                             for key in ("first_ns", "last_ns") if hop.get(way)]
+            return rows
+        ours, theirs = times(direct), times(found)
+        self.assertEqual([row[:3] for row in ours], [row[:3] for row in theirs])
+        self.assertTrue(ours)
+        worst = max(abs(one[3] - other[3]) for one, other in zip(ours, theirs))
+        self.assertLessEqual(worst, most_ns)
+        return worst
+
+    def test_counters_and_keyframes(self):
+        direct = path("--point", f"{SWITCH_A}=tor:switch", SWITCH_A)["trace"]
+        for mode, of_switch in (("append", {}), ("append-fcs", {}), ("replace", {}), ("append", {"has_skew": True}),
+                                ("append", {"ppm": 80}), ("replace", {"ppm": -80, "ticks": 2**31 - 1000}),
+                                ("append-fcs", {"ticks": 2**64 - 10**6})):
+            switch = self.ticks(mode, **of_switch)
+            lines = path("--time", "arista_7150", "--point", f"{self.feed}=tor:switch", self.feed)
+            with self.subTest(mode, **of_switch):
+                notes = [note for note in lines["summary"][0]["notes"] if "stamp" in note or "keyframe" in note]
+                self.assertEqual(notes, [])
+                # Half a tick each of frame and keyframe, and what the last second tells of the next.
+                self.assert_times_are_near(direct, lines["trace"], 10)
+
+    def test_without_keyframes_the_capture_counts(self):
+        direct = path("--point", f"{SWITCH_A}=tor:switch", SWITCH_A)["trace"]
+        records = list(mirrored.TickSwitch("append", every_ns=0).send(mirrored.pcapfile.read(SWITCH_A)))
+        mirrored.pcapfile.write(self.feed, records)
+        lines = path("--time", "arista_7150", "--point", f"{self.feed}=tor:switch", self.feed)
+        self.assertEqual(daemons.differences(direct, lines["trace"]), [])
+        notes = " ".join(lines["summary"][0]["notes"])
+        self.assertIn(f"{len(records)} for want of a keyframe", notes)
+        self.assertIn("none came", notes)
+
+    def test_mirrors_that_never_match_are_told(self):
+        mirrored.feed(self.feed, ((Session("erspan2", 7), SWITCH_A),))
+        lines = path("--point", f"{self.feed}/erspan-7=tor:switch", "--point", f"{self.feed}/erspan-8=leaf:switch",
+                     "--point", f"{self.feed}/vxlan-900=spine", self.feed)
+        notes = [note for note in lines["summary"][0]["notes"] if "no packet was of the mirror" in note]
+        self.assertEqual(len(notes), 2, notes)
+        self.assertIn("'erspan 8' (leaf): what came is ERSPAN II session 7 from 198.18.255.1", notes[0])
+        self.assertIn("'vxlan 900' (spine)", notes[1])
+
+    def test_a_probe_tells_of_mirrors_that_never_match(self):
+        mirrored.feed(self.feed, ((Session("erspan3", 7, port=1), SWITCH_A),))
+        config = self.config("      - {erspan: 7, from: 198.18.255.2, point: other-switch}\n"
+                             "      - {erspan: 7, port: 2, point: other-port}\n"
+                             "      - {erspan: 7, port: 1, direction: out, point: other-way}\n"
+                             "      - {erspan: 7, port: 1, point: tor}\n")
+        with daemons.running(daemons.Tracer(HOPTAP, self.scratch / "tracer")) as tracer:
+            done = subprocess.run((HOPTAP, "probe", "-c", config, "--tracer", tracer.collector), capture_output=True,
+                                  text=True, check=True, timeout=60)
+        told = [line for line in done.stderr.splitlines() if "no packet was of the mirror" in line]
+        self.assertEqual([word in line for word, line in zip(("other-switch", "other-port", "other-way"), told)],
+                         [True] * 3, done.stderr)
+        self.assertIn("what came is ERSPAN III session 7 from 198.18.255.1", told[0])
+        self.assertIn("direction", told[2])
 
     def test_time_through_a_probe(self):
         mirrored.feed(self.feed, ((Session("erspan3", 7, port=3), SWITCH_A),),
