@@ -14,6 +14,7 @@
 #include "capture/source.h"
 #include "decode/decoder.h"
 #include "decode/mirror/switch_stamps.h"
+#include "export/point_stamps.h"
 #include "flowtable/flow_table.h"
 
 namespace hoptap::appliance {
@@ -108,6 +109,9 @@ struct NumberedPoint {
 
 /// Those of a capture that is called `hint.name`: its interfaces, then what mirrors were found in it so far.
 std::vector<NumberedPoint> points_of(const Feed& feed, const PointHint& hint);
+
+/// Who stamped the packets of a point of it, by the point's number in records.
+std::vector<exporting::PointStamp> stamps_of(const Feed& feed, std::uint32_t number);
 
 /// Several captures side by side, always reading on where packet time is furthest behind, so that the
 /// records of one request come close together.

@@ -162,7 +162,8 @@ exporting::Summary summarize(const Replay& replay, const linker::JoinCounters& j
   const linker::Completeness& captures = analysis.model().completeness();
   for (const linker::Point& point : points.all())
     summary.points.push_back({point.name, point.role, captures.share(point.id, linker::Way::kToServer),
-                              captures.share(point.id, linker::Way::kToClient)});
+                              captures.share(point.id, linker::Way::kToClient),
+                              stamps_of(*replay.feeds()[point.id / Feed::kPointsPerFeed], point.id)});
   summary.paths = analysis.model().paths().routes();
   add_capture_counters(replay, summary.counters);
   add_flow_counters(replay, summary.counters);

@@ -6,6 +6,7 @@
 
 #include "appliance/probe/interface_pattern.h"
 #include "appliance/probe/privileges.h"
+#include "appliance/stamps.h"
 #include "bpf-optional/head_tap.h"
 
 namespace hoptap::appliance {
@@ -37,6 +38,7 @@ void merge(LiveStatus& sum, const LiveStatus& more) {
   for (std::size_t at = 0; at < more.matched_mirrors.size(); ++at)
     sum.matched_mirrors[at] = sum.matched_mirrors[at] || more.matched_mirrors[at];
   sum.stamps.add(more.stamps);
+  merge_stamps(sum.stamped, more.stamped);
   if (sum.trouble.empty()) sum.trouble = more.trouble;
 }
 
@@ -314,6 +316,13 @@ exporting::BatchPoint LiveCapture::about(std::uint32_t number) const {
     if (point.lost_packets && status.capture.dropped_by_interface)
       *point.lost_packets += *status.capture.dropped_by_interface;
   }
+  const bool is_head = inputs_[at].way == CaptureWay::kEbpf;
+  point.stamps = stamps_of_point({.source = inputs_[at].feed.stamps,
+                                  .switches = status.stamped,
+                                  .number = in_input,
+                                  .is_interface = in_input < capture::kInterfacesMax,
+                                  .packets = point.packets},
+                                 capture_stamps(status.capture.stamps, is_head ? "ebpf" : "ring"));
   point.name = hint.name;
   point.role = hint.role.empty() ? role_of_name(hint.name) : hint.role;
   point.order = hint.order;

@@ -256,6 +256,7 @@ void LiveWorker::report() {
   now.unlisted_mirror_packets = splitter_.unlisted_packets();
   now.matched_mirrors = splitter_.matched_rules();
   now.stamps = stamps_.counts();
+  now.stamped = stamps_.points();
   now.trouble = trouble_;
   if (source_ && now.trouble.empty()) now.trouble = source_->complaint();
   if (now.state == capture::LinkState::kDown) now.trouble = config_.input.capture.interface + " is down";

@@ -42,6 +42,7 @@ struct LiveStatus {
   std::uint64_t unlisted_mirror_packets = 0;   ///< of sessions that there was no room for
   std::vector<bool> matched_mirrors;           ///< of FeedConfig::mirrors, which ever fit a packet first
   decode::StampCounts stamps;                  ///< of switches; all 0 without `time`
+  std::vector<decode::PointStamps> stamped;    ///< likewise, by point; none without
   std::string trouble;                         ///< what is wrong now, for the person; "" when nothing is
 };
 

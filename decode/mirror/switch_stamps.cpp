@@ -22,9 +22,7 @@ void StampCounts::add(const StampCounts& more) {
 }
 
 SwitchStamps::SwitchStamps(StampSource source, std::shared_ptr<SharedTickClock> ticks)
-    : source_(source), shared_ticks_(std::move(ticks)) {
-  if (source_ == StampSource::kArista7150 && !shared_ticks_) shared_ticks_ = std::make_shared<SharedTickClock>();
-}
+    : source_(source), shared_ticks_(ticks ? std::move(ticks) : std::make_shared<SharedTickClock>()) {}
 
 void SwitchStamps::apply_all(std::span<const capture::Packet> packets, std::span<Decoded> decoded) {
   units_ns_.resize(packets.size());

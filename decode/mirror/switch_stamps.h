@@ -54,6 +54,7 @@ class SwitchStamps {
   /// @param ticks  of all workers of the feed; null: its own
   explicit SwitchStamps(StampSource source = StampSource::kPacket, std::shared_ptr<SharedTickClock> ticks = nullptr);
 
+  StampSource source() const { return source_; }
   bool are_used() const { return source_ != StampSource::kPacket; }
 
   /// Puts stamps into decoded[i].time_ns; packets[i] is what it was decoded from.
@@ -90,8 +91,8 @@ class SwitchStamps {
   std::vector<PointStamps> points_;      ///< as many as the feed has points
   std::size_t last_point_ = 0;           ///< in points_
 
-  std::shared_ptr<SharedTickClock> shared_ticks_;
-  TickClock ticks_;  ///< as shared_ticks_ was
+  std::shared_ptr<SharedTickClock> shared_ticks_;  ///< never null
+  TickClock ticks_;                                ///< as shared_ticks_ was
   std::uint32_t ticks_version_ = 0;
   bool has_check_behind_ = false;  ///< behind the stamp of the last frame that shows it
 
