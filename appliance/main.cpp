@@ -46,9 +46,10 @@ void add_capture_options(CLI::App& command, CaptureOptions& options) {
       .add_option("--vxlan-port", options.vxlan_ports, "another UDP port that carries VXLAN (4789 and 8472 always do)")
       ->allow_extra_args(false);
   command
-      .add_option(
-          "--time", options.time,
-          "whose time packets have: packet (the capture's), or that of a switch: erspan, arista, metamako, cisco_ie")
+      .add_option("--time", options.time,
+                  "whose time packets have: packet (the capture's), or that of a switch: erspan, arista, arista_7150, "
+                  "metamako,\n"
+                  "cisco_ie, cisco_hpt")
       ->check(CLI::IsMember(stamp_sources()))
       ->capture_default_str();
   command.add_option("--progress", options.progress, "show progress on standard error")

@@ -73,15 +73,26 @@ decode::MirrorConfig mirror_config(std::span<const MirrorHint> hints, std::size_
 }
 
 const std::vector<std::string_view>& stamp_sources() {
-  static const std::vector<std::string_view> names{"packet", "erspan", "arista", "metamako", "cisco_ie"};
+  static const std::vector<std::string_view> names{"packet",   "erspan",    "arista",     "metamako",
+                                                   "cisco_ie", "cisco_hpt", "arista_7150"};
   return names;
 }
 
 std::string missing_stamps_text(const decode::StampCounts& counts) {
-  if (counts.absent + counts.implausible == 0) return "";
-  return fmt::format(
-      "{} of {} packets have no stamp of a switch, {} one that is more than an hour off; they keep the capture's time",
-      counts.absent, counts.taken + counts.absent + counts.implausible, counts.implausible);
+  const std::uint64_t kept = counts.absent + counts.implausible + counts.unanchored;
+  if (kept + counts.refused_keyframes == 0) return "";
+  std::string text = fmt::format(
+      "{} of {} packets have no stamp of a switch, {} one that is too far from when they were captured; they keep the "
+      "capture's time",
+      counts.absent + counts.unanchored, counts.taken + kept, counts.implausible);
+  if (counts.unanchored > 0)
+    text += fmt::format(", {} for want of a keyframe in the 10 s around them", counts.unanchored);
+  if (counts.keyframes == 0 && counts.unanchored > 0)
+    text += " (none came: does the switch send them to this port, does a filter keep 'ip proto 253'?)";
+  if (counts.refused_keyframes > 0)
+    text += fmt::format("; {} keyframes contradict those before or are another device's, and were not used",
+                        counts.refused_keyframes);
+  return text;
 }
 
 std::string mirror_text(MirrorKind kind, std::uint32_t id) { return fmt::format("{}-{}", kind_text(kind), id); }
@@ -173,6 +184,45 @@ std::string session_text(const MirrorSession& session) {
   text += fmt::format(" from {}", session.from.text());
   if (session.hardware_id != 0) text += fmt::format(" engine {}", session.hardware_id);
   return text;
+}
+
+std::string rule_text(const decode::MirrorRule& rule) {
+  std::string text = fmt::format("{} {}", kind_text(rule.kind), rule.id);
+  if (rule.from) text += fmt::format(" from {}", rule.from->text());
+  if (rule.port) text += fmt::format(" port {}", *rule.port);
+  if (rule.egress) text += *rule.egress ? " direction out" : " direction in";
+  return text;
+}
+
+std::vector<std::string> unmatched_mirrors(std::span<const MirrorHint> hints, const std::vector<bool>& matched,
+                                           std::span<const MirrorSession> sessions) {
+  constexpr std::size_t kListedMax = 3;
+  std::vector<std::string> texts;
+  for (std::size_t at = 0; at < hints.size(); ++at) {
+    if (at < matched.size() && matched[at]) continue;
+    const decode::MirrorRule& rule = hints[at].rule;
+    std::string text = fmt::format("no packet was of the mirror '{}'", rule_text(rule));
+    if (!hints[at].point.name.empty()) text += fmt::format(" ({})", hints[at].point.name);
+    const auto is_near = [&rule](const MirrorSession& one) { return one.kind == rule.kind && one.id == rule.id; };
+    const bool any_near = std::any_of(sessions.begin(), sessions.end(), is_near);
+    std::string others;
+    std::size_t listed = 0;
+    for (const MirrorSession& one : sessions) {
+      if (any_near && !is_near(one)) continue;
+      if (++listed <= kListedMax) others += fmt::format("{}{}", others.empty() ? "" : ", ", session_text(one));
+    }
+    if (listed > kListedMax) others += fmt::format(" and {} more", listed - kListedMax);
+    const bool same = any_near && std::any_of(sessions.begin(), sessions.end(), [&](const MirrorSession& one) {
+                        return is_near(one) && (!rule.from || *rule.from == one.from);
+                      });
+    if (same) {
+      text += fmt::format(": {} came, but an earlier entry fits, or the port or direction is another", others);
+    } else {
+      text += others.empty() ? ": no mirrored packet came" : fmt::format(": what came is {}", others);
+    }
+    texts.push_back(std::move(text));
+  }
+  return texts;
 }
 
 std::string account_text(const MirrorSession& session) {

@@ -17,8 +17,8 @@ namespace hoptap::appliance {
 /// Names of decode::StampSource, in its order.
 const std::vector<std::string_view>& stamp_sources();
 
-/// "40 of 900 packets have no stamp of a switch, 2 one that is more than an hour off; they keep the capture's time"; ""
-/// when all have one.
+/// "40 of 900 packets have no stamp of a switch, 2 one that is too far from when they were captured; they keep the
+/// capture's time"; "" when all have one.
 std::string missing_stamps_text(const decode::StampCounts& counts);
 
 /// What the person said of some mirrored packets.
@@ -60,6 +60,15 @@ void merge_sessions(std::vector<decode::MirrorSession>& sum, const std::vector<d
 
 /// "ERSPAN II session 7 from 198.18.0.1".
 std::string session_text(const decode::MirrorSession& session);
+
+/// "erspan 7 from 198.18.0.1 port 12", as the configuration has it.
+std::string rule_text(const decode::MirrorRule& rule);
+
+/// A sentence for each entry that was the first to fit no packet, with what came instead: "no packet was of the mirror
+/// 'erspan 7 from 198.18.0.2' (tor-1): what came is ERSPAN II session 7 from 198.18.0.1".
+/// @param matched  decode::MirrorSplitter::matched_rules()
+std::vector<std::string> unmatched_mirrors(std::span<const MirrorHint> hints, const std::vector<bool>& matched,
+                                           std::span<const decode::MirrorSession> sessions);
 
 /// What became of a session's packets, a sentence without a point: "4000 packets, 12 lost on the way here".
 std::string account_text(const decode::MirrorSession& session);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "appliance/stamps.h"
 #include "capture/file_source.h"
 
 namespace hoptap::appliance {
@@ -80,6 +81,7 @@ void Feed::take(std::size_t count) {
     note_times(decoded.front().time_ns, latest->time_ns);
   }
   splitter_.split(decoded, decoder_.erspan_packets());
+  stamps_.note_points(decoded);
   flows_.add(decoded);
 }
 
@@ -184,6 +186,24 @@ std::vector<NumberedPoint> points_of(const Feed& feed, const PointHint& hint) {
         {feed.point_base() + mirrors[at].number, point_of_mirror(feed.mirror_hints(), whole, mirrors, at)});
   }
   return points;
+}
+
+std::vector<exporting::PointStamp> stamps_of(const Feed& feed, std::uint32_t number) {
+  const auto in_feed = static_cast<std::uint16_t>(number % Feed::kPointsPerFeed);
+  StampedPoint point{.source = feed.stamps().source(),
+                     .switches = feed.stamps().points(),
+                     .number = in_feed,
+                     .is_interface = in_feed < capture::kInterfacesMax,
+                     .packets = feed.source().counters().packets};
+  std::uint16_t interface_id = in_feed;
+  if (!point.is_interface) {
+    point.packets = sums_of_mirror(feed.mirror_sessions(), in_feed).packets;
+    for (const decode::MirrorPoint& mirror : feed.mirror_points())
+      if (mirror.number == in_feed) interface_id = mirror.interface_id;
+  }
+  const std::span<const capture::Interface> interfaces = feed.source().interfaces();
+  const std::uint32_t unit_ns = interface_id < interfaces.size() ? interfaces[interface_id].unit_ns : 0;
+  return stamps_of_point(point, {{.by = "file", .unit_ns = unit_ns, .packets = point.packets}});
 }
 
 }  // namespace hoptap::appliance

@@ -14,6 +14,7 @@
 #include "capture/source.h"
 #include "decode/decoder.h"
 #include "decode/mirror/switch_stamps.h"
+#include "export/point_stamps.h"
 #include "flowtable/flow_table.h"
 
 namespace hoptap::appliance {
@@ -69,6 +70,8 @@ class Feed {
   std::vector<decode::MirrorPoint> mirror_points() const { return mirror_points_->all(); }
   std::vector<decode::MirrorSession> mirror_sessions() const { return splitter_.sessions(); }
   const decode::SwitchStamps& stamps() const { return stamps_; }
+  /// Of mirror_hints(), which ever was the first that fit a packet.
+  const std::vector<bool>& matched_mirrors() const { return splitter_.matched_rules(); }
   /// Mirrored packets that stayed with the interface, beside those of the sessions.
   std::uint64_t unlisted_mirror_packets() const { return splitter_.unlisted_packets(); }
 
@@ -106,6 +109,9 @@ struct NumberedPoint {
 
 /// Those of a capture that is called `hint.name`: its interfaces, then what mirrors were found in it so far.
 std::vector<NumberedPoint> points_of(const Feed& feed, const PointHint& hint);
+
+/// Who stamped the packets of a point of it, by the point's number in records.
+std::vector<exporting::PointStamp> stamps_of(const Feed& feed, std::uint32_t number);
 
 /// Several captures side by side, always reading on where packet time is furthest behind, so that the
 /// records of one request come close together.

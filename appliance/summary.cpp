@@ -102,6 +102,8 @@ void add_poor_capture(const exporting::PointSummary& point, std::vector<std::str
 
 /// What mirrored feeds say of themselves: losses between switch and capture, sessions that nobody could tell apart.
 void add_mirrors(const Feed& feed, std::vector<std::string>& notes) {
+  for (const std::string& text : unmatched_mirrors(feed.mirror_hints(), feed.matched_mirrors(), feed.mirror_sessions()))
+    notes.push_back(fmt::format("{}: {}", feed.path(), text));
   if (const std::string missing = missing_stamps_text(feed.stamps().counts()); !missing.empty())
     notes.push_back(fmt::format("{}: {}", feed.path(), missing));
   std::uint64_t unsplit = feed.unlisted_mirror_packets();
@@ -160,7 +162,8 @@ exporting::Summary summarize(const Replay& replay, const linker::JoinCounters& j
   const linker::Completeness& captures = analysis.model().completeness();
   for (const linker::Point& point : points.all())
     summary.points.push_back({point.name, point.role, captures.share(point.id, linker::Way::kToServer),
-                              captures.share(point.id, linker::Way::kToClient)});
+                              captures.share(point.id, linker::Way::kToClient),
+                              stamps_of(*replay.feeds()[point.id / Feed::kPointsPerFeed], point.id)});
   summary.paths = analysis.model().paths().routes();
   add_capture_counters(replay, summary.counters);
   add_flow_counters(replay, summary.counters);

@@ -1,5 +1,7 @@
 #include "capture/clock.h"
 
+#include <algorithm>
+
 namespace hoptap::capture {
 namespace {
 
@@ -48,6 +50,13 @@ std::uint64_t InterfaceClock::to_ns_slow(std::uint64_t units) const {
   const Wide total = static_cast<Wide>(scaled) + Wide{offset_seconds_} * kNsPerSecond;
   if (total <= 0) return 0;
   return total > static_cast<Wide>(kNsMax) ? kNsMax : static_cast<std::uint64_t>(total);
+}
+
+std::uint32_t InterfaceClock::unit_ns() const {
+  const unsigned exponent = resolution_ & ~unsigned{kPowerOfTwo};
+  const UnsignedWide unit = (resolution_ & kPowerOfTwo) != 0 ? scaled_by_two(1, exponent) : scaled_by_ten(1, exponent);
+  if (unit > UINT32_MAX) return 0;
+  return std::max(static_cast<std::uint32_t>(unit), 1u);
 }
 
 }  // namespace hoptap::capture

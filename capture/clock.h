@@ -21,6 +21,9 @@ class InterfaceClock {
     return units < exact_units_end_ ? units * ns_per_unit_ + offset_ns_ : to_ns_slow(units);
   }
 
+  /// Of a count, at least 1; 0: more than 32 bits hold.
+  std::uint32_t unit_ns() const;
+
  private:
   std::uint64_t to_ns_slow(std::uint64_t units) const;
 

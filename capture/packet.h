@@ -21,6 +21,7 @@ struct Interface {
   std::string name;              ///< "" when the source does not say
   LinkType link_type = 1;        ///< LINKTYPE_ETHERNET
   std::uint32_t snap_bytes = 0;  ///< packets are cut to this; 0: not limited or not known
+  std::uint32_t unit_ns = 0;     ///< times are multiples of this; 0: not known, or more than 32 bits hold
 };
 
 /// One captured packet. The bytes stay valid until the next poll() of the source.

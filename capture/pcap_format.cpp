@@ -67,8 +67,10 @@ base::Outcome<PcapFormat> PcapFormat::open(base::Bytes first) {
   const std::uint32_t snap_bytes = format.order_.u32(first, 16);
   // The upper half of the link type tells of a frame check sequence, which the IP lengths leave out anyway.
   const auto link_type = static_cast<std::uint16_t>(format.order_.u32(first, 20) & 0xffffu);
-  format.state_.interfaces.push_back(
-      {.name = {}, .link_type = normalised_link_type(link_type), .snap_bytes = snap_bytes});
+  format.state_.interfaces.push_back({.name = {},
+                                      .link_type = normalised_link_type(link_type),
+                                      .snap_bytes = snap_bytes,
+                                      .unit_ns = format.ns_per_fraction_});
   return format;
 }
 

@@ -156,10 +156,12 @@ bool PcapngFormat::interface_description(base::Bytes body) {
     if (code == kTimeResolution && value.size() == 1) resolution = value[0];
     if (code == kTimeOffset && value.size() == 8) offset_seconds = static_cast<std::int64_t>(order_.u64(value, 0));
   });
+  const InterfaceClock clock(resolution, offset_seconds);
   state_.interfaces.push_back({.name = name.empty() ? description : name,
                                .link_type = normalised_link_type(order_.u16(body, 0)),
-                               .snap_bytes = order_.u32(body, 4)});
-  facts_.push_back({.clock = InterfaceClock(resolution, offset_seconds)});
+                               .snap_bytes = order_.u32(body, 4),
+                               .unit_ns = clock.unit_ns()});
+  facts_.push_back({.clock = clock});
   return true;
 }
 

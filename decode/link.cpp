@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "decode/mirror/switch_stamps.h"
+#include "decode/mirror/stamp_formats.h"
 #include "decode/ppp.h"
 
 namespace hoptap::decode {
@@ -102,6 +102,12 @@ Result<NetworkPacket> read_raw(const Slice& packet) {
   }
 }
 
+/// Six bytes of time and the type of what follows, which must be one of a network: nothing else tells.
+std::size_t time_tag_bytes(base::Bytes behind) {
+  constexpr std::size_t kTimeBytes = 6, kBytes = 8;
+  return behind.size() >= kBytes && is_known_type(be16(behind, kTimeBytes)) ? kBytes : 0;
+}
+
 /// Bytes of the tag that a type announces, the type behind it included; 0: no tag.
 std::size_t tag_bytes_of(std::uint16_t type, base::Bytes behind) {
   switch (type) {
@@ -111,6 +117,7 @@ std::size_t tag_bytes_of(std::uint16_t type, base::Bytes behind) {
     case ether_type::kVirtualNetworkTag: return 6;
     case ether_type::kPortExtensionTag: return 8;
     case ether_type::kAristaStamp: return arista_stamp_bytes(behind);
+    case ether_type::kCiscoTimeTag: return time_tag_bytes(behind);
     default: return 0;
   }
 }

@@ -27,9 +27,10 @@ inline constexpr std::uint16_t kProviderBackbone = 0x88e7, kMacsec = 0x88e5, kSe
 inline constexpr std::uint16_t kVirtualNetworkTag = 0x8926, kPortExtensionTag = 0x893f;  ///< VN-Tag, IEEE 802.1BR E-TAG
 inline constexpr std::uint16_t kPpp = 0x880b;                                            ///< in GRE
 inline constexpr std::uint16_t kArp = 0x0806;
-inline constexpr std::uint16_t kFabricPath = 0x8903;   ///< Cisco: a tag of 2 bytes, then a whole frame
-inline constexpr std::uint16_t kRedirect = 0x883e;     ///< in GRE: WCCP
-inline constexpr std::uint16_t kAristaStamp = 0xd28b;  ///< a time, then the type of what follows
+inline constexpr std::uint16_t kFabricPath = 0x8903;    ///< Cisco: a tag of 2 bytes, then a whole frame
+inline constexpr std::uint16_t kRedirect = 0x883e;      ///< in GRE: WCCP
+inline constexpr std::uint16_t kAristaStamp = 0xd28b;   ///< a time, then the type of what follows
+inline constexpr std::uint16_t kCiscoTimeTag = 0x8905;  ///< TTAG of Nexus 9000: 8 bytes with the types (CSCvu17177)
 }  // namespace ether_type
 
 /// A type that frames of a network have: read here, or ARP.

@@ -202,6 +202,7 @@ std::string summary_json(const Summary& summary) {
     json::object one{{"name", utf8(point.name)}, {"role", utf8(point.role)}};
     if (point.completeness_to_server) one["completeness_to_server"] = *point.completeness_to_server;
     if (point.completeness_to_client) one["completeness_to_client"] = *point.completeness_to_client;
+    if (!point.stamps.empty()) one["stamps"] = stamps_json(point.stamps);
     points.push_back(std::move(one));
   }
   for (const linker::RouteSummary& path : summary.paths) {

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "export/point_stamps.h"
 #include "flowtable/record.h"
 #include "linker/path_model.h"
 #include "linker/point.h"
@@ -26,6 +27,7 @@ struct PointSummary {
   std::string role;
   std::optional<double> completeness_to_server;
   std::optional<double> completeness_to_client;
+  std::vector<PointStamp> stamps;  ///< who stamped its packets
 };
 
 /// What a run read, found and could not use.

@@ -132,6 +132,17 @@ json::array tunnels(const base::TunnelStack& stack) {
   return names;
 }
 
+json::array stamps_json(std::span<const PointStamp> stamps) {
+  json::array list;
+  for (const PointStamp& one : stamps) {
+    json::object stamp{{"by", utf8(one.by)}, {"unit_ns", nullptr}, {"packets", nullptr}};
+    if (one.unit_ns > 0) stamp["unit_ns"] = one.unit_ns;
+    if (one.packets > 0) stamp["packets"] = one.packets;
+    list.push_back(std::move(stamp));
+  }
+  return list;
+}
+
 std::string transport_name(std::uint8_t transport) {
   if (transport == 6) return "tcp";
   if (transport == 17) return "udp";

@@ -3,9 +3,11 @@
 
 #include <boost/json.hpp>
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "base/encapsulation.h"
+#include "export/point_stamps.h"
 #include "flowtable/record.h"
 
 namespace hoptap::exporting {
@@ -25,6 +27,8 @@ std::string utf8(std::string_view text);
 boost::json::array flag_names(std::uint32_t flags);          ///< of record_flag
 boost::json::array closing_names(std::uint8_t closing);      ///< of flowtable::closing
 boost::json::array tunnels(const base::TunnelStack& stack);  ///< "vxlan:1", outermost first
-std::string transport_name(std::uint8_t transport);          ///< "tcp", "udp", else the number
+/// {"by", "unit_ns", "packets"} each; what is not known is null.
+boost::json::array stamps_json(std::span<const PointStamp> stamps);
+std::string transport_name(std::uint8_t transport);  ///< "tcp", "udp", else the number
 
 }  // namespace hoptap::exporting

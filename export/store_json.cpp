@@ -58,6 +58,7 @@ std::string point_json(const PointRow& row, std::uint64_t latest_ns) {
   out["legs"] = row.legs;
   out["packets"] = row.packets;
   out["lost_packets"] = if_known(row.lost_packets);
+  out["stamps"] = stamps_json(row.stamps);
   out["completeness_to_server"] = if_known(row.completeness_to_server);
   out["completeness_to_client"] = if_known(row.completeness_to_client);
   out["first_ns"] = row.first_ns;

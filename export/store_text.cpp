@@ -134,14 +134,15 @@ std::string draw_points(std::span<const PointRow> points, const TextStyle& style
   for (const PointRow& row : points) latest_ns = std::max(latest_ns, row.reached_ns);
   std::vector<std::vector<std::string>> rows{
       {"point", "role", "probe", "hops", "legs", fmt::format("seen {}", canvas.arrow()),
-       fmt::format("seen {}", canvas.pick("←", "<-")), "dropped", "behind", "clock"}};
+       fmt::format("seen {}", canvas.pick("←", "<-")), "dropped", "behind", "clock", "times by"}};
   for (const PointRow& row : points) {
     const std::string clock = row.clock_offset_ns ? linker::duration_text(*row.clock_offset_ns) : "-";
     rows.push_back({Canvas::printable(row.name), Canvas::printable(row.role), Canvas::printable(row.probe),
                     fmt::format("{}", row.hops), fmt::format("{}", row.legs),
                     completeness_text(row.completeness_to_server), completeness_text(row.completeness_to_client),
                     row.lost_packets ? fmt::format("{}", *row.lost_packets) : "-",
-                    linker::duration_text(static_cast<std::int64_t>(latest_ns - row.reached_ns)), clock});
+                    linker::duration_text(static_cast<std::int64_t>(latest_ns - row.reached_ns)), clock,
+                    Canvas::printable(stamps_text(row.stamps))});
   }
   return canvas.table(rows, 3);
 }

@@ -153,6 +153,13 @@ void print_account(const LiveCapture& live, std::size_t at) {
   for (const std::string& line : mirror_accounts(live, at)) fmt::print("{}\n", line);
 }
 
+void print_complaints(const Feed& feed) {
+  if (const std::string complaint = feed.complaint(); !complaint.empty())
+    fmt::print(stderr, "hoptap: {}: {}\n", feed.path(), complaint);
+  for (const std::string& text : unmatched_mirrors(feed.mirror_hints(), feed.matched_mirrors(), feed.mirror_sessions()))
+    fmt::print(stderr, "hoptap: {}: {}\n", feed.path(), text);
+}
+
 int report(const Probe& probe, const ProbeConfig& config, bool read_all, bool delivered) {
   const ProbeCounters& counters = probe.counters();
   const exporting::SpoolCounters spool = probe.spool();
@@ -160,9 +167,7 @@ int report(const Probe& probe, const ProbeConfig& config, bool read_all, bool de
   if (const LiveCapture* live = probe.live())
     for (std::size_t at = 0; at < live->inputs(); ++at) print_account(*live, at);
   if (probe.replay() != nullptr)
-    for (const auto& feed : probe.replay()->feeds())
-      if (const std::string complaint = feed->complaint(); !complaint.empty())
-        fmt::print(stderr, "hoptap: {}: {}\n", feed->path(), complaint);
+    for (const auto& feed : probe.replay()->feeds()) print_complaints(*feed);
   if (!read_all || !delivered) {
     const std::string rest = probe.keeps_spool()
                                  ? fmt::format("are in the spool {}; the same command sends them", probe.spool_folder())

@@ -76,7 +76,7 @@ sandbox: true                   # only the system calls that a probe needs (secc
 #         point: tor-1:port-12  # several mirrors may be one point
 #         role: switch
 #         order: 2
-#     time: packet              # or erspan, arista, metamako, cisco_ie: the switch's, where the packet has it
+#     time: packet              # or erspan, arista, arista_7150, metamako, cisco_ie, cisco_hpt: the switch's
 
 # dpdk:                         # for interfaces that begin with dpdk:
 #   eal: [--vdev=net_tap0]      # arguments of DPDK's own, its EAL, beside ours

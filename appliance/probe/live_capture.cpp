@@ -6,6 +6,7 @@
 
 #include "appliance/probe/interface_pattern.h"
 #include "appliance/probe/privileges.h"
+#include "appliance/stamps.h"
 #include "bpf-optional/head_tap.h"
 
 namespace hoptap::appliance {
@@ -33,9 +34,11 @@ void merge(LiveStatus& sum, const LiveStatus& more) {
   sum.ended = sum.ended && more.ended;
   merge_sessions(sum.mirrors, more.mirrors);
   sum.unlisted_mirror_packets += more.unlisted_mirror_packets;
-  sum.stamps.taken += more.stamps.taken;
-  sum.stamps.absent += more.stamps.absent;
-  sum.stamps.implausible += more.stamps.implausible;
+  sum.matched_mirrors.resize(std::max(sum.matched_mirrors.size(), more.matched_mirrors.size()));
+  for (std::size_t at = 0; at < more.matched_mirrors.size(); ++at)
+    sum.matched_mirrors[at] = sum.matched_mirrors[at] || more.matched_mirrors[at];
+  sum.stamps.add(more.stamps);
+  merge_stamps(sum.stamped, more.stamped);
   if (sum.trouble.empty()) sum.trouble = more.trouble;
 }
 
@@ -104,6 +107,7 @@ base::Outcome<void> LiveCapture::open_input(std::size_t at, const LiveInput& inp
   one.mirrors =
       is_new ? std::make_shared<decode::MirrorPoints>(mirror_config(input.feed.mirrors, mirror_points_max(inputs_max_)))
              : mirrors_[at];
+  one.ticks = std::make_shared<decode::SharedTickClock>();
   const bool by_fanout = one.input.workers > 1 && one.input.way != CaptureWay::kDpdk;
   if (by_fanout && shared_ == kSharedMax)
     return tl::unexpected(
@@ -312,6 +316,13 @@ exporting::BatchPoint LiveCapture::about(std::uint32_t number) const {
     if (point.lost_packets && status.capture.dropped_by_interface)
       *point.lost_packets += *status.capture.dropped_by_interface;
   }
+  const bool is_head = inputs_[at].way == CaptureWay::kEbpf;
+  point.stamps = stamps_of_point({.source = inputs_[at].feed.stamps,
+                                  .switches = status.stamped,
+                                  .number = in_input,
+                                  .is_interface = in_input < capture::kInterfacesMax,
+                                  .packets = point.packets},
+                                 capture_stamps(status.capture.stamps, is_head ? "ebpf" : "ring"));
   point.name = hint.name;
   point.role = hint.role.empty() ? role_of_name(hint.name) : hint.role;
   point.order = hint.order;

@@ -46,16 +46,6 @@ void write_mirror_metrics(const LiveCapture& live, const std::vector<LiveStatus>
          [&](const Session& one) { return if_numbered(one, one.numbers.restarts); });
   family("hoptap_mirror_cut_packets", "Of a session, cut by the switch.",
          [](const Session& one) { return Count(one.truncated); });
-  out.family("hoptap_probe_switch_stamps", FamilyType::kCounter, "",
-             "Packets by the stamp of a switch that they have.");
-  for (std::size_t at = 0; at < all.size(); ++at) {
-    if (live.input(at).feed.stamps == decode::StampSource::kPacket) continue;
-    const decode::StampCounts& stamps = all[at].stamps;
-    using Row = std::pair<std::string_view, std::uint64_t>;
-    for (const auto& [fate, count] :
-         {Row{"taken", stamps.taken}, Row{"absent", stamps.absent}, Row{"implausible", stamps.implausible}})
-      out.sample("_total", exporting::label_text({{"point", live.input(at).point.name}, {"fate", fate}}), count);
-  }
   out.family("hoptap_mirror_unsplit_packets", FamilyType::kCounter, "",
              "Mirrored packets of more points than an interface may be split into.");
   for (std::size_t at = 0; at < all.size(); ++at) {
@@ -63,6 +53,45 @@ void write_mirror_metrics(const LiveCapture& live, const std::vector<LiveStatus>
     for (const Session& session : all[at].mirrors) unsplit += session.refused_packets;
     if (!all[at].mirrors.empty())
       out.sample("_total", exporting::label_text({{"point", live.input(at).point.name}}), unsplit);
+  }
+}
+
+/// What came of the stamps of switches, where they are asked for.
+void write_switch_stamps(const LiveCapture& live, const std::vector<LiveStatus>& all, exporting::MetricsWriter& out) {
+  out.family("hoptap_probe_switch_stamps", FamilyType::kCounter, "",
+             "Packets by the stamp of a switch that they have.");
+  for (std::size_t at = 0; at < all.size(); ++at) {
+    if (live.input(at).feed.stamps == decode::StampSource::kPacket) continue;
+    const decode::StampCounts& stamps = all[at].stamps;
+    using Row = std::pair<std::string_view, std::uint64_t>;
+    for (const auto& [fate, count] : {Row{"taken", stamps.taken}, Row{"absent", stamps.absent},
+                                      Row{"implausible", stamps.implausible}, Row{"no_keyframe", stamps.unanchored}})
+      out.sample("_total", exporting::label_text({{"point", live.input(at).point.name}, {"fate", fate}}), count);
+  }
+  out.family("hoptap_probe_switch_keyframes", FamilyType::kCounter, "",
+             "Keyframes of a switch whose stamps are a counter, by what became of them.");
+  for (std::size_t at = 0; at < all.size(); ++at) {
+    if (live.input(at).feed.stamps != decode::StampSource::kArista7150) continue;
+    const std::string& point = live.input(at).point.name;
+    out.sample("_total", exporting::label_text({{"point", point}, {"fate", "taken"}}), all[at].stamps.keyframes);
+    out.sample("_total", exporting::label_text({{"point", point}, {"fate", "refused"}}),
+               all[at].stamps.refused_keyframes);
+  }
+}
+
+/// Which entries of `mirrors` were ever of use.
+void write_matched(const LiveCapture& live, const std::vector<LiveStatus>& all, exporting::MetricsWriter& out) {
+  out.family("hoptap_mirror_matched", FamilyType::kGauge, "", "0: no packet was of this entry of `mirrors`, so far.");
+  for (std::size_t at = 0; at < all.size(); ++at) {
+    const std::vector<MirrorHint>& mirrors = live.input(at).feed.mirrors;
+    for (std::size_t n = 0; n < mirrors.size(); ++n) {
+      const std::vector<bool>& matched = all[at].matched_mirrors;
+      out.sample("",
+                 exporting::label_text({{"point", live.input(at).point.name},
+                                        {"entry", std::to_string(n + 1)},
+                                        {"mirror", rule_text(mirrors[n].rule)}}),
+                 std::uint64_t{n < matched.size() && matched[n]});
+    }
   }
 }
 
@@ -155,6 +184,8 @@ void write_live_metrics(const LiveCapture& live, exporting::MetricsWriter& out) 
   write_packets(looked, out);
   write_workers(looked, out);
   write_mirror_metrics(live, looked.all, out);
+  write_switch_stamps(live, looked.all, out);
+  write_matched(live, looked.all, out);
 }
 
 }  // namespace hoptap::appliance

@@ -121,6 +121,10 @@ std::vector<std::string> mirror_accounts(const LiveCapture& live, std::size_t in
   for (const decode::MirrorSession& session : live.status(input).mirrors)
     lines.push_back(fmt::format("{}: {}: {}", points_of_session(live, input, session), session_text(session),
                                 account_text(session)));
+  const LiveStatus& status = live.status(input);
+  for (const std::string& text :
+       unmatched_mirrors(live.input(input).feed.mirrors, status.matched_mirrors, status.mirrors))
+    lines.push_back(fmt::format("{}: {}", live.input(input).point.name, text));
   if (const std::string missing = missing_stamps_text(live.status(input).stamps); !missing.empty())
     lines.push_back(fmt::format("{}: {}", live.input(input).point.name, missing));
   if (const std::uint64_t unlisted = live.status(input).unlisted_mirror_packets; unlisted > 0)

@@ -98,7 +98,7 @@ LiveWorker::LiveWorker(const LiveWorkerConfig& config, std::unique_ptr<capture::
       source_(std::move(source)),
       decoder_(config.decode),
       splitter_(config.mirrors ? config.mirrors : std::make_shared<decode::MirrorPoints>()),
-      stamps_(config.input.feed.stamps),
+      stamps_(config.input.feed.stamps, config.ticks),
       flows_(config.flows, config.point, *this),
       packets_(capture::kBatchPackets),
       decoded_(capture::kBatchPackets),
@@ -154,6 +154,7 @@ bool LiveWorker::read() {
   stamps_.apply(batch, decoded);
   reached_ns_ = std::max(reached_ns_, decoded.back().time_ns);
   splitter_.split(decoded, decoder_.erspan_packets());
+  stamps_.note_points(decoded);
   flows_.add(decoded);
   if (ceiling_.is_set()) keep_below_ceiling();
   return true;
@@ -253,7 +254,9 @@ void LiveWorker::report() {
   splitter_.advance(reached_ns_);
   now.mirrors = splitter_.sessions();
   now.unlisted_mirror_packets = splitter_.unlisted_packets();
+  now.matched_mirrors = splitter_.matched_rules();
   now.stamps = stamps_.counts();
+  now.stamped = stamps_.points();
   now.trouble = trouble_;
   if (source_ && now.trouble.empty()) now.trouble = source_->complaint();
   if (now.state == capture::LinkState::kDown) now.trouble = config_.input.capture.interface + " is down";

@@ -40,7 +40,9 @@ struct LiveStatus {
   bool ended = false;                          ///< no record will follow
   std::vector<decode::MirrorSession> mirrors;  ///< whose packets came in here
   std::uint64_t unlisted_mirror_packets = 0;   ///< of sessions that there was no room for
+  std::vector<bool> matched_mirrors;           ///< of FeedConfig::mirrors, which ever fit a packet first
   decode::StampCounts stamps;                  ///< of switches; all 0 without `time`
+  std::vector<decode::PointStamps> stamped;    ///< likewise, by point; none without
   std::string trouble;                         ///< what is wrong now, for the person; "" when nothing is
 };
 
@@ -52,8 +54,9 @@ capture::LiveCounters sum_of(capture::LiveCounters sum, const capture::LiveCount
 
 struct LiveWorkerConfig {
   LiveInput input;
-  std::uint32_t point = 0;                        ///< number in records
-  std::shared_ptr<decode::MirrorPoints> mirrors;  ///< of all workers at the interface; null: its own
+  std::uint32_t point = 0;                         ///< number in records
+  std::shared_ptr<decode::MirrorPoints> mirrors;   ///< of all workers at the interface; null: its own
+  std::shared_ptr<decode::SharedTickClock> ticks;  ///< likewise
   decode::DecodeConfig decode;
   flowtable::FlowTableConfig flows;  ///< metrics_interval_ns 0: no metrics
   capture::DpdkConfig dpdk;          ///< of all ports

@@ -35,6 +35,7 @@ exporting::BatchPoint ReplayPoints::about(std::uint32_t number) const {
   }
   point.reached_ns = feed.now_ns();
   point.ended = feed.ended();
+  point.stamps = stamps_of(feed, number);
   const std::uint32_t in_feed = number % Feed::kPointsPerFeed;
   if (in_feed >= capture::kInterfacesMax) {
     const MirrorSums sums = sums_of_mirror(feed.mirror_sessions(), static_cast<std::uint16_t>(in_feed));

@@ -54,6 +54,7 @@ std::vector<exporting::PointRow> point_rows(const KnownPoints& known, const Know
     row.legs = point.legs;
     row.packets = point.latest.packets;
     row.lost_packets = point.latest.lost_packets;
+    row.stamps = point.latest.stamps;
     if (reference) row.clock_rate = model.rates().reference_time(id) / model.rates().reference_time(*reference);
     if (const auto bound = clocks.bound(id)) {
       row.clock_offset_ns = bound->offset_ns;

@@ -41,7 +41,8 @@ MirrorSplitter::MirrorSplitter(std::shared_ptr<MirrorPoints> points)
     : points_(std::move(points)),
       rules_(points_->config().rules),
       looks_at_all_(std::any_of(rules_.begin(), rules_.end(),
-                                [](const MirrorRule& rule) { return rule.kind != MirrorKind::kErspan; })) {}
+                                [](const MirrorRule& rule) { return rule.kind != MirrorKind::kErspan; })),
+      matched_rules_(rules_.size()) {}
 
 void MirrorSplitter::split_all(std::span<Decoded> batch) {
   for (Decoded& packet : batch)
@@ -130,7 +131,10 @@ std::optional<std::uint16_t> MirrorSplitter::ask(const Key& key, std::uint32_t p
            (!one.egress || *one.egress == egress);
   });
   MirrorPoint wanted{.interface_id = key.interface_id, .kind = key.kind, .id = key.id, .from = key.from};
-  if (rule != rules_.end()) wanted.rule = rule->point;
+  if (rule != rules_.end()) {
+    wanted.rule = rule->point;
+    matched_rules_[static_cast<std::size_t>(rule - rules_.begin())] = true;
+  }
   return points_->number_of(wanted);
 }
 

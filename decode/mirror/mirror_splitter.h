@@ -66,6 +66,8 @@ class MirrorSplitter {
 
   /// In the order they were found.
   std::vector<MirrorSession> sessions() const;
+  /// Of MirrorConfig::rules, which ever was the first that fit a packet.
+  const std::vector<bool>& matched_rules() const { return matched_rules_; }
   /// Packets that were to be split off, of sessions more than kSessionsMax.
   std::uint64_t unlisted_packets() const { return unlisted_packets_; }
 
@@ -107,6 +109,7 @@ class MirrorSplitter {
   const std::shared_ptr<MirrorPoints> points_;
   const std::vector<MirrorRule>& rules_;
   const bool looks_at_all_;
+  std::vector<bool> matched_rules_;
   std::uint64_t seen_ = 0;
   bool counts_numbers_ = true;
   std::uint64_t unlisted_packets_ = 0;

@@ -1,128 +1,129 @@
 #include "decode/mirror/switch_stamps.h"
 
 #include "base/bytes.h"
-#include "decode/link.h"
+#include "decode/mirror/stamp_formats.h"
 
 namespace hoptap::decode {
 namespace {
 
-constexpr std::uint64_t kSecondNs = 1'000'000'000;
-constexpr std::uint64_t kTaiNs = 37 * kSecondNs;  // ahead of UTC, since 2017 (IERS Bulletin C)
-
 std::uint64_t apart(std::uint64_t one, std::uint64_t other) { return one > other ? one - other : other - one; }
-
-/// IEEE 1588 counts in TAI; switches that are set by NTP count in UTC. The capture's time tells which.
-std::uint64_t without_tai(std::uint64_t stamp_ns, std::uint64_t captured_ns) {
-  const bool is_tai = stamp_ns > kTaiNs && apart(stamp_ns - kTaiNs, captured_ns) < apart(stamp_ns, captured_ns);
-  return is_tai ? stamp_ns - kTaiNs : stamp_ns;
-}
-
-std::optional<std::uint64_t> time_of(std::uint64_t seconds, std::uint64_t rest_ns) {
-  if (rest_ns >= kSecondNs || seconds > UINT32_MAX) return std::nullopt;
-  return seconds * kSecondNs + rest_ns;
-}
-
-std::uint64_t unit_ns(Granularity granularity) {
-  switch (granularity) {
-    case Granularity::kHundredMicroseconds: return 100'000;
-    case Granularity::kHundredNanoseconds: return 100;
-    case Granularity::kNanoseconds: return 1;
-    case Granularity::kUser: break;  // nobody says what
-  }
-  return 0;
-}
-
-std::optional<std::uint64_t> erspan_stamp(const Mirror& mirror, std::uint64_t captured_ns) {
-  const std::uint64_t unit = unit_ns(mirror.granularity);
-  if (mirror.type != 3 || !mirror.timestamp_wide || unit == 0) return std::nullopt;
-  if (mirror.has_seconds) {
-    const auto stamp = time_of(mirror.timestamp_high, mirror.timestamp * unit);
-    return stamp ? std::optional(without_tai(*stamp, captured_ns)) : std::nullopt;
-  }
-  const std::uint64_t count = std::uint64_t{mirror.timestamp_high} << 32 | mirror.timestamp;
-  if (count > UINT64_MAX / unit) return std::nullopt;
-  return without_tai(count * unit, captured_ns);
-}
-
-/// The header lies behind the addresses and VLAN tags. 48 bits have the lower 16 of the seconds only.
-std::optional<std::uint64_t> arista_stamp(base::Bytes frame, std::uint64_t captured_ns) {
-  constexpr std::size_t kTypeAt = 12, kTagBytes = 4, kShortBytes = 12;
-  std::size_t at = kTypeAt;
-  while (at + kTagBytes <= frame.size() && base::load_be(frame.subspan(at, 2)) == ether_type::kVlan) at += kTagBytes;
-  if (at + 2 > frame.size() || base::load_be(frame.subspan(at, 2)) != ether_type::kAristaStamp) return std::nullopt;
-  const base::Bytes header = frame.subspan(at + 2);
-  const std::size_t bytes = arista_stamp_bytes(header);
-  if (bytes == 0 || header.size() < bytes) return std::nullopt;
-  const bool is_utc = header[2] != 0;
-  const std::uint64_t ahead_ns = is_utc ? 0 : kTaiNs;
-  if (bytes != kShortBytes) {
-    const auto stamp = time_of(base::load_be(header.subspan(4, 4)), base::load_be(header.subspan(8, 4)));
-    return stamp ? std::optional(*stamp - std::min(ahead_ns, *stamp)) : std::nullopt;
-  }
-  constexpr std::uint64_t kSpan = 0x10000;
-  const std::uint64_t low = base::load_be(header.subspan(4, 2)), captured = (captured_ns + ahead_ns) / kSecondNs;
-  std::uint64_t seconds = captured / kSpan * kSpan + low;
-  if (seconds > captured + kSpan / 2 && seconds >= kSpan) seconds -= kSpan;
-  if (seconds + kSpan / 2 < captured) seconds += kSpan;
-  const auto stamp = time_of(seconds, base::load_be(header.subspan(6, 4)));
-  return stamp ? std::optional(*stamp - std::min(ahead_ns, *stamp)) : std::nullopt;
-}
-
-/// The last 12 bytes: seconds, nanoseconds, flags, device, port; with or without a frame check sequence behind.
-std::optional<std::uint64_t> metamako_stamp(base::Bytes frame, std::uint64_t captured_ns) {
-  constexpr std::size_t kBytes = 12, kCheckBytes = 4;
-  for (const std::size_t behind : {std::size_t{0}, kCheckBytes}) {
-    if (frame.size() < kBytes + behind) break;
-    const base::Bytes trailer = frame.subspan(frame.size() - kBytes - behind, kBytes);
-    const auto stamp = time_of(base::load_be(trailer.first(4)), base::load_be(trailer.subspan(4, 4)));
-    if (stamp && apart(*stamp, captured_ns) <= SwitchStamps::kFarNs) return stamp;
-  }
-  return std::nullopt;
-}
-
-/// The last 18 bytes: 9d8d, 4 bytes of no meaning, 48 bits of seconds, nanoseconds, a check sum; with or without a
-/// frame check sequence behind.
-std::optional<std::uint64_t> cisco_ie_stamp(base::Bytes frame, std::uint64_t captured_ns) {
-  constexpr std::size_t kBytes = 18, kCheckBytes = 4;
-  constexpr std::uint64_t kMark = 0x9d8d;
-  for (const std::size_t behind : {std::size_t{0}, kCheckBytes}) {
-    if (frame.size() < kBytes + behind) break;
-    const base::Bytes trailer = frame.subspan(frame.size() - kBytes - behind, kBytes);
-    if (base::load_be(trailer.first(2)) != kMark) continue;
-    const auto stamp = time_of(base::load_be(trailer.subspan(6, 6)), base::load_be(trailer.subspan(12, 4)));
-    if (stamp) return without_tai(*stamp, captured_ns);
-  }
-  return std::nullopt;
-}
-
-std::optional<std::uint64_t> stamp_of(StampSource source, const capture::Packet& packet, const Mirror& mirror) {
-  const bool is_whole = packet.bytes.size() >= packet.wire_bytes;
-  switch (source) {
-    case StampSource::kPacket: break;
-    case StampSource::kErspan: return erspan_stamp(mirror, packet.time_ns);
-    case StampSource::kArista: return arista_stamp(packet.bytes, packet.time_ns);
-    case StampSource::kMetamako: return is_whole ? metamako_stamp(packet.bytes, packet.time_ns) : std::nullopt;
-    case StampSource::kCiscoIe: return is_whole ? cisco_ie_stamp(packet.bytes, packet.time_ns) : std::nullopt;
-  }
-  return std::nullopt;
-}
 
 }  // namespace
 
+static_assert(SwitchStamps::kFarNs == kStampFarNs && TickClock::kFarNs == kStampFarNs);
+
+void StampCounts::add(const StampCounts& more) {
+  taken += more.taken;
+  absent += more.absent;
+  implausible += more.implausible;
+  unanchored += more.unanchored;
+  keyframes += more.keyframes;
+  refused_keyframes += more.refused_keyframes;
+}
+
+SwitchStamps::SwitchStamps(StampSource source, std::shared_ptr<SharedTickClock> ticks)
+    : source_(source), shared_ticks_(ticks ? std::move(ticks) : std::make_shared<SharedTickClock>()) {}
+
 void SwitchStamps::apply_all(std::span<const capture::Packet> packets, std::span<Decoded> decoded) {
-  for (std::size_t at = 0; at < packets.size(); ++at) {
-    const std::uint64_t captured_ns = packets[at].time_ns;
-    const std::optional<std::uint64_t> stamp = stamp_of(source_, packets[at], decoded[at].mirror);
-    if (!stamp) {
-      ++counts_.absent;
-    } else if (apart(*stamp, captured_ns) > kFarNs) {
-      ++counts_.implausible;
-    } else {
-      ++counts_.taken;
-      decoded[at].time_ns = *stamp;
-      const auto lag = static_cast<std::int64_t>(captured_ns - *stamp);
-      note_lag(lag, captured_ns);
+  units_ns_.resize(packets.size());
+  for (std::size_t at = 0; at < packets.size(); ++at)
+    units_ns_[at] = source_ == StampSource::kArista7150 ? apply_ticks(packets[at], decoded[at])
+                                                        : apply_one(packets[at], decoded[at]);
+}
+
+std::optional<SwitchStamps::Stamp> SwitchStamps::stamp_of(const capture::Packet& packet, const Mirror& mirror) const {
+  const bool is_whole = packet.bytes.size() >= packet.wire_bytes;
+  const auto of = [](std::optional<std::uint64_t> time_ns, std::uint32_t unit) {
+    return time_ns ? std::optional(Stamp{*time_ns, unit}) : std::nullopt;
+  };
+  switch (source_) {
+    case StampSource::kErspan: return of(erspan_stamp(mirror, packet.time_ns), unit_ns(mirror.granularity));
+    case StampSource::kArista: return of(arista_stamp(packet.bytes, packet.time_ns), 1);
+    case StampSource::kMetamako: return is_whole ? of(metamako_stamp(packet.bytes, packet.time_ns), 1) : std::nullopt;
+    case StampSource::kCiscoIe: return is_whole ? of(cisco_ie_stamp(packet.bytes, packet.time_ns), 1) : std::nullopt;
+    case StampSource::kCiscoHpt: return is_whole ? of(cisco_hpt_stamp(packet.bytes, packet.time_ns), 1) : std::nullopt;
+    case StampSource::kPacket:
+    case StampSource::kArista7150: break;
+  }
+  return std::nullopt;
+}
+
+/// @return the stamp's unit; 0: the packet keeps the capture's time
+std::uint32_t SwitchStamps::apply_one(const capture::Packet& packet, Decoded& decoded) {
+  const std::optional<Stamp> stamp = stamp_of(packet, decoded.mirror);
+  if (!stamp) {
+    ++counts_.absent;
+    return 0;
+  }
+  if (apart(stamp->time_ns, packet.time_ns) > kFarNs) {
+    ++counts_.implausible;
+    return 0;
+  }
+  ++counts_.taken;
+  decoded.time_ns = stamp->time_ns;
+  note_lag(static_cast<std::int64_t>(packet.time_ns - stamp->time_ns), packet.time_ns);
+  return stamp->unit_ns;
+}
+
+/// As apply_one(), of a counter that keyframes give a meaning.
+std::uint32_t SwitchStamps::apply_ticks(const capture::Packet& packet, Decoded& decoded) {
+  constexpr std::uint32_t kTickNs = 3;  // 2.857
+  if (const auto keyframe = read_keyframe(packet.bytes)) {
+    ++(shared_ticks_->take(*keyframe, packet.time_ns) ? counts_.keyframes : counts_.refused_keyframes);
+    return 0;
+  }
+  if (ticks_version_ != shared_ticks_->version()) {
+    ticks_version_ = shared_ticks_->version();
+    ticks_ = shared_ticks_->clock();
+  }
+  if (!ticks_.is_known(packet.time_ns)) {
+    ++counts_.unanchored;
+    return 0;
+  }
+  const bool is_whole = packet.bytes.size() >= packet.wire_bytes;
+  const std::optional<std::uint32_t> ticks = is_whole ? ticks_of(packet.bytes) : std::nullopt;
+  if (!ticks) {
+    ++counts_.absent;
+    return 0;
+  }
+  const std::optional<std::uint64_t> time_ns = ticks_.time_of(*ticks, packet.time_ns);
+  if (!time_ns) {
+    ++counts_.implausible;
+    return 0;
+  }
+  ++counts_.taken;
+  decoded.time_ns = *time_ns;
+  note_lag(static_cast<std::int64_t>(packet.time_ns - *time_ns), packet.time_ns);
+  return kTickNs;
+}
+
+/// Four bytes behind what the frame holds, or eight with a frame check sequence that the capture kept. A frame that was
+/// padded otherwise, or is not IP, has them where the last one had that showed it.
+std::optional<std::uint32_t> SwitchStamps::ticks_of(base::Bytes frame) {
+  constexpr std::size_t kTickBytes = 4, kCheckBytes = 4;
+  if (ticks_.place() == TickPlace::kNowhere) return std::nullopt;
+  if (const std::optional<std::size_t> content = content_bytes(frame)) {
+    const std::size_t behind = frame.size() - *content;
+    if (behind < kTickBytes) return std::nullopt;
+    if (behind == kTickBytes || behind == kTickBytes + kCheckBytes) has_check_behind_ = behind > kTickBytes;
+  }
+  const bool has_check = has_check_behind_ && ticks_.place() == TickPlace::kBeforeCheck;
+  const std::size_t from_end = kTickBytes + (has_check ? kCheckBytes : 0);
+  return frame.size() < from_end ? std::nullopt : read_ticks(frame.last(from_end).first(kTickBytes));
+}
+
+void SwitchStamps::note_all_points(std::span<const Decoded> decoded) {
+  for (std::size_t at = 0; at < decoded.size(); ++at) {
+    const std::uint16_t point = decoded[at].interface_id;
+    if (last_point_ >= points_.size() || points_[last_point_].point != point) {
+      const auto known =
+          std::find_if(points_.begin(), points_.end(), [point](const PointStamps& one) { return one.point == point; });
+      last_point_ = static_cast<std::size_t>(known - points_.begin());
+      if (known == points_.end()) points_.push_back({.point = point});
     }
+    PointStamps& stamps = points_[last_point_];
+    ++(units_ns_[at] > 0 ? stamps.taken : stamps.kept);
+    stamps.unit_ns = std::max(stamps.unit_ns, units_ns_[at]);
   }
 }
 

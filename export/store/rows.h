@@ -13,6 +13,7 @@
 
 #include "base/sketch.h"
 #include "export/metrics/row.h"
+#include "export/point_stamps.h"
 #include "flowtable/record.h"
 #include "linker/run_verdict.h"
 #include "linker/trace.h"
@@ -163,6 +164,7 @@ struct PointRow {
   std::optional<std::int64_t> clock_bound_ns;   ///< the offset is right to within this
   std::vector<std::string> towards_client;      ///< next points on the paths seen
   std::vector<std::string> towards_server;
+  std::vector<PointStamp> stamps;  ///< who stamped its packets
 };
 
 /// What is known now of some stretches of time. Borrows.

@@ -85,6 +85,9 @@ CREATE TABLE metrics(
   PRIMARY KEY(length_ns, start_ns, point, scope, server, server_port, protocol, transport, client, tags)) WITHOUT ROWID;
 )";
 
+// What came with schema 3.
+constexpr const char* kStamps = "ALTER TABLE point ADD COLUMN stamps TEXT NOT NULL DEFAULT '';";
+
 }  // namespace
 
 base::Outcome<void> prepare_schema(SqliteConnection& connection, const std::string& file) {
@@ -95,6 +98,7 @@ base::Outcome<void> prepare_schema(SqliteConnection& connection, const std::stri
     return connection.transaction("set up the database", [&] {
       connection.execute(kTables);
       connection.execute(kMetrics);
+      connection.execute(kStamps);
       connection.execute(
           fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}", kApplication, Store::kSchemaVersion)
               .c_str());
@@ -112,7 +116,8 @@ base::Outcome<void> prepare_schema(SqliteConnection& connection, const std::stri
   }
   if (found.version == Store::kSchemaVersion) return {};
   return connection.transaction("bring the database up to date", [&] {
-    connection.execute(kMetrics);
+    if (found.version < 2) connection.execute(kMetrics);
+    connection.execute(kStamps);
     connection.execute(fmt::format("PRAGMA user_version = {}", Store::kSchemaVersion).c_str());
   });
 }

@@ -90,7 +90,7 @@ void put_point(SqliteConnection& engine, Dictionary& names, const PointRow& row)
   Statement put = engine.prepare(
       "INSERT OR REPLACE INTO point(name, probe, role, completeness_to_server, completeness_to_client, first_ns, "
       "reached_ns, hops, legs, packets, lost_packets, clock_rate, clock_offset_ns, clock_bound_ns, towards_client, "
-      "towards_server) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+      "towards_server, stamps) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   put.number(name).number(probe).number(role);
   bind_if(put, row.completeness_to_server);
   bind_if(put, row.completeness_to_client);
@@ -99,7 +99,8 @@ void put_point(SqliteConnection& engine, Dictionary& names, const PointRow& row)
   put.fraction(row.clock_rate);
   bind_if(put, row.clock_offset_ns);
   bind_if(put, row.clock_bound_ns);
-  put.text(towards_client).text(towards_server).run();
+  const std::string stamps = stamps_line(row.stamps);
+  put.text(towards_client).text(towards_server).text(stamps).run();
 }
 
 void put_leg(SqliteConnection& engine, Dictionary& names, const LegRow& row) {
@@ -246,7 +247,8 @@ base::Outcome<std::vector<PointRow>> Store::points() {
   {
     Statement find = read->prepare(
         "SELECT n.text, r.text, p.text, completeness_to_server, completeness_to_client, first_ns, reached_ns, hops, "
-        "legs, packets, lost_packets, clock_rate, clock_offset_ns, clock_bound_ns, towards_client, towards_server "
+        "legs, packets, lost_packets, clock_rate, clock_offset_ns, clock_bound_ns, towards_client, towards_server, "
+        "stamps "
         "FROM point LEFT JOIN name n ON n.id = point.name LEFT JOIN name r ON r.id = point.role "
         "LEFT JOIN name p ON p.id = point.probe ORDER BY n.text, p.text");
     while (find.step()) {
@@ -267,6 +269,7 @@ base::Outcome<std::vector<PointRow>> Store::points() {
       row.clock_bound_ns = read_if<std::int64_t>(find, 13);
       row.towards_client = read_list(find.text_at(14));
       row.towards_server = read_list(find.text_at(15));
+      row.stamps = read_stamps(find.text_at(16));
     }
   }
   if (auto done = read->outcome("read points"); !done) return tl::unexpected(done.error());

@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "export/metrics/row.h"
+#include "export/point_stamps.h"
 #include "export/zstd_frame.h"
 #include "flowtable/record.h"
 
@@ -25,6 +26,7 @@ struct BatchPoint {
   std::uint64_t packets = 0;                  ///< read so far
   std::optional<std::uint64_t> lost_packets;  ///< that the capture lost so far; nothing: unknown
   bool ended = false;                         ///< no record of this point will follow
+  std::vector<PointStamp> stamps;             ///< who stamped its packets so far
 
   bool operator==(const BatchPoint&) const = default;
 };

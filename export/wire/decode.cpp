@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <bit>
 
 #include "export/wire/batch.h"
@@ -78,6 +79,10 @@ BatchPoint point_of(std::string_view bytes, Trouble& trouble) {
     trouble.say("a point is not protobuf or too long");
   if (message.name().size() > batch_limit::kNameBytes || message.role().size() > batch_limit::kNameBytes)
     trouble.say("a point's name or role is longer than allowed");
+  const auto is_long = [](const hoptap::v1::Stamp& stamp) { return stamp.by().size() > PointStamp::kNameBytesMax; };
+  if (message.stamps().size() > static_cast<int>(PointStamp::kOfPointMax) ||
+      std::any_of(message.stamps().begin(), message.stamps().end(), is_long))
+    trouble.say("a point has more stamps, or with longer names, than allowed");
   BatchPoint point;
   if (trouble.any()) return point;
   point.name = message.name();
@@ -87,6 +92,8 @@ BatchPoint point_of(std::string_view bytes, Trouble& trouble) {
   point.packets = message.packets();
   if (message.has_lost_packets()) point.lost_packets = message.lost_packets();
   point.ended = message.ended();
+  for (const hoptap::v1::Stamp& stamp : message.stamps())
+    point.stamps.push_back({.by = stamp.by(), .unit_ns = stamp.unit_ns(), .packets = stamp.packets()});
   return point;
 }
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cassert>
+#include <span>
 #include <type_traits>
 
 #include "export/wire/batch.h"
@@ -29,6 +30,12 @@ std::string point_message(const BatchPoint& point) {
   message.set_packets(point.packets);
   if (point.lost_packets) message.set_lost_packets(*point.lost_packets);
   message.set_ended(point.ended);
+  for (const PointStamp& one : std::span(point.stamps).first(std::min(point.stamps.size(), PointStamp::kOfPointMax))) {
+    hoptap::v1::Stamp& stamp = *message.add_stamps();
+    stamp.set_by(one.by.substr(0, PointStamp::kNameBytesMax));
+    stamp.set_unit_ns(one.unit_ns);
+    stamp.set_packets(one.packets);
+  }
   return message.SerializeAsString();
 }
 

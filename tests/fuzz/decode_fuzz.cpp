@@ -78,11 +78,19 @@ void check_same(const decode::Decoded& one, const decode::Decoded& other) {
 /// What the stages behind the decoder make of it: stamps of every kind, mirrors taken off; nothing is lost count of.
 void check_mirrors(const std::vector<capture::Packet>& packets, std::vector<decode::Decoded> decoded,
                    const decode::Decoder& decoder) {
-  for (const auto source : {decode::StampSource::kErspan, decode::StampSource::kArista, decode::StampSource::kMetamako,
-                            decode::StampSource::kCiscoIe}) {
+  for (const auto source :
+       {decode::StampSource::kErspan, decode::StampSource::kArista, decode::StampSource::kMetamako,
+        decode::StampSource::kCiscoIe, decode::StampSource::kCiscoHpt, decode::StampSource::kArista7150}) {
     decode::SwitchStamps stamps(source);
     stamps.apply(packets, decoded);
-    check(stamps.counts().taken + stamps.counts().absent + stamps.counts().implausible == packets.size());
+    const decode::StampCounts& counts = stamps.counts();
+    check(counts.taken + counts.absent + counts.implausible + counts.unanchored + counts.keyframes +
+              counts.refused_keyframes ==
+          packets.size());
+    stamps.note_points(decoded);
+    std::uint64_t noted = 0;
+    for (const decode::PointStamps& point : stamps.points()) noted += point.taken + point.kept;
+    check(noted == packets.size());
   }
   decode::MirrorConfig config{.rules = {}, .points_max = 3};
   for (const auto kind : {decode::MirrorKind::kVxlan, decode::MirrorKind::kGre, decode::MirrorKind::kErspan})

@@ -198,6 +198,9 @@ def check_points(tracer, lost):
     west, east = points["router-west"], points["collector/erspan-8"]
     if west["role"] != "gateway":
         raise Failed(f"the role of {west} is not the configured one")
+    for point in (west, east):
+        if [stamp["by"] for stamp in point["stamps"]] != ["kernel"] or point["stamps"][0]["packets"] != point["packets"]:
+            raise Failed(f"the kernel stamped all of {point['packets']} packets, not {point['stamps']}")
     counted = west["lost_packets"] + east["lost_packets"]
     print(f"mirror: {west['packets'] + east['packets']} packets came, {lost} dropped by nftables, {counted} counted")
     if counted != lost or lost == 0:

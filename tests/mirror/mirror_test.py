@@ -204,7 +204,7 @@ class Mirrors(unittest.TestCase):
 
     def test_stamps_in_frames(self):
         for kind in ("arista-64-tai", "arista-64-utc", "arista-48-tai", "arista-48-utc", "metamako", "metamako-fcs",
-                     "cisco_ie"):
+                     "cisco_ie", "cisco_hpt", "cisco_hpt-fcs"):
             records = [one._replace(frame=(frame := mirrored.stamped(kind, one.frame, one.time_ns)), wire_bytes=len(frame))
                        for one in mirrored.pcapfile.read(SWITCH_A)]
             mirrored.pcapfile.write(self.feed, mirrored.later(records, random.Random(7)))
@@ -212,6 +212,35 @@ class Mirrors(unittest.TestCase):
                 summary = self.assert_has_the_time_of_the_switch(kind.split("-")[0], "--point",
                                                                  f"{self.feed}=tor:switch")
                 self.assertEqual([note for note in summary["notes"] if "stamp" in note], [])
+
+    def test_who_stamped_is_told(self):
+        """All of one, some of two; and by the tracer as by the captures."""
+        records = list(mirrored.pcapfile.read(SWITCH_A))
+        stamped = [one._replace(frame=(frame := mirrored.stamped("arista-64-utc", one.frame, one.time_ns)),
+                                wire_bytes=len(frame)) for one in records]
+        mirrored.pcapfile.write(self.feed, stamped[:-10] + records[-10:])
+        mixed = [{"by": "arista", "unit_ns": 1, "packets": len(records) - 10},
+                 {"by": "file", "unit_ns": 1, "packets": 10}]
+        for words, wanted in (((), [{"by": "file", "unit_ns": 1, "packets": len(records)}]),
+                              (("--time", "arista"), mixed)):
+            points = path(*words, "--point", f"{self.feed}=tor", self.feed)["summary"][0]["points"]
+            self.assertEqual([point["stamps"] for point in points], [wanted])
+        config = self.config("      []\n    time: arista\n")
+        with daemons.running(daemons.Tracer(HOPTAP, self.scratch / "tracer")) as tracer:
+            daemons.Probe(HOPTAP, tracer.collector, self.scratch / "probe", "probe", [], "-c", config).start().wait()
+            tracer.wait_until_settled()
+            self.assertEqual([point["stamps"] for point in tracer.get("points")["points"]], [mixed])
+
+    def test_who_stamped_is_told_for_each_mirror(self):
+        """Whole stamps in one session, none in the other, and packets of no mirror."""
+        mirrored.feed(self.feed, ((Session("erspan3", 7, port=3), SWITCH_A), (Session("erspan2", 8), SWITCH_B)))
+        counts = [len(mirrored.pcapfile.read(one)) for one in (SWITCH_A, SWITCH_B)]
+        lines = path("--time", "erspan", "--point", f"{self.feed}/erspan-7=a", "--point", f"{self.feed}/erspan-8=b",
+                     self.feed)
+        points = {point["name"]: point.get("stamps") for point in lines["summary"][0]["points"]}
+        self.assertEqual(points["a"], [{"by": "erspan", "unit_ns": 1, "packets": counts[0]}])
+        self.assertEqual(points["b"], [{"by": "file", "unit_ns": 1, "packets": counts[1]}])
+        self.assertIsNone(points["collector"])  # none of its own
 
     def test_stamps_in_erspan(self):
         for session in (Session("erspan3", 7, port=3), Session("erspan3", 7, seconds=True)):
@@ -231,7 +260,72 @@ class Mirrors(unittest.TestCase):
         mirrored.pcapfile.write(self.feed, records)
         lines = path("--time", "arista", "--point", f"{self.feed}=tor:switch", self.feed)
         self.assertEqual(daemons.differences(direct, lines["trace"]), [])
-        self.assertIn(f"{whole} one that is more than an hour off", " ".join(lines["summary"][0]["notes"]))
+        self.assertIn(f"{whole} one that is too far from when", " ".join(lines["summary"][0]["notes"]))
+
+    def ticks(self, mode, **of_switch):
+        """A feed of an Arista 7150: every frame with its counter, a keyframe each second, all up to 2 ms late."""
+        switch = mirrored.TickSwitch(mode, **of_switch)
+        records = list(switch.send(mirrored.pcapfile.read(SWITCH_A)))
+        mirrored.pcapfile.write(self.feed, mirrored.later(records, random.Random(7)))
+        return switch
+
+    def assert_times_are_near(self, direct, found, most_ns):
+        """The same exchanges, but for times that are so far off at most (and ids, where they come from times)."""
+        def times(traces):
+            return sorted((hop["source"], hop["target"], hop["resource"], key, value) for trace in traces
+                          for hop in trace["hops"] for key, value in hop.items() if key.endswith("_ns"))
+        ours, theirs = times(direct), times(found)
+        self.assertEqual([row[:-1] for row in ours], [row[:-1] for row in theirs])
+        self.assertGreater(len(ours), 100)
+        worst = max(abs(one[-1] - other[-1]) for one, other in zip(ours, theirs))
+        self.assertLessEqual(worst, most_ns)
+
+    def test_counters_and_keyframes(self):
+        direct = path("--point", f"{SWITCH_A}=tor:switch", SWITCH_A)["trace"]
+        for mode, of_switch in (("append", {}), ("append-fcs", {}), ("replace", {}), ("append", {"has_skew": True}),
+                                ("append", {"ppm": 80}), ("replace", {"ppm": -80, "ticks": 2**31 - 1000}),
+                                ("append-fcs", {"ticks": 2**64 - 10**6})):
+            switch = self.ticks(mode, **of_switch)
+            lines = path("--time", "arista_7150", "--point", f"{self.feed}=tor:switch", self.feed)
+            with self.subTest(mode, **of_switch):
+                notes = [note for note in lines["summary"][0]["notes"] if "stamp" in note or "keyframe" in note]
+                self.assertEqual(notes, [])
+                # Half a tick each of frame and keyframe, and what the last second tells of the next.
+                self.assert_times_are_near(direct, lines["trace"], 10)
+
+    def test_without_keyframes_the_capture_counts(self):
+        direct = path("--point", f"{SWITCH_A}=tor:switch", SWITCH_A)["trace"]
+        records = list(mirrored.TickSwitch("append", every_ns=0).send(mirrored.pcapfile.read(SWITCH_A)))
+        mirrored.pcapfile.write(self.feed, records)
+        lines = path("--time", "arista_7150", "--point", f"{self.feed}=tor:switch", self.feed)
+        self.assertEqual(daemons.differences(direct, lines["trace"]), [])
+        notes = " ".join(lines["summary"][0]["notes"])
+        self.assertIn(f"{len(records)} for want of a keyframe", notes)
+        self.assertIn("none came", notes)
+
+    def test_mirrors_that_never_match_are_told(self):
+        mirrored.feed(self.feed, ((Session("erspan2", 7), SWITCH_A),))
+        lines = path("--point", f"{self.feed}/erspan-7=tor:switch", "--point", f"{self.feed}/erspan-8=leaf:switch",
+                     "--point", f"{self.feed}/vxlan-900=spine", self.feed)
+        notes = [note for note in lines["summary"][0]["notes"] if "no packet was of the mirror" in note]
+        self.assertEqual(len(notes), 2, notes)
+        self.assertIn("'erspan 8' (leaf): what came is ERSPAN II session 7 from 198.18.255.1", notes[0])
+        self.assertIn("'vxlan 900' (spine)", notes[1])
+
+    def test_a_probe_tells_of_mirrors_that_never_match(self):
+        mirrored.feed(self.feed, ((Session("erspan3", 7, port=1), SWITCH_A),))
+        config = self.config("      - {erspan: 7, from: 198.18.255.2, point: other-switch}\n"
+                             "      - {erspan: 7, port: 2, point: other-port}\n"
+                             "      - {erspan: 7, port: 1, direction: out, point: other-way}\n"
+                             "      - {erspan: 7, port: 1, point: tor}\n")
+        with daemons.running(daemons.Tracer(HOPTAP, self.scratch / "tracer")) as tracer:
+            done = subprocess.run((HOPTAP, "probe", "-c", config, "--tracer", tracer.collector), capture_output=True,
+                                  text=True, check=True, timeout=60)
+        told = [line for line in done.stderr.splitlines() if "no packet was of the mirror" in line]
+        self.assertEqual([word in line for word, line in zip(("other-switch", "other-port", "other-way"), told)],
+                         [True] * 3, done.stderr)
+        self.assertIn("what came is ERSPAN III session 7 from 198.18.255.1", told[0])
+        self.assertIn("direction", told[2])
 
     def test_time_through_a_probe(self):
         mirrored.feed(self.feed, ((Session("erspan3", 7, port=3), SWITCH_A),),

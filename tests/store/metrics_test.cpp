@@ -151,7 +151,7 @@ TEST(StoredMetrics, ComeToAFileOfTheFirstSchema) {
   open_store(folder);
   {
     auto old = SqliteConnection::open(folder.path() + "/hoptap.sqlite", SqliteConnection::Mode::kWrite, {});
-    (*old)->execute("DROP TABLE metrics; PRAGMA user_version = 1");
+    (*old)->execute("DROP TABLE metrics; ALTER TABLE point DROP COLUMN stamps; PRAGMA user_version = 1");
   }
   const auto store = open_store(folder);
   ASSERT_NE(store, nullptr);

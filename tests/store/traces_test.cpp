@@ -242,7 +242,8 @@ TEST_F(StoreOfTraces, KeepsVerdictsSegmentsPointsAndLegs) {
   EXPECT_EQ(one->front().times.count(), 1u);
   EXPECT_EQ(store_->segments({.point = "c"})->size(), 1u);
 
-  const PointRow point{"tor", "switch", "p1", 0.98, {}, 1, 2, 3, 4, 5, {}, 1.00001, -5, 7, {"a"}, {"b", "c"}};
+  PointRow point{"tor", "switch", "p1", 0.98, {}, 1, 2, 3, 4, 5, {}, 1.00001, -5, 7, {"a"}, {"b", "c"}};
+  point.stamps = {{.by = "erspan", .unit_ns = 100, .packets = 42}, {.by = "kernel", .unit_ns = 1}};
   ASSERT_TRUE(store_->put_points(std::vector{point}));
   const auto points = store_->points();
   ASSERT_EQ(points->size(), 1u);
@@ -251,6 +252,7 @@ TEST_F(StoreOfTraces, KeepsVerdictsSegmentsPointsAndLegs) {
   EXPECT_FALSE(points->front().completeness_to_client);
   EXPECT_EQ(points->front().clock_offset_ns, -5);
   EXPECT_EQ(points->front().towards_server, (std::vector<std::string>{"b", "c"}));
+  EXPECT_EQ(points->front().stamps, point.stamps);
 
   std::vector<LegRow> legs;
   for (const flowtable::LegRecord& leg : demo().legs) legs.push_back({&leg, "tor"});

@@ -67,6 +67,31 @@ TEST(Mirrors, PointsAreNamedAndHaveARole) {
   EXPECT_EQ(point_of_mirror(hints, feed, found, 2).order, 4u);
 }
 
+TEST(Mirrors, AnEntryThatFitsNothingIsTold) {
+  const auto from = base::IpAddress::from_text("198.18.0.1");
+  decode::MirrorSession seven = session(1, 2, 0);
+  seven.from = *from;
+  const std::vector<MirrorHint> hints{
+      {.rule = {.id = 7}, .point = {}},
+      {.rule = {.id = 8}, .point = {.name = "leaf", .role = "", .order = {}}},
+      {.rule = {.id = 7, .from = from, .port = 3, .egress = true}, .point = {}},
+      {.rule = {.id = 7, .from = base::IpAddress::from_text("198.18.0.2")}, .point = {}}};
+  const std::vector<decode::MirrorSession> came{seven};
+  EXPECT_EQ(unmatched_mirrors(hints, {true, false, true, true}, came),
+            std::vector<std::string>{"no packet was of the mirror 'erspan 8' (leaf): what came is ERSPAN II session 7 "
+                                     "from 198.18.0.1"});
+  const std::vector<std::string> all = unmatched_mirrors(hints, {true}, came);  // of further ones nothing is known
+  ASSERT_EQ(all.size(), 3u);
+  EXPECT_EQ(all[1],
+            "no packet was of the mirror 'erspan 7 from 198.18.0.1 port 3 direction out': ERSPAN II session 7 from "
+            "198.18.0.1 came, but an earlier entry fits, or the port or direction is another");
+  EXPECT_EQ(all[2],
+            "no packet was of the mirror 'erspan 7 from 198.18.0.2': what came is ERSPAN II session 7 from 198.18.0.1");
+  EXPECT_EQ(unmatched_mirrors(hints, {true, false, true, true}, {}),
+            std::vector<std::string>{"no packet was of the mirror 'erspan 8' (leaf): no mirrored packet came"});
+  EXPECT_TRUE(unmatched_mirrors(hints, std::vector<bool>(4, true), {}).empty());
+}
+
 TEST(Mirrors, AllPointsFitABatch) {
   for (const std::size_t feeds : {1u, 15u, 16u, 100u, 1023u, 1024u, 3000u})
     EXPECT_LE(std::min<std::size_t>(feeds, 1024) + feeds * mirror_points_max(feeds), 1024u) << feeds;

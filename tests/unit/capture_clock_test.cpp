@@ -4,6 +4,7 @@
 
 #include <limits>
 #include <string>
+#include <utility>
 
 namespace hoptap::capture {
 namespace {
@@ -24,6 +25,20 @@ class InterfaceClockTest : public testing::TestWithParam<Case> {};
 TEST_P(InterfaceClockTest, GivesNanoseconds) {
   const Case& test = GetParam();
   EXPECT_EQ(InterfaceClock(test.resolution, test.offset_seconds).to_ns(test.units), test.expected_ns);
+}
+
+TEST(InterfaceClock, HasAUnit) {
+  for (const auto& [resolution, unit_ns] : {std::pair{6, 1000u},
+                                            {9, 1u},
+                                            {12, 1u},
+                                            {3, 1'000'000u},
+                                            {0, 1'000'000'000u},
+                                            {0x80, 1'000'000'000u},
+                                            {0x8a, 976'562u},
+                                            {0xa0, 1u},
+                                            {0x7f, 1u},
+                                            {0xff, 1u}})
+    EXPECT_EQ(InterfaceClock(static_cast<std::uint8_t>(resolution)).unit_ns(), unit_ns) << resolution;
 }
 
 INSTANTIATE_TEST_SUITE_P(

@@ -144,6 +144,14 @@ TEST(MirrorSplitter, RulesTellPortsDirectionsAndSwitchesApart) {
   EXPECT_EQ(session.numbers.lost, 0u);  // one session, however many points
 }
 
+TEST(MirrorSplitter, KnowsWhichRulesEverFitFirst) {
+  Feed feed({.rules = {{.id = 7, .point = 0}, {.id = 8, .point = 1}, {.id = 7, .point = 2}, {.id = 9, .point = 3}},
+             .points_max = 1});
+  EXPECT_EQ(feed.splitter.matched_rules(), std::vector<bool>(4));
+  feed.take({erspan2(7, 1), erspan2(8, 1), erspan2(10, 1)});
+  EXPECT_EQ(feed.splitter.matched_rules(), (std::vector<bool>{true, true, false, false}));  // also where is no room
+}
+
 TEST(MirrorSplitter, CountsWhatIsLostOfEachSession) {
   Feed feed({.rules = {{.kind = MirrorKind::kGre, .id = 5}}});
   feed.take({erspan2(7, 1), erspan2(8, 10), erspan2(7, 4), erspan2(8, 11), teb(5, 3), teb(5, 5)});

@@ -89,6 +89,40 @@ TEST(SwitchStamps, CiscoTrailersByTheirMark) {
   EXPECT_EQ(look(StampSource::kCiscoIe, trailer(0x9d8d, kSeconds - 7200)).counts.implausible, 1u);
 }
 
+TEST(SwitchStamps, CiscoHighPrecisionTrailersWithAndWithoutTheCheckSequence) {
+  const auto trailer = [](std::uint64_t seconds, std::uint64_t parts) {
+    return with_trailer(Writer().u32(0xabcd).u8(32).u8(46).u32(seconds).u8(parts >> 32).u32(parts).u8(0).take());
+  };
+  constexpr std::uint64_t kParts = (kRest << 34) / kSecond << 6 | 63;  // of 2^-40 s
+  for (const std::uint64_t seconds : {kSeconds, kSeconds + 37}) {
+    const Buffer bare = trailer(seconds, kParts);
+    EXPECT_EQ(look(StampSource::kCiscoHpt, bare).time_ns, kStamp);
+    EXPECT_EQ(look(StampSource::kCiscoHpt, Writer().add(bare).u32(0xdeadbeef).take()).time_ns, kStamp);
+  }
+  // What Cisco's guide shows of its decoder: 2022/09/06-11:59:50.509047248389, device 32, port 46.
+  constexpr std::uint64_t kShown = 1'662'465'590, kShownParts = 559'703'368'692;
+  EXPECT_EQ(look(StampSource::kCiscoHpt, trailer(kShown, kShownParts), kShown * kSecond).time_ns,
+            kShown * kSecond + 509'047'248);
+  const Buffer whole = trailer(kSeconds, (std::uint64_t{1} << 40) - 1);
+  EXPECT_EQ(look(StampSource::kCiscoHpt, whole).time_ns, kSeconds * kSecond + kSecond - 1);
+  const auto longer = static_cast<std::uint32_t>(whole.size() + 10);
+  EXPECT_EQ(look(StampSource::kCiscoHpt, whole, kStamp, longer).counts.absent, 1u);
+  EXPECT_EQ(look(StampSource::kCiscoHpt, frame()).counts.absent, 1u);
+  EXPECT_EQ(look(StampSource::kCiscoHpt, Buffer(15, 1)).counts.absent, 1u);
+}
+
+TEST(SwitchStamps, CiscoTimeTagsAreSteppedOver) {
+  const auto tagged = [](std::uint16_t type, const Buffer& inside) {
+    return test::ethernet({.type = 0x8905}, Writer().u48(0x123456789abc).u16(type).add(inside).take());
+  };
+  const test::OneDecoded one = test::decode_one(tagged(0x0800, inner()));
+  EXPECT_EQ(one->outcome, Outcome::kTcp);
+  EXPECT_EQ(one->source.port, 40000);
+  EXPECT_EQ(test::decode_one(tagged(0x8100, Writer().u16(5).u16(0x0800).add(inner()).take()))->link.vlans[0], 5);
+  EXPECT_EQ(test::decode_one(tagged(0x1234, inner()))->outcome, Outcome::kNotIp);
+  EXPECT_EQ(test::decode_one(test::ethernet({.type = 0x8905}, Buffer(7, 8)))->outcome, Outcome::kNotIp);
+}
+
 TEST(SwitchStamps, ErspanByUnitAndSubheader) {
   struct Case {
     std::uint8_t granularity;

@@ -59,12 +59,13 @@ TEST(Json, DelayedAcksAreAtWhoDelaysThem) {
 TEST(Json, SummariesListPointsPathsAndCounters) {
   exporting::Summary summary;
   summary.version = "0.1.0";
-  summary.points = {{"pod-a", "pod", {}, {}}};
+  summary.points = {{"pod-a", "pod", {}, {}}, {"tor", "switch", {}, {}, {{.by = "erspan", .unit_ns = 100}}}};
   summary.paths = {{7, {"pod-a", "pod-b"}, 12, false, true}};
   summary.counters = {{"packets", 5}, {"late", 0}};
   summary.notes = {"look here"};
   EXPECT_EQ(summary_json(summary),
-            R"({"type":"summary","schema":1,"version":"0.1.0","points":[{"name":"pod-a","role":"pod"}],)"
+            R"({"type":"summary","schema":1,"version":"0.1.0","points":[{"name":"pod-a","role":"pod"},)"
+            R"({"name":"tor","role":"switch","stamps":[{"by":"erspan","unit_ns":100,"packets":null}]}],)"
             R"("paths":[{"points":["pod-a","pod-b"],"requests":12,"unordered":false,"hint_disagrees":true}],)"
             R"("counters":{"packets":5,"late":0},"notes":["look here"]})");
 }

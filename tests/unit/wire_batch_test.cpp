@@ -12,6 +12,7 @@ namespace {
 
 using exporting::decode_batch;
 using exporting::encode_batch;
+using exporting::PointStamp;
 
 void expect_comes_back(const Batch& batch) {
   const auto decoded = decode_batch(encode_batch(batch));
@@ -75,7 +76,21 @@ TEST(WireBatch, OfPointsAloneComesBack) {
                                  .reached_ns = UINT64_MAX,
                                  .packets = 5,
                                  .lost_packets = 0,
-                                 .ended = true}}});
+                                 .ended = true,
+                                 .stamps = {{.by = "erspan", .unit_ns = 100, .packets = 5},
+                                            {.by = std::string(PointStamp::kNameBytesMax, 'x'),
+                                             .unit_ns = UINT32_MAX,
+                                             .packets = UINT64_MAX},
+                                            {}}}}});
+}
+
+TEST(WireBatch, OfTooManyStampsTheFirstComeBack) {
+  Batch batch{.points = {{.name = "a", .stamps = std::vector<PointStamp>(PointStamp::kOfPointMax + 3, {.by = "nic"})}}};
+  batch.points[0].stamps[0].by = std::string(PointStamp::kNameBytesMax + 1, 'x');
+  const auto back = decode_batch(encode_batch(batch));
+  ASSERT_TRUE(back.has_value());
+  ASSERT_EQ(back->points[0].stamps.size(), PointStamp::kOfPointMax);
+  EXPECT_EQ(back->points[0].stamps[0].by, std::string(PointStamp::kNameBytesMax, 'x'));
 }
 
 TEST(WireBatch, OfTheLabComesBack) {

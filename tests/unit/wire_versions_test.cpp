@@ -200,6 +200,11 @@ TEST(WireVersions, BadBatchesAreRefusedInWords) {
        [](auto& m) {
          for (int at = 0; at < 1024; ++at) m.add_points();
        }},
+      {"more stamps", [](auto& m) { m.mutable_points(0)->add_stamps()->set_by(std::string(33, 'x')); }},
+      {"more stamps",
+       [](auto& m) {
+         for (int n = 0; n < 9; ++n) m.mutable_points(0)->add_stamps();
+       }},
       {"name or role is longer", [](auto& m) { m.mutable_points(0)->set_name(std::string(1025, 'x')); }},
       {"text is shorter", [](auto& m) { m.mutable_text()->pop_back(); }},
       {"text is longer", [](auto& m) { m.mutable_text()->push_back('x'); }},

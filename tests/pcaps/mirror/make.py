@@ -19,6 +19,15 @@ CASES = {
     "teb_is_no_mirror": [(Session("teb", 5), KEEP_ALIVE)],
 }
 
+
+def write(name, records):
+    mirrored.pcapfile.write(HERE / f"{name}.pcap", list(records))
+
+
 if __name__ == "__main__":
     for name, sessions in CASES.items():
         mirrored.feed(HERE / f"{name}.pcap", sessions)
+    frames = mirrored.pcapfile.read(KEEP_ALIVE)
+    write("cisco_ttag", (one._replace(frame=(frame := mirrored.stamped("cisco_ttag", one.frame, one.time_ns)),
+                                      wire_bytes=len(frame)) for one in frames))
+    write("arista_7150", mirrored.TickSwitch("append").send(frames))
