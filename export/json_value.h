@@ -25,6 +25,8 @@ std::string utf8(std::string_view text);
 boost::json::array flag_names(std::uint32_t flags);          ///< of record_flag
 boost::json::array closing_names(std::uint8_t closing);      ///< of flowtable::closing
 boost::json::array tunnels(const base::TunnelStack& stack);  ///< "vxlan:1", outermost first
-std::string transport_name(std::uint8_t transport);          ///< "tcp", "udp", else the number
+/// "client_process" and "server_process", those that are known, with OpenTelemetry's names.
+void put_processes(const flowtable::Processes& processes, boost::json::object& out);
+std::string transport_name(std::uint8_t transport);  ///< "tcp", "udp", else the number
 
 }  // namespace hoptap::exporting
