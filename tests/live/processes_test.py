@@ -4,6 +4,7 @@ eBPF of connections too short to be seen otherwise, by /proc of those that last.
 group such as Docker makes) and clients, IPv4 and IPv6 and loopback. Needs root; exits with 77 and a line without."""
 import argparse
 import contextlib
+import hashlib
 import os
 import pathlib
 import signal
@@ -18,7 +19,7 @@ import daemons  # noqa: E402
 
 SKIPPED = 77
 ME = f"hp{os.getpid()}"
-ID = f"{os.getpid():064x}"
+ID = hashlib.sha256(ME.encode()).hexdigest()
 CONFIG = """
 processes: %s
 metrics: {listen: "127.0.0.1:0"}
