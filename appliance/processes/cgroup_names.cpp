@@ -1,6 +1,7 @@
 #include "appliance/processes/cgroup_names.h"
 
 #include <dirent.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
@@ -40,7 +41,7 @@ void CgroupNames::look(const std::string& folder, const std::string& container, 
     const std::string name = entry->d_name;
     if (entry->d_type != DT_DIR || name == "." || name == "..") continue;
     const std::string own = container_of_path(name);
-    look(folder + "/" + name, own.empty() ? container : own, depth + 1);
+    look(fmt::format("{}/{}", folder, name), own.empty() ? container : own, depth + 1);
   }
   ::closedir(entries);
 }
