@@ -1,5 +1,6 @@
 // In place of all others in a build without eBPF.
 #include "bpf-optional/head_tap.h"
+#include "bpf-optional/socket_watch.h"
 
 namespace hoptap::bpf {
 namespace {
@@ -13,5 +14,7 @@ base::Failure absence() {
 base::Outcome<std::unique_ptr<HeadTap>> HeadTap::open(const HeadTapConfig&) { return tl::unexpected(absence()); }
 base::Outcome<std::string> try_programs() { return tl::unexpected(absence()); }
 base::Outcome<int> load_fanout_program() { return tl::unexpected(absence()); }
+base::Outcome<std::unique_ptr<SocketWatch>> SocketWatch::open() { return tl::unexpected(absence()); }
+base::Outcome<void> try_socket_watch() { return tl::unexpected(absence()); }
 
 }  // namespace hoptap::bpf

@@ -29,8 +29,8 @@ std::string kernel_release() {
 }
 
 /// "": none.
-std::string_view missing_capability() {
-  if (!has_capability(CAP_NET_ADMIN)) return "CAP_NET_ADMIN";
+std::string_view missing_capability(EbpfNeeds needs) {
+  if (needs == EbpfNeeds::kPackets && !has_capability(CAP_NET_ADMIN)) return "CAP_NET_ADMIN";
   if (has_capability(CAP_SYS_ADMIN)) return "";
   if (!has_capability(kCapBpf)) return "CAP_BPF";
   return has_capability(kCapPerfmon) ? "" : "CAP_PERFMON";
@@ -38,8 +38,8 @@ std::string_view missing_capability() {
 
 }  // namespace
 
-base::Failure refusal(std::string_view doing, int error) {
-  const std::string_view missing = missing_capability();
+base::Failure refusal(std::string_view doing, int error, EbpfNeeds needs) {
+  const std::string_view missing = missing_capability(needs);
   // Without CAP_PERFMON the verifier takes no bounded loops in our programs, and says EINVAL.
   if ((error == EPERM || error == EACCES || error == EINVAL) && !missing.empty())
     return {.what = fmt::format("{}: eBPF needs {}: run as root or `setcap "
@@ -51,8 +51,10 @@ base::Failure refusal(std::string_view doing, int error) {
                 fmt::format("{}: bpf() is refused with all capabilities there ({}): by a container, kernel lockdown "
                             "or the verifier of Linux {} (5.12 is needed)",
                             doing, words, kernel_release())};
-  return {.what = fmt::format("{}: {}; Linux 5.12 is needed, with CONFIG_BPF_SYSCALL, and this is {}", doing, words,
-                              kernel_release())};
+  return {.what =
+              fmt::format("{}: {}; Linux 5.12 is needed, with CONFIG_BPF_SYSCALL{}, and this is {}", doing, words,
+                          needs == EbpfNeeds::kTracing ? " and CONFIG_DEBUG_INFO_BTF (/sys/kernel/btf/vmlinux)" : "",
+                          kernel_release())};
 }
 
 base::Outcome<Object> open_object(base::Bytes bytes, const std::string& name) {
@@ -65,9 +67,10 @@ base::Outcome<Object> open_object(base::Bytes bytes, const std::string& name) {
   return object;
 }
 
-base::Outcome<void> load_object(bpf_object* object) {
+base::Outcome<void> load_object(bpf_object* object, EbpfNeeds needs) {
   if (const int error = bpf_object__load(object); error != 0)
-    return tl::unexpected(refusal(fmt::format("cannot load the eBPF program {}", bpf_object__name(object)), -error));
+    return tl::unexpected(
+        refusal(fmt::format("cannot load the eBPF program {}", bpf_object__name(object)), -error, needs));
   return {};
 }
 

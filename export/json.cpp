@@ -19,6 +19,7 @@ json::object hop(const Hop& hop) {
   json::object out{{"point", utf8(hop.point)}, {"role", utf8(hop.role)}, {"resource", utf8(record.resource)}};
   out["source"] = record.client.text();
   out["target"] = record.server.text();
+  put_processes(record.processes, out);
   out["tunnels"] = tunnels(record.vantage.tunnels);
   out["ttl"] = record.request.ttl;
   out["request_first_ns"] = record.request.first_ns;

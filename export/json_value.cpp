@@ -143,6 +143,17 @@ json::array stamps_json(std::span<const PointStamp> stamps) {
   return list;
 }
 
+void put_processes(const flowtable::Processes& processes, json::object& out) {
+  const auto put = [&out](const char* key, const flowtable::Process* process) {
+    if (process == nullptr) return;
+    json::object one{{"process.pid", process->pid}, {"process.executable.name", utf8(process->name)}};
+    if (!process->container_id.empty()) one["container.id"] = utf8(process->container_id);
+    out[key] = std::move(one);
+  };
+  put("client_process", processes.client.get());
+  put("server_process", processes.server.get());
+}
+
 std::string transport_name(std::uint8_t transport) {
   if (transport == 6) return "tcp";
   if (transport == 17) return "udp";

@@ -29,6 +29,8 @@ boost::json::array closing_names(std::uint8_t closing);      ///< of flowtable::
 boost::json::array tunnels(const base::TunnelStack& stack);  ///< "vxlan:1", outermost first
 /// {"by", "unit_ns", "packets"} each; what is not known is null.
 boost::json::array stamps_json(std::span<const PointStamp> stamps);
+/// "client_process" and "server_process", those that are known, with OpenTelemetry's names.
+void put_processes(const flowtable::Processes& processes, boost::json::object& out);
 std::string transport_name(std::uint8_t transport);  ///< "tcp", "udp", else the number
 
 }  // namespace hoptap::exporting

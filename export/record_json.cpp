@@ -121,6 +121,7 @@ std::string hop_json(const HopRecord& record) {
   if (record.flags != 0) out["flags"] = flag_names(record.flags);
   if (record.closing != 0) out["closing"] = closing_names(record.closing);
   put_vantage(record.vantage, out);
+  put_processes(record.processes, out);
   put_unless_zero(out, "key", record.key);
   put_unless_zero(out, "client_isn", record.client_isn);
   put_unless_zero(out, "server_isn", record.server_isn);
@@ -146,6 +147,7 @@ std::string leg_json(const LegRecord& record) {
   out["close"] = close_name(record.close);
   if (record.closing != 0) out["closing"] = closing_names(record.closing);
   put_vantage(record.vantage, out);
+  put_processes(record.processes, out);
   out["first_ns"] = record.first_ns;
   out["last_ns"] = record.last_ns;
   put_unless_zero(out, "syn_ns", record.syn_ns);

@@ -166,6 +166,28 @@ bool drawn_below(const Trace& trace, const Part& part, std::size_t at) {
 /// Lines for nothing but completeness (an empty wait at an end of the path) are left out.
 bool worth_a_line(const Part& part) { return part.kind == PartKind::kSegment || part.time_ns >= 1000; }
 
+/// "server process nginx[1234] container 0123456789ab"; "" when it is not known or the hop before has it too.
+std::string process_note(std::string_view end, const flowtable::Process* process, const flowtable::Process* before) {
+  constexpr std::size_t kIdColumns = 12;  // as docker ps has them
+  if (process == nullptr || (before != nullptr && *before == *process)) return {};
+  std::string note = fmt::format("{} process {}[{}]", end, Canvas::printable(process->name), process->pid);
+  if (!process->container_id.empty())
+    note += " container " + Canvas::printable(process->container_id.substr(0, kIdColumns));
+  return note;
+}
+
+/// Lines below a hop: the processes at the ends of its connection, where they are known and new.
+std::string process_lines(const Trace& trace, std::size_t at, const Canvas& canvas) {
+  const flowtable::Processes& now = trace.hops[at].record.processes;
+  const flowtable::Processes known = at > 0 ? trace.hops[at - 1].record.processes : flowtable::Processes{};
+  const bool last = at + 1 == trace.hops.size();
+  std::string lines;
+  for (const std::string& note : {process_note("client", now.client.get(), known.client.get()),
+                                  process_note("server", now.server.get(), known.server.get())})
+    if (!note.empty()) lines += fmt::format(" {} {}\n", last ? " " : canvas.pick("│", "|"), note);
+  return lines;
+}
+
 std::string missing_notes(const Trace& trace, std::size_t at, const Canvas& canvas) {
   std::string lines;
   for (const linker::MissingPoint& missing : trace.missing) {
@@ -249,7 +271,7 @@ std::string draw_trace(const Trace& trace, const linker::Judgement& judgement, c
   const std::size_t culprit = culprit_of(trace, judgement);
   std::string out = header(trace, canvas);
   for (std::size_t at = 0; at < trace.hops.size(); ++at) {
-    out += hop_line(trace, at, columns, canvas);
+    out += hop_line(trace, at, columns, canvas) + process_lines(trace, at, canvas);
     const bool last = at + 1 == trace.hops.size();
     for (std::size_t part = 0; part < trace.parts.size(); ++part) {
       if (!drawn_below(trace, trace.parts[part], at) || !worth_a_line(trace.parts[part])) continue;

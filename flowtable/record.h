@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -108,6 +109,22 @@ struct Vantage {
   base::TunnelStack tunnels;
 };
 
+/// Who holds a socket. Named as OpenTelemetry names what a resource is.
+struct Process {
+  std::uint32_t pid = 0;     ///< process.pid: of the whole process, not of a thread, as the probe's host counts
+  std::string name;          ///< process.executable.name: the kernel's, at most 15 bytes
+  std::string container_id;  ///< container.id; "": it is in none that is known
+
+  bool operator==(const Process&) const = default;
+};
+
+/// The processes at the ends of a connection that end on the probe's host; null: not known. Packets do not tell, so the
+/// flow table leaves them null and the probe fills them in. Shared by records, never changed.
+struct Processes {
+  std::shared_ptr<const Process> client;
+  std::shared_ptr<const Process> server;
+};
+
 /// One exchange (request and response) at one point.
 struct HopRecord {
   std::uint32_t point = 0;      ///< observation point, see PointTable of the reader
@@ -119,6 +136,7 @@ struct HopRecord {
   base::Endpoint client;
   base::Endpoint server;
   Vantage vantage;
+  Processes processes;
   std::uint32_t client_isn = 0;  ///< when kHandshakeSeen
   std::uint32_t server_isn = 0;
   MessageRecord request;
@@ -162,6 +180,7 @@ struct LegRecord {
   base::Endpoint client;
   base::Endpoint server;
   Vantage vantage;
+  Processes processes;
   std::uint32_t client_isn = 0;
   std::uint32_t server_isn = 0;
   std::uint64_t first_ns = 0;

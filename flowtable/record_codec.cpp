@@ -1,5 +1,7 @@
 #include "flowtable/record_codec.h"
 
+#include <type_traits>
+
 #include "base/archive.h"
 
 namespace hoptap::flowtable {
@@ -64,6 +66,32 @@ void visit_vantage(Archive& archive, Record& vantage) {
   }
 }
 
+template <class Archive, class Value>
+void visit_process(Archive& archive, Value& process) {
+  archive.number(process.pid);
+  archive.text(process.name);
+  archive.text(process.container_id);
+}
+
+using ProcessPointer = std::shared_ptr<const Process>;
+
+void visit_pointer(base::ArchiveWriter& archive, const ProcessPointer& process) { visit_process(archive, *process); }
+void visit_pointer(base::ArchiveReader& archive, ProcessPointer& process) {
+  const auto made = std::make_shared<Process>();
+  visit_process(archive, *made);
+  process = made;
+}
+
+/// A number of bits that say which of what follows is there. Before there were processes it was `has_status` alone.
+template <class Archive, class Record>
+std::uint32_t visit_marks(Archive& archive, Record& record) {
+  std::uint32_t marks =
+      (record.has_status ? 1u : 0u) | (record.processes.client ? 2u : 0u) | (record.processes.server ? 4u : 0u);
+  archive.number(marks);
+  if constexpr (!std::is_const_v<Record>) record.has_status = (marks & 1) != 0;
+  return marks;
+}
+
 template <class Archive, class Record>
 void visit_application(Archive& archive, Record& record) {
   archive.text(record.protocol);
@@ -71,7 +99,9 @@ void visit_application(Archive& archive, Record& record) {
   archive.text(record.resource);
   archive.text(record.endpoint);
   archive.number(record.status);
-  archive.number(record.has_status);
+  const std::uint32_t marks = visit_marks(archive, record);
+  if ((marks & 2) != 0) visit_pointer(archive, record.processes.client);
+  if ((marks & 4) != 0) visit_pointer(archive, record.processes.server);
   archive.number(record.key);
   archive.hash(record.canonical_hash);
   archive.count(record.ids, kIdsMax);

@@ -99,6 +99,7 @@ int run_doctor(const DoctorOptions& options) {
   add(findings, privilege_findings());
   findings.push_back(sandbox_finding());
   add(findings, capture_findings());
+  findings.push_back(processes_finding());
   findings.push_back(clock_finding());
   findings.push_back(memory_finding());
   if (!options.config.empty()) add(findings, config_findings(options.config));

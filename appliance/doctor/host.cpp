@@ -5,19 +5,19 @@
 #include <linux/seccomp.h>
 #include <pcap/pcap.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <sys/timex.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
 #include <string>
 
 #include "appliance/doctor/dpdk.h"
+#include "appliance/probe/privileges.h"
+#include "appliance/processes/finder.h"
 #include "bpf-optional/head_tap.h"
 #include "capture/live/pcap_live.h"
 #include "capture/live/ring_source.h"
@@ -34,13 +34,6 @@ Version kernel_version(const char* release) {
   Version version;
   if (std::sscanf(release, "%d.%d", &version.major, &version.minor) != 2) return {};
   return version;
-}
-
-std::uint64_t effective_capabilities() {
-  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
-  std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> sets{};
-  if (::syscall(SYS_capget, &header, sets.data()) != 0) return 0;
-  return std::uint64_t{sets[1].effective} << 32 | sets[0].effective;
 }
 
 capture::LiveConfig small_on_loopback() {
@@ -62,6 +55,14 @@ Finding ebpf_finding() {
       "its programs load: `capture: ebpf` takes less of the host's programs than a ring; workers share by what is in "
       "any tunnel",
       ""};
+}
+
+Finding processes_finding() {
+  const bool by_ebpf = bpf::try_socket_watch().has_value();
+  return {"processes", by_ebpf ? Severity::kGood : Severity::kNote,
+          fmt::format("`processes: auto` would name who holds a socket {}",
+                      try_processes(ProcessWay::kAuto).value_or("not at all")),
+          ""};
 }
 
 Finding kernel_finding() {

@@ -20,6 +20,9 @@ Findings capture_findings();
 /// Whether eBPF is built in, works here, and what it would be used for. Loads its programs, attaches them to nothing.
 Finding ebpf_finding();
 
+/// How a probe would find the processes at the ends of connections (processes/finder.h). Attaches nothing.
+Finding processes_finding();
+
 /// Who keeps the clock right, and how far off it may be (adjtimex(2)).
 Finding clock_finding();
 

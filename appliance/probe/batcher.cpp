@@ -151,9 +151,11 @@ exporting::Batch Batcher::take(const PointSet& points) {
   for (std::size_t at = 0; at < count; ++at) {
     if (auto* hop = std::get_if<flowtable::HopRecord>(&gathered_.front())) {
       text_bytes_ -= exporting::text_bytes(*hop);
+      if (finder_ != nullptr) finder_->attribute(*hop);
       hop->point = places.at(hop->point);
       batch.hops.push_back(std::move(*hop));
     } else if (auto* leg = std::get_if<flowtable::LegRecord>(&gathered_.front())) {
+      if (finder_ != nullptr) finder_->attribute(*leg);
       leg->point = places.at(leg->point);
       batch.legs.push_back(std::move(*leg));
     } else {

@@ -12,6 +12,7 @@
 #include "appliance/probe/config.h"
 #include "appliance/probe/metrics.h"
 #include "appliance/probe/point_set.h"
+#include "appliance/processes/finder.h"
 #include "base/result.h"
 #include "export/wire/batch.h"
 #include "flowtable/sink.h"
@@ -40,6 +41,9 @@ class Batcher : public flowtable::RecordSink {
 
   /// @param mark  from the spool: its records are passed over
   Batcher(const ProbeConfig& config, ReplayMark mark);
+
+  /// Names processes in what is taken from now on. Borrows.
+  void set_finder(ProcessFinder& finder) { finder_ = &finder; }
 
   void hop(const flowtable::HopRecord& record) override;
   void leg(const flowtable::LegRecord& record) override;
@@ -70,6 +74,7 @@ class Batcher : public flowtable::RecordSink {
   ReplayMark mark_;
   std::uint64_t skip_;
   std::unique_ptr<ProbeMetrics> metrics_;
+  ProcessFinder* finder_ = nullptr;
   std::deque<std::variant<flowtable::HopRecord, flowtable::LegRecord, exporting::MetricsRow>> gathered_;  ///< in order
   std::size_t text_bytes_ = 0;     ///< of what is gathered
   std::uint64_t taken_at_ns_ = 0;  ///< packet time of the last batch

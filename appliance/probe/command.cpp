@@ -275,13 +275,17 @@ int run_probe(const ProbeOptions& options) {
     if (const auto good = check_surroundings(*config); !good) return fail(kWrongUsage, good.error().what);
     fmt::print("{}: is right; the probe takes at most about {} MiB of memory\n",
                options.config.empty() ? "the configuration" : options.config, memory_max(*config) >> 20);
-    return kDone;
+    const auto processes = try_processes(config->processes);
+    fmt::print("processes: {}\n", processes ? *processes : "are not found: " + processes.error().what);
+    return processes ? kDone : kCannotRead;
   }
   catch_stop_signals();
   auto probe = Probe::start(*config);
   if (!probe) return fail(kCannotRead, probe.error().what);
   if (const std::string url = (*probe)->metrics_url(); !url.empty()) fmt::print(stderr, "hoptap: serves {}\n", url);
   if (const LiveCapture* live = (*probe)->live()) fmt::print(stderr, "hoptap: listens at {}\n", points_text(*live));
+  if (const ProcessFinder* finder = (*probe)->finder())
+    fmt::print(stderr, "hoptap: finds processes {}\n", finder->words());
   Watcher watcher(options);
   const auto read = (*probe)->read([&](const Probe& one) { return watcher.watch(one); });
   if (!read) return fail(kCannotRead, read.error().what);

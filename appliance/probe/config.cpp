@@ -136,7 +136,7 @@ LiveInput read_live_input(const YAML::Node& node) {
 ProbeConfig read(const YAML::Node& root) {
   const Section top(root, "the probe's configuration",
                     {"name", "tracer", "spool", "batch_records_max", "metrics", "limits", "flow_key", "replay",
-                     "replay_speed", "interfaces", "dpdk", "filter", "sandbox", "vxlan_ports"});
+                     "replay_speed", "interfaces", "dpdk", "filter", "sandbox", "processes", "vxlan_ports"});
   ProbeConfig config;
   config.sender.probe = top.text("name", "");
   read_tracer(top.find("tracer"), config.sender);
@@ -148,6 +148,7 @@ ProbeConfig read(const YAML::Node& root) {
   config.batch_records_max = top.integer("batch_records_max", config.batch_records_max, {1, 16384});
   config.filter = top.text("filter", "");
   config.sandbox = top.flag("sandbox", config.sandbox);
+  config.processes = static_cast<ProcessWay>(top.choice("processes", 0, {"off", "auto", "ebpf", "proc"}));
   if (const YAML::Node ports = top.find("vxlan_ports"); ports.IsDefined()) {
     if (!ports.IsSequence()) top.fail("vxlan_ports", "is a list of UDP ports, such as [8473]");
     for (const YAML::Node& port : ports)
@@ -219,6 +220,8 @@ base::Outcome<void> check(const ProbeConfig& config) {
                             config.replay_speed, kReplaySpeedMin));
   if (config.replay_speed > 0 && config.replay.empty())
     return fail("interfaces have a speed of their own: --speed and replay_speed are for captures");
+  if (config.processes != ProcessWay::kOff && config.interfaces.empty())
+    return fail("processes are those of this host now, not of captures: leave `processes` out");
   if (config.metrics_http && config.metrics.length_ns == 0)
     return fail("there is nothing to serve at /metrics without metrics: interval_s of 1 or more");
   if (config.filter.empty()) return {};

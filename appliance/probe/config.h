@@ -10,6 +10,7 @@
 #include "appliance/http/server.h"
 #include "appliance/probe/live_input.h"
 #include "appliance/probe/replay_points.h"
+#include "appliance/processes/process_way.h"
 #include "base/result.h"
 #include "capture/dpdk/dpdk.h"
 #include "export/metrics/windows.h"
@@ -35,7 +36,8 @@ struct ProbeConfig {
   std::size_t totals_max = 1000;                 ///< rows of sums for /metrics
   std::optional<HttpServerConfig> metrics_http;  ///< where /metrics is served
   std::string filter;
-  bool sandbox = true;                 ///< sandbox.h
+  bool sandbox = true;  ///< sandbox.h
+  ProcessWay processes = ProcessWay::kOff;
   std::uint64_t memory_bytes_max = 0;  ///< memory_ceiling.h; 0: as much as the limits allow
   double cpu_cores_max = 0;            ///< of each thread that listens; 0: no ceiling
   std::size_t records_max = 1u << 15;  ///< that wait at each worker: LiveWorkerConfig::records_max

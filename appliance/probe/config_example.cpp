@@ -49,6 +49,9 @@ flow_key:                       # what tells connections apart besides addresses
 
 # filter: tcp port 80           # a tcpdump expression
 sandbox: true                   # only the system calls that a probe needs (seccomp); false: any
+processes: off                  # name who holds the sockets of connections that end here (docs/live.md): ebpf: as they connect
+                                # and accept (Linux 5.12; CAP_BPF, CAP_PERFMON); proc: by /proc, once a second (other users':
+                                # CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH); auto: ebpf, or proc where that does not work
 # vxlan_ports: [8473]           # beside 4789 and 8472
 
 # interfaces:                   # listen at these, until the probe is stopped

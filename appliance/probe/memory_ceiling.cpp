@@ -14,6 +14,7 @@ namespace {
 constexpr std::uint64_t kMiB = 1u << 20;
 constexpr std::uint64_t kProgramBytes = 48 * kMiB;  // code, gRPC, the batch that is put together
 constexpr std::uint64_t kWorkerBytes = 12 * kMiB;   // fragments (8), duplicates, spare texts, its stack
+constexpr std::uint64_t kFinderBytes = 32 * kMiB;   // of processes: sockets (2^16), the tables of /proc, a ring
 constexpr double kPartMin = 0.02;                   // of the limits asked for: 10,000 connections of the default
 
 std::size_t threads_of(const LiveInput& input) { return is_pattern(input) ? input.interfaces_max : input.workers; }
@@ -45,6 +46,11 @@ std::uint64_t worker_bytes(const ProbeConfig& config) {
   return kWorkerBytes + flowtable::memory_max(config.flows) + 2 * records;
 }
 
+/// Of what does not depend on the limits.
+std::uint64_t program_bytes(const ProbeConfig& config) {
+  return kProgramBytes + (config.processes != ProcessWay::kOff ? kFinderBytes : 0);
+}
+
 std::size_t cut(std::size_t limit, double part) {
   constexpr std::size_t kLeast = 16;  // as the configuration allows
   return std::max(kLeast, static_cast<std::size_t>(static_cast<double>(limit) * part));
@@ -53,13 +59,13 @@ std::size_t cut(std::size_t limit, double part) {
 }  // namespace
 
 std::uint64_t memory_max(const ProbeConfig& config) {
-  return kProgramBytes + ring_bytes(config) + workers(config) * worker_bytes(config);
+  return program_bytes(config) + ring_bytes(config) + workers(config) * worker_bytes(config);
 }
 
 base::Outcome<void> fit_into_memory(ProbeConfig& config) {
   if (config.memory_bytes_max == 0 || memory_max(config) <= config.memory_bytes_max) return {};
   const std::uint64_t fixed =
-      kProgramBytes + ring_bytes(config) + workers(config) * (kWorkerBytes + 2 * LiveWorker::kTextBytesMax);
+      program_bytes(config) + ring_bytes(config) + workers(config) * (kWorkerBytes + 2 * LiveWorker::kTextBytesMax);
   const std::uint64_t shared = memory_max(config) - fixed;
   const double part = config.memory_bytes_max <= fixed
                           ? 0

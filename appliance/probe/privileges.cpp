@@ -13,19 +13,29 @@
 
 namespace hoptap::appliance {
 
-base::Outcome<void> drop_privileges(bool enters_namespaces, bool attaches_programs) {
+namespace {
+
+using CapabilitySets = std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3>;
+
+__user_cap_header_struct of_this_thread() { return {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0}; }
+
+}  // namespace
+
+std::uint64_t effective_capabilities() {
+  __user_cap_header_struct header = of_this_thread();
+  CapabilitySets sets{};
+  if (::syscall(SYS_capget, &header, sets.data()) != 0) return 0;
+  return std::uint64_t{sets[1].effective} << 32 | sets[0].effective;
+}
+
+base::Outcome<void> keep_capabilities(std::uint64_t kept) {
   const auto fail = [](const char* what) {
     return tl::unexpected(
         base::Failure{fmt::format("privileges cannot be given up ({}: {})", what, std::strerror(errno))});
   };
-  std::uint64_t kept = std::uint64_t{1} << CAP_NET_RAW;
-  if (enters_namespaces) kept |= std::uint64_t{1} << CAP_SYS_ADMIN;
-  constexpr unsigned kCapPerfmon = 38, kCapBpf = 39;  // newer than some <linux/capability.h>
-  if (attaches_programs)
-    kept |= std::uint64_t{1} << CAP_NET_ADMIN | std::uint64_t{1} << kCapBpf | std::uint64_t{1} << kCapPerfmon;
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail("PR_SET_NO_NEW_PRIVS");
-  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
-  std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> sets{};
+  __user_cap_header_struct header = of_this_thread();
+  CapabilitySets sets{};
   if (::syscall(SYS_capget, &header, sets.data()) != 0) return fail("capget");
   for (std::size_t at = 0; at < sets.size(); ++at) {
     const auto mask = static_cast<std::uint32_t>(kept >> (32 * at));
@@ -35,6 +45,15 @@ base::Outcome<void> drop_privileges(bool enters_namespaces, bool attaches_progra
   }
   if (::syscall(SYS_capset, &header, sets.data()) != 0) return fail("capset");
   return {};
+}
+
+base::Outcome<void> drop_privileges(bool enters_namespaces, bool attaches_programs) {
+  std::uint64_t kept = std::uint64_t{1} << CAP_NET_RAW;
+  if (enters_namespaces) kept |= std::uint64_t{1} << CAP_SYS_ADMIN;
+  constexpr unsigned kCapPerfmon = 38, kCapBpf = 39;  // newer than some <linux/capability.h>
+  if (attaches_programs)
+    kept |= std::uint64_t{1} << CAP_NET_ADMIN | std::uint64_t{1} << kCapBpf | std::uint64_t{1} << kCapPerfmon;
+  return keep_capabilities(kept);
 }
 
 }  // namespace hoptap::appliance

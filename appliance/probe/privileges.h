@@ -1,6 +1,8 @@
 // What the probe may do once it listens.
 #pragma once
 
+#include <cstdint>
+
 #include "base/result.h"
 
 namespace hoptap::appliance {
@@ -11,5 +13,12 @@ namespace hoptap::appliance {
 /// at the end); and for good that a program it might start could have more (PR_SET_NO_NEW_PRIVS). Files stay open to
 /// whom they belong. What it does not have it cannot lose: without any it succeeds.
 [[nodiscard]] base::Outcome<void> drop_privileges(bool enters_namespaces, bool attaches_programs = false);
+
+/// Gives up for good all but those of these that it has, for this thread and those that it starts from now on. A sum of
+/// 1 << CAP_... (capabilities(7)).
+[[nodiscard]] base::Outcome<void> keep_capabilities(std::uint64_t kept);
+
+/// Of this thread.
+std::uint64_t effective_capabilities();
 
 }  // namespace hoptap::appliance

@@ -12,6 +12,7 @@
 
 #include "appliance/probe/live_metrics.h"
 #include "appliance/probe/sandbox.h"
+#include "appliance/processes/finder_metrics.h"
 #include "export/wire/batch.h"
 
 namespace hoptap::appliance {
@@ -31,12 +32,13 @@ base::Outcome<std::unique_ptr<Probe>> Probe::start(const ProbeConfig& config) {
   if (!inputs) return tl::unexpected(inputs.error());
   std::unique_ptr<Probe> probe(new Probe(config));
   if (auto opened = probe->open_spool(); !opened) return tl::unexpected(opened.error());
+  if (auto opened = probe->open_processes(); !opened) return tl::unexpected(opened.error());
   auto opened = config.interfaces.empty() ? probe->open_captures(*inputs) : probe->open_interfaces();
   if (!opened) return tl::unexpected(opened.error());
   if (config.sandbox)  // before any thread that stays
     if (const auto entered = enter_sandbox(probe->live_ && probe->live_->attaches_programs()); !entered)
       return tl::unexpected(entered.error());
-  if (probe->live_) probe->live_->start();
+  if (probe->live_) probe->begin_to_listen();
   exporting::SenderConfig sender = config.sender;
   sender.decompress = [](std::string_view payload) {
     return exporting::decompress(payload, exporting::batch_limit::kBatchBytes);
@@ -81,6 +83,7 @@ void Probe::write_metrics(exporting::MetricsWriter& out) const {
   counter("hoptap_probe_dropped_records", "Of them, dropped for want of room.", spool.dropped_records);
   counter("hoptap_probe_acknowledged_batches", "Batches that the tracer has on disk.", spool.acknowledged_batches);
   if (live_) write_live_metrics(*live_, out);
+  if (finder_) write_process_metrics(finder_->counters(), out);
   const ProbeMetrics* metrics = batcher_ ? batcher_->metrics() : nullptr;
   if (metrics == nullptr) return;
   const exporting::MetricsCounters counters = metrics->counters();
@@ -171,6 +174,25 @@ base::Outcome<void> Probe::open_interfaces() {
   return {};
 }
 
+/// Before privileges are given up.
+base::Outcome<void> Probe::open_processes() {
+  if (config_.processes == ProcessWay::kOff) return {};
+  auto finder = ProcessFinder::open(config_.processes, config_.sandbox);
+  if (!finder) return tl::unexpected(finder.error());
+  finder_ = std::move(*finder);
+  return {};
+}
+
+void Probe::begin_to_listen() {
+  if (finder_) {
+    finder_->start([live = live_.get()](std::uint32_t point) {
+      return live->input(point / LiveCapture::kPointsPerInput).capture.network_namespace;
+    });
+    batcher_->set_finder(*finder_);
+  }
+  live_->start();
+}
+
 /// False when the person wants an end.
 bool Probe::put(const exporting::Batch& batch, const Watch& watch) {
   const std::string payload = exporting::compress(exporting::encode_batch(batch));
@@ -197,6 +219,7 @@ bool Probe::put(const exporting::Batch& batch, const Watch& watch) {
 
 /// What is due, or `all` that has been gathered. False when the spool would not take it.
 bool Probe::put_due(const Watch& watch, bool all) {
+  if (finder_) finder_->read();
   batcher_->advance(*live_);
   while (batcher_->is_due(*live_) || (all && batcher_->gathered() > 0))
     if (!put(batcher_->take(*live_), watch)) return false;

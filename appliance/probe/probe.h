@@ -56,6 +56,7 @@ class Probe {
   const std::string& spool_folder() const { return spool_->folder(); }
   const Replay* replay() const { return replay_ ? &*replay_ : nullptr; }
   const LiveCapture* live() const { return live_.get(); }
+  const ProcessFinder* finder() const { return finder_.get(); }  ///< null: processes are not looked for
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -64,6 +65,8 @@ class Probe {
   base::Outcome<void> open_spool();
   base::Outcome<void> open_captures(std::uint64_t inputs);
   base::Outcome<void> open_interfaces();
+  base::Outcome<void> open_processes();
+  void begin_to_listen();
   void listen(const Watch& watch);
   bool keep_pace(const PointSet& points);
   bool put_due(const Watch& watch, bool all);
@@ -76,6 +79,7 @@ class Probe {
   std::string temporary_folder_;
   std::unique_ptr<exporting::Spool> spool_;
   std::unique_ptr<exporting::Sender> sender_;
+  std::unique_ptr<ProcessFinder> finder_;
   std::unique_ptr<Batcher> batcher_;
   Clock::time_point began_{};         ///< the replay
   std::uint64_t stretch_end_ns_ = 0;  ///< of packet time since its first packet

@@ -76,6 +76,16 @@ CREATE TABLE leg(
 CREATE INDEX leg_last ON leg(last_ns);
 )";
 
+// What came with schema 4: process.pid, process.executable.name and container.id of both ends; 0: not known.
+constexpr const char* kProcesses = R"(
+ALTER TABLE leg ADD COLUMN client_pid INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE leg ADD COLUMN client_executable INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE leg ADD COLUMN client_container INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE leg ADD COLUMN server_pid INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE leg ADD COLUMN server_executable INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE leg ADD COLUMN server_container INTEGER NOT NULL DEFAULT 0;
+)";
+
 // What came with schema 2.
 constexpr const char* kMetrics = R"(
 CREATE TABLE metrics(
@@ -99,6 +109,7 @@ base::Outcome<void> prepare_schema(SqliteConnection& connection, const std::stri
       connection.execute(kTables);
       connection.execute(kMetrics);
       connection.execute(kStamps);
+      connection.execute(kProcesses);
       connection.execute(
           fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}", kApplication, Store::kSchemaVersion)
               .c_str());
@@ -117,7 +128,8 @@ base::Outcome<void> prepare_schema(SqliteConnection& connection, const std::stri
   if (found.version == Store::kSchemaVersion) return {};
   return connection.transaction("bring the database up to date", [&] {
     if (found.version < 2) connection.execute(kMetrics);
-    connection.execute(kStamps);
+    if (found.version < 3) connection.execute(kStamps);
+    connection.execute(kProcesses);
     connection.execute(fmt::format("PRAGMA user_version = {}", Store::kSchemaVersion).c_str());
   });
 }

@@ -35,7 +35,7 @@ struct StoreConfig {
 
 class Store {
  public:
-  static constexpr int kSchemaVersion = 3;
+  static constexpr int kSchemaVersion = 4;
   static constexpr std::size_t kRowsPerTransaction = 2048;
   static constexpr std::uint64_t kMetricsNs = 60'000'000'000;  ///< of a row of metrics that is kept like traces
   static constexpr std::size_t kNamesMax = 1u << 20;

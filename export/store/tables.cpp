@@ -103,15 +103,31 @@ void put_point(SqliteConnection& engine, Dictionary& names, const PointRow& row)
   put.text(towards_client).text(towards_server).text(stamps).run();
 }
 
+/// 0: not known.
+struct ProcessColumns {
+  std::uint64_t pid = 0;
+  std::uint64_t name = 0;
+  std::uint64_t container = 0;
+};
+
+ProcessColumns columns_of(const flowtable::Process* process, Dictionary& names) {
+  if (process == nullptr) return {};
+  return {process->pid, names.name(process->name), names.name(process->container_id)};
+}
+
 void put_leg(SqliteConnection& engine, Dictionary& names, const LegRow& row) {
   const flowtable::LegRecord& leg = *row.leg;
   const std::uint64_t point = names.name(row.point), protocol = names.name(leg.protocol);
   const std::string client = leg.client.text(), server = leg.server.text();
+  const ProcessColumns of_client = columns_of(leg.processes.client.get(), names);
+  const ProcessColumns of_server = columns_of(leg.processes.server.get(), names);
   Statement put = engine.prepare(
       "INSERT OR REPLACE INTO leg(point, leg_id, first_ns, last_ns, client, server, transport, protocol, close, flags, "
       "exchanges, handshake_ns, bytes_to_server, bytes_to_client, retransmissions_to_server, "
       "retransmissions_to_client, "
-      "unseen_bytes_to_server, unseen_bytes_to_client) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+      "unseen_bytes_to_server, unseen_bytes_to_client, client_pid, client_executable, client_container, server_pid, "
+      "server_executable, server_container) "
+      "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   put.number(point).number(leg.leg_id).number(sortable(leg.first_ns)).number(sortable(leg.last_ns));
   put.text(client).text(server).number(leg.transport).number(protocol);
   put.number(static_cast<std::uint64_t>(leg.close)).number(leg.flags).number(leg.exchanges);
@@ -120,6 +136,8 @@ void put_leg(SqliteConnection& engine, Dictionary& names, const LegRow& row) {
   for (const auto* way : {&leg.to_server, &leg.to_client}) put.number(way->bytes);
   for (const auto* way : {&leg.to_server, &leg.to_client}) put.number(way->retransmissions);
   for (const auto* way : {&leg.to_server, &leg.to_client}) put.number(way->unseen_bytes);
+  for (const ProcessColumns* one : {&of_client, &of_server})
+    put.number(one->pid).number(one->name).number(one->container);
   put.run();
 }
 

@@ -10,6 +10,7 @@ namespace hoptap::exporting {
 namespace {
 
 constexpr std::size_t kVantageBytesMax = 16u << 10;
+constexpr std::size_t kProcessBytesMax = 4u << 10;
 constexpr std::size_t kAddressesMax = 8 * batch_limit::kRecords;
 
 template <class Columns, class Row>
@@ -25,6 +26,8 @@ void visit_row(Columns& columns, Row& row, const ConnectionRow& before) {
   columns.difference(Number::kVantageFieldNumber, row.vantage, before.vantage);
   columns.difference(Number::kClientIsnFieldNumber, row.client_isn, before.client_isn);
   columns.difference(Number::kServerIsnFieldNumber, row.server_isn, before.server_isn);
+  columns.plain(Number::kClientProcessFieldNumber, row.client_process);
+  columns.plain(Number::kServerProcessFieldNumber, row.server_process);
   columns.next_row();
 }
 
@@ -92,7 +95,37 @@ std::vector<flowtable::Vantage> read_vantages(const std::vector<std::string_view
   return vantages;
 }
 
+using ProcessPointer = std::shared_ptr<const flowtable::Process>;
+
+std::vector<ProcessPointer> read_processes(const std::vector<std::string_view>& fields, Trouble& trouble) {
+  std::vector<ProcessPointer> processes;
+  if (fields.size() > 2 * batch_limit::kRecords) trouble.say("more processes than allowed");
+  for (const std::string_view bytes : fields) {
+    hoptap::v1::Process field;
+    if (bytes.size() > kProcessBytesMax || !field.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+      trouble.say("RecordBatch.processes has a bad one");
+    if (trouble.any()) break;
+    processes.push_back(std::make_shared<flowtable::Process>(
+        flowtable::Process{.pid = field.pid(), .name = field.name(), .container_id = field.container_id()}));
+  }
+  return processes;
+}
+
+bool take_process(const std::vector<ProcessPointer>& processes, std::uint32_t number, ProcessPointer& process) {
+  if (number > processes.size()) return false;
+  if (number != 0) process = processes[number - 1];
+  return true;
+}
+
+bool is_same(const ProcessPointer& left, const ProcessPointer& right) {
+  return left == right || (left != nullptr && right != nullptr && *left == *right);
+}
+
 }  // namespace
+
+bool same_processes(const flowtable::Processes& left, const flowtable::Processes& right) {
+  return is_same(left.client, right.client) && is_same(left.server, right.server);
+}
 
 std::vector<base::IpAddress> read_addresses(const std::vector<std::string_view>& fields, Trouble& trouble) {
   std::vector<base::IpAddress> addresses;
@@ -144,6 +177,18 @@ std::uint32_t ConnectionWriter::vantage_number(const flowtable::Vantage& vantage
   return found->second;
 }
 
+std::uint32_t ConnectionWriter::process_number(const flowtable::Process* process) {
+  if (process == nullptr) return 0;
+  hoptap::v1::Process field;
+  field.set_pid(process->pid);
+  field.set_name(process->name.substr(0, batch_limit::kNameBytes));
+  field.set_container_id(process->container_id.substr(0, batch_limit::kNameBytes));
+  const auto next = static_cast<std::uint32_t>(processes_.size() + 1);
+  const auto [found, is_new] = processes_.try_emplace(field.SerializeAsString(), next);
+  if (is_new) append_bytes_field(hoptap::v1::RecordBatch::kProcessesFieldNumber, found->first, process_fields_);
+  return found->second;
+}
+
 ConnectionRow ConnectionWriter::row_of(const Connection& connection) {
   return {.point = connection.point,
           .leg_id = connection.leg_id,
@@ -154,7 +199,9 @@ ConnectionRow ConnectionWriter::row_of(const Connection& connection) {
           .server_port = connection.server.port,
           .vantage = vantage_number(connection.vantage),
           .client_isn = connection.client_isn,
-          .server_isn = connection.server_isn};
+          .server_isn = connection.server_isn,
+          .client_process = process_number(connection.processes.client.get()),
+          .server_process = process_number(connection.processes.server.get())};
 }
 
 std::string ConnectionWriter::columns() {
@@ -177,6 +224,7 @@ std::vector<Connection> read_connections(const ConnectionFields& fields, const s
   using Number = hoptap::v1::ConnectionColumns;
   std::vector<Connection> connections;
   const std::vector<flowtable::Vantage> vantages = read_vantages(fields.vantages, addresses, trouble);
+  const std::vector<ProcessPointer> processes = read_processes(fields.processes, trouble);
   ColumnReader columns;
   columns.open(fields.columns, *Number::descriptor(), trouble);
   const std::uint64_t rows = columns.number(Number::kRowsFieldNumber);
@@ -192,6 +240,10 @@ std::vector<Connection> read_connections(const ConnectionFields& fields, const s
     if (!take_address(addresses, row.server_address, to.server.address))
       columns.refuse(Number::kServerAddressFieldNumber, "names an address that is not there");
     if (row.vantage >= vantages.size()) columns.refuse(Number::kVantageFieldNumber, "names one that is not there");
+    if (!take_process(processes, row.client_process, to.processes.client))
+      columns.refuse(Number::kClientProcessFieldNumber, "names one that is not there");
+    if (!take_process(processes, row.server_process, to.processes.server))
+      columns.refuse(Number::kServerProcessFieldNumber, "names one that is not there");
     if (trouble.any()) break;
     to.point = row.point;
     to.leg_id = row.leg_id;

@@ -25,13 +25,15 @@ struct ConnectionRow {
   std::uint32_t vantage = 0;
   std::uint32_t client_isn = 0;
   std::uint32_t server_isn = 0;
+  std::uint32_t client_process = 0;  ///< one more than its number; 0: none
+  std::uint32_t server_process = 0;
 };
 
 /// Takes and gives what HopRecord and LegRecord have of a connection.
 template <class Record>
 Connection connection_of(const Record& record) {
-  return {record.point,  record.leg_id,  record.transport,  record.client,
-          record.server, record.vantage, record.client_isn, record.server_isn};
+  return {record.point,   record.leg_id,     record.transport,  record.client,   record.server,
+          record.vantage, record.client_isn, record.server_isn, record.processes};
 }
 
 template <class Record>
@@ -44,9 +46,11 @@ void set_connection(const Connection& connection, Record& record) {
   record.vantage = connection.vantage;
   record.client_isn = connection.client_isn;
   record.server_isn = connection.server_isn;
+  record.processes = connection.processes;
 }
 
 bool same_vantage(const flowtable::Vantage& left, const flowtable::Vantage& right);
+bool same_processes(const flowtable::Processes& left, const flowtable::Processes& right);
 
 class ConnectionWriter {
  public:
@@ -67,10 +71,11 @@ class ConnectionWriter {
   const Connection& operator[](std::uint32_t number) const { return connections_[number]; }
 
   std::uint32_t address_number(const base::IpAddress& address);
-  /// The connection columns; "" without connections. Their addresses and vantages are in the tables from now on.
+  /// The connection columns; "" without connections. Their addresses, vantages and processes are in the tables from now
+  /// on.
   std::string columns();
-  /// The tables of addresses and vantages as fields of a RecordBatch.
-  void append_tables(std::string& out) const { out += address_fields_ + vantage_fields_; }
+  /// The tables of addresses, vantages and processes as fields of a RecordBatch.
+  void append_tables(std::string& out) const { out += address_fields_ + vantage_fields_ + process_fields_; }
 
  private:
   template <class Record>
@@ -78,9 +83,11 @@ class ConnectionWriter {
     return record.leg_id == connection.leg_id && record.point == connection.point &&
            record.transport == connection.transport && record.client_isn == connection.client_isn &&
            record.server_isn == connection.server_isn && record.client == connection.client &&
-           record.server == connection.server && same_vantage(record.vantage, connection.vantage);
+           record.server == connection.server && same_vantage(record.vantage, connection.vantage) &&
+           same_processes(record.processes, connection.processes);
   }
   std::uint32_t vantage_number(const flowtable::Vantage& vantage);
+  std::uint32_t process_number(const flowtable::Process* process);
   ConnectionRow row_of(const Connection& connection);
 
   std::vector<Connection> connections_;
@@ -88,8 +95,10 @@ class ConnectionWriter {
   std::uint32_t last_ = 0;
   boost::unordered_flat_map<std::string, std::uint32_t> addresses_;
   boost::unordered_flat_map<std::string, std::uint32_t> vantages_;
+  boost::unordered_flat_map<std::string, std::uint32_t> processes_;
   std::string address_fields_;
   std::string vantage_fields_;
+  std::string process_fields_;
 };
 
 /// RecordBatch.addresses; on trouble what came before it.
@@ -98,6 +107,7 @@ std::vector<base::IpAddress> read_addresses(const std::vector<std::string_view>&
 /// The fields of a RecordBatch that make up its connections. Borrows the batch's bytes.
 struct ConnectionFields {
   std::vector<std::string_view> vantages;
+  std::vector<std::string_view> processes;
   std::string_view columns;
 };
 

@@ -46,6 +46,7 @@ bool take_part(const Field& field, RawBatch& raw) {
     case RecordBatch::kHopsFieldNumber: return take_once(field.bytes, raw.hops);
     case RecordBatch::kLegsFieldNumber: return take_once(field.bytes, raw.legs);
     case RecordBatch::kMetricsFieldNumber: return take_once(field.bytes, raw.metrics);
+    case RecordBatch::kProcessesFieldNumber: return raw.connections.processes.push_back(field.bytes), true;
     default: return true;
   }
 }

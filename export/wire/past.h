@@ -20,6 +20,7 @@ struct Connection {
   flowtable::Vantage vantage;
   std::uint32_t client_isn = 0;
   std::uint32_t server_isn = 0;
+  flowtable::Processes processes;
 };
 
 /// One direction of a connection, after its last message.

@@ -164,6 +164,22 @@ interfaces:
   EXPECT_TRUE(read->interfaces[1].way == appliance::CaptureWay::kLibpcap && read->interfaces[1].capture.is_promiscuous);
 }
 
+TEST(ProbeConfig, ProcessesAreThoseOfThisHost) {
+  const auto off = read_probe_config("interfaces: [{interface: eth0}]", "p.yaml");
+  ASSERT_TRUE(off);
+  EXPECT_EQ(off->processes, appliance::ProcessWay::kOff);
+  const auto live = read_probe_config("processes: auto\ninterfaces: [{interface: eth0}]", "p.yaml");
+  ASSERT_TRUE(live);
+  EXPECT_EQ(live->processes, appliance::ProcessWay::kAuto);
+  EXPECT_TRUE(check(*live));
+  const auto replay = read_probe_config("processes: proc\nreplay: [{file: a.pcap, point: a}]", "p.yaml");
+  ASSERT_TRUE(replay);
+  const auto checked = check(*replay);
+  ASSERT_FALSE(checked);
+  EXPECT_NE(checked.error().what.find("leave `processes` out"), std::string::npos);
+  EXPECT_FALSE(read_probe_config("processes: yes", "p.yaml"));
+}
+
 TEST(LiveInput, IsReadFromTheCommandLine) {
   const auto plain = appliance::read_interface("eth0");
   ASSERT_TRUE(plain);

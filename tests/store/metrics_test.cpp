@@ -151,7 +151,11 @@ TEST(StoredMetrics, ComeToAFileOfTheFirstSchema) {
   open_store(folder);
   {
     auto old = SqliteConnection::open(folder.path() + "/hoptap.sqlite", SqliteConnection::Mode::kWrite, {});
-    (*old)->execute("DROP TABLE metrics; ALTER TABLE point DROP COLUMN stamps; PRAGMA user_version = 1");
+    std::string undo = "DROP TABLE metrics; ALTER TABLE point DROP COLUMN stamps; PRAGMA user_version = 1";
+    for (const char* end : {"client", "server"})
+      for (const char* what : {"pid", "executable", "container"})
+        undo += std::string("; ALTER TABLE leg DROP COLUMN ") + end + "_" + what;
+    (*old)->execute(undo.c_str());
   }
   const auto store = open_store(folder);
   ASSERT_NE(store, nullptr);

@@ -106,6 +106,25 @@ TEST(Json, RecordsShowWhatAPersonCanSee) {
   EXPECT_EQ(out.at("to_client").at("ttl"), 63);
 }
 
+TEST(Json, ProcessesHaveTheNamesOfOpenTelemetry) {
+  HopRecord record;
+  record.processes.server = std::make_shared<flowtable::Process>(
+      flowtable::Process{.pid = 1234, .name = "nginx\xff", .container_id = "0123"});
+  flowtable::LegRecord leg;
+  leg.processes.client =
+      std::make_shared<flowtable::Process>(flowtable::Process{.pid = 7, .name = "curl", .container_id = {}});
+  const json::object hop = parsed(exporting::hop_json(record));
+  EXPECT_EQ(json::serialize(hop.at("server_process")),
+            "{\"process.pid\":1234,\"process.executable.name\":\"nginx\xef\xbf\xbd\",\"container.id\":\"0123\"}");
+  EXPECT_FALSE(hop.contains("client_process"));
+  EXPECT_EQ(json::serialize(parsed(exporting::leg_json(leg)).at("client_process")),
+            R"({"process.pid":7,"process.executable.name":"curl"})");
+  Analysis analysis = analyse(Scenario{});
+  analysis.traces[0].hops[7].record.processes = record.processes;
+  const json::object trace = parsed(exporting::trace_json(analysis.traces[0], analysis.judgements[0].verdict));
+  EXPECT_EQ(trace.at("hops").at(7).at("server_process").at("process.pid"), 1234);
+}
+
 TEST(Json, FractionsAreReadable) {
   EXPECT_EQ(exporting::line_of(json::object{{"a", 0.98}, {"b", json::array{1, "x", nullptr}}, {"c", 0.0}}),
             R"({"a":0.98,"b":[1,"x",null],"c":0})");

@@ -65,6 +65,9 @@ HopRecord full_record() {
   record.has_status = true;
   record.key = 0xffff'ffff'ffff'ffff;
   record.canonical_hash = 42;
+  record.processes.client = std::make_shared<flowtable::Process>(flowtable::Process{1, "curl", ""});
+  record.processes.server =
+      std::make_shared<flowtable::Process>(flowtable::Process{0xffffffff, "nginx", std::string(64, 'c')});
   record.ids = {{flowtable::IdKind::kB3, true, "x"}, {flowtable::IdKind::kTraceParent, false, std::string(300, 'y')}};
   return record;
 }
@@ -124,6 +127,11 @@ void expect_equal(const HopRecord& a, const HopRecord& b) {
   EXPECT_EQ(a.key, b.key);
   EXPECT_EQ(a.canonical_hash, b.canonical_hash);
   EXPECT_EQ(a.ids, b.ids);
+  const auto of = [](const std::shared_ptr<const flowtable::Process>& one) {
+    return one ? *one : flowtable::Process{};
+  };
+  EXPECT_EQ(of(a.processes.client), of(b.processes.client));
+  EXPECT_EQ(of(a.processes.server), of(b.processes.server));
 }
 
 TEST(RecordCodec, GivesBackEveryField) {

@@ -62,6 +62,23 @@ TEST(Text, DrawsThePathFromClientToServer) {
   EXPECT_EQ(text.find('\x1b'), std::string::npos);
 }
 
+TEST(Text, NamesProcessesOnceAtTheirEnd) {
+  Drawing drawing = lossy_run();
+  std::vector<linker::Hop>& hops = drawing.analysis.traces[drawing.lossy].hops;
+  const auto nginx = std::make_shared<flowtable::Process>(
+      flowtable::Process{.pid = 1234, .name = "nginx\x1b[31m", .container_id = std::string(20, 'a')});
+  hops.front().record.processes.client =
+      std::make_shared<flowtable::Process>(flowtable::Process{.pid = 7, .name = "curl", .container_id = {}});
+  for (std::size_t at = hops.size() - 2; at < hops.size(); ++at) hops[at].record.processes.server = nginx;
+  const std::string text = draw(drawing, {});
+  EXPECT_LT(text.find("│ client process curl[7]\n"), text.find("switch-a")) << text;
+  const std::size_t server = text.find(" container aaaaaaaaaaaa\n");
+  EXPECT_GT(server, text.find("switch-a")) << text;
+  EXPECT_EQ(text.find(" container ", server + 1), std::string::npos) << text;
+  EXPECT_EQ(text.find('\x1b'), std::string::npos);
+  EXPECT_NE(draw(drawing, {.unicode = false}).find("| server process nginx"), std::string::npos);
+}
+
 TEST(Text, FitsTheWidth) {
   const Drawing drawing = lossy_run();
   for (const std::size_t columns : {80u, 100u, 140u}) {

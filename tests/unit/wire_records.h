@@ -85,6 +85,13 @@ inline void fill(AnyNumber& any, flowtable::Reset& reset) {
   if (reset.seen()) any.fill_all(reset.ip_id, reset.ttl, reset.usual_ttl);
 }
 
+inline std::shared_ptr<const flowtable::Process> any_process(AnyNumber& any) {
+  if (any.below(2) == 0) return nullptr;
+  flowtable::Process process{.pid = 1, .name = any.text(), .container_id = any.text()};
+  any.fill(process.pid);
+  return std::make_shared<flowtable::Process>(process);
+}
+
 template <class Record>
 void fill_connection(AnyNumber& any, Record& record, std::size_t points) {
   record.point = static_cast<std::uint32_t>(any.below(points));
@@ -92,6 +99,7 @@ void fill_connection(AnyNumber& any, Record& record, std::size_t points) {
   fill(any, record.client);
   fill(any, record.server);
   fill(any, record.vantage);
+  record.processes = {any_process(any), any_process(any)};
 }
 
 inline HopRecord any_hop(AnyNumber& any, std::size_t points) {

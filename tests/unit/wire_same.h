@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "export/wire/batch.h"
+#include "export/wire/connections.h"
 #include "flowtable/record_codec.h"
 
 namespace hoptap::test {
@@ -51,6 +52,7 @@ inline void expect_same(const Batch& left, const Batch& right) {
     EXPECT_EQ(fields_of(a.vantage.link), fields_of(b.vantage.link)) << "leg " << at;
     EXPECT_EQ(fields_of(a.to_server), fields_of(b.to_server)) << "leg " << at;
     EXPECT_EQ(fields_of(a.to_client), fields_of(b.to_client)) << "leg " << at;
+    EXPECT_TRUE(exporting::same_processes(a.processes, b.processes)) << "leg " << at;
   }
 }
 

@@ -1,0 +1,201 @@
+#include "appliance/processes/finder.h"
+
+#include <fmt/format.h>
+#include <linux/capability.h>
+#include <sys/prctl.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <utility>
+
+#include "appliance/probe/privileges.h"
+#include "appliance/probe/sandbox.h"
+#include "appliance/processes/container_id.h"
+
+namespace hoptap::appliance {
+namespace {
+
+constexpr std::uint64_t kNsPerMs = 1'000'000;
+constexpr std::uint64_t kScanSlackNs = 2000 * kNsPerMs;       // a socket is open some time before and after it was seen
+constexpr std::uint64_t kScanSlackMaxNs = 30'000 * kNsPerMs;  // where looks are rare
+constexpr std::uint64_t kEventSlackNs = kNsPerMs;             // between the clock of packets and that of events
+constexpr std::uint64_t kTwoNamespacesNs = 60'000 * kNsPerMs;  // apart, two such sockets are not open at once
+constexpr std::uint64_t kScanCapabilities = std::uint64_t{1} << CAP_SYS_PTRACE | std::uint64_t{1}
+                                                                                     << CAP_DAC_READ_SEARCH;
+
+std::string proc_words() {
+  std::string words = "by /proc, of connections that are open for a second or longer";
+  if ((effective_capabilities() & kScanCapabilities) != kScanCapabilities)
+    words += "; only of this user's own processes, for CAP_SYS_PTRACE or CAP_DAC_READ_SEARCH is missing";
+  return words;
+}
+
+std::string fallen_back(const base::Failure& why) { return fmt::format("{} ({})", proc_words(), why.what); }
+
+constexpr const char* kEbpfWords = "by eBPF, as they connect and accept";
+
+}  // namespace
+
+base::Outcome<std::string> try_processes(ProcessWay way) {
+  if (way == ProcessWay::kOff) return "off";
+  if (way == ProcessWay::kProc) return proc_words();
+  const auto tried = bpf::try_socket_watch();
+  if (tried) return kEbpfWords;
+  if (way == ProcessWay::kEbpf) return tl::unexpected(tried.error());
+  return fallen_back(tried.error());
+}
+
+base::Outcome<std::unique_ptr<ProcessFinder>> ProcessFinder::open(ProcessWay way, bool sandboxed) {
+  std::unique_ptr<ProcessFinder> finder(new ProcessFinder(sandboxed));
+  finder->words_ = proc_words();
+  if (way != ProcessWay::kProc) {
+    auto watch = bpf::SocketWatch::open();
+    if (!watch && way == ProcessWay::kEbpf)
+      return tl::unexpected(base::Failure{fmt::format(
+          "processes: ebpf: {}; 'processes: auto' takes /proc where eBPF does not work", watch.error().what)});
+    if (!watch) finder->words_ = fallen_back(watch.error());
+    if (watch) finder->watch_ = std::move(*watch);
+  }
+  if (finder->watch_) {
+    finder->words_ = kEbpfWords;
+    finder->counters_.by_ebpf = true;
+    finder->scan(true);  // who was connected before
+  } else {
+    finder->thread_ = std::thread([self = finder.get()] { self->run(); });
+  }
+  return finder;
+}
+
+ProcessFinder::~ProcessFinder() {
+  {
+    const std::lock_guard lock(mutex_);
+    is_stopping_ = true;
+  }
+  changed_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void ProcessFinder::start(NamespaceOf namespace_of) {
+  namespace_of_ = std::move(namespace_of);
+  {
+    const std::lock_guard lock(mutex_);
+    may_run_ = true;
+  }
+  changed_.notify_all();
+}
+
+/// The thread keeps two capabilities that no other has.
+void ProcessFinder::run() {
+  if (!keep_capabilities(kScanCapabilities)) return;
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return may_run_ || is_stopping_; });
+  if (sandboxed_ && ::prctl(PR_GET_SECCOMP) == 0) static_cast<void>(enter_sandbox());  // kernels before 3.17
+  Pace pace;
+  while (!is_stopping_) {
+    lock.unlock();
+    pace.begin();
+    scan(false);
+    pace.end();
+    lock.lock();
+    changed_.wait_until(lock, pace.next(), [this] { return is_stopping_; });
+  }
+}
+
+void ProcessFinder::scan(bool stay) {
+  const std::uint64_t before_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+  const std::vector<HeldSocket> held = proc_.look();
+  const std::uint64_t now_ns = clock_ns(CLOCK_REALTIME);
+  const std::uint64_t before_this_ns = std::exchange(scanned_ns_, now_ns);
+  const std::uint64_t between_ns = before_this_ns != 0 && before_this_ns < now_ns ? now_ns - before_this_ns : 0;
+  const std::uint64_t slack_ns = stay ? now_ns : std::max(kScanSlackNs, 2 * std::min(between_ns, kScanSlackMaxNs));
+  const std::lock_guard lock(mutex_);
+  for (const HeldSocket& one : held) {
+    const SocketOwner* const known = owners_.find(one.key);
+    SocketOwner owner{.process = one.process,
+                      .from_ns = now_ns - slack_ns,
+                      .until_ns = stay ? UINT64_MAX : now_ns + slack_ns,
+                      .network_namespace = one.network_namespace};
+    const bool goes_on = known != nullptr && known->until_ns >= owner.from_ns;
+    if (goes_on && known->network_namespace != one.network_namespace) owner.is_ambiguous = true;
+    if (goes_on && known->process == one.process) owner.from_ns = std::min(owner.from_ns, known->from_ns);
+    owners_.put(one.key, std::move(owner));
+  }
+  counters_.processes = proc_.counts().processes;
+  counters_.unreadable_processes = proc_.counts().unreadable;
+  counters_.evicted += proc_.counts().left_out;
+  ++counters_.scans;
+  counters_.scan_cpu_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns;
+}
+
+void ProcessFinder::read() {
+  if (!watch_) return;
+  const std::lock_guard lock(mutex_);
+  watch_->read([this](const bpf::SocketEvent& event) { take(event); });
+  std::erase_if(unresolved_, [this](const Unresolved& one) {
+    const std::optional<std::string> container = cgroups_.container_of(one.event.cgroup);
+    if (!container) return false;
+    const SocketOwner* const known = owners_.find(one.key);  // or another has it by now
+    if (known != nullptr && known->process->pid == one.event.pid) put(one.key, one.event, *container);
+    return true;
+  });
+  counters_.lost = watch_->lost();
+}
+
+void ProcessFinder::take(const bpf::SocketEvent& event) {
+  constexpr std::size_t kUnresolvedMax = 4096;
+  SocketKey key{.local = event.local, .remote = event.remote};
+  if (is_loopback(key.local.address)) key.network_namespace = event.network_namespace;
+  std::optional<std::string> container = cgroups_.container_of(event.cgroup);
+  if (!container && unresolved_.size() < kUnresolvedMax) unresolved_.push_back({key, event});
+  if (container && container->empty() && !cgroups_.is_whole())
+    container = container_of_file(read_proc_file(fmt::format("/proc/{}/cgroup", event.pid)));
+  put(key, event, container.value_or(""));
+}
+
+void ProcessFinder::put(const SocketKey& key, const bpf::SocketEvent& event, std::string container) {
+  flowtable::Process process{.pid = event.pid, .name = event.command, .container_id = std::move(container)};
+  if (!latest_ || *latest_ != process) latest_ = std::make_shared<flowtable::Process>(std::move(process));
+  SocketOwner owner{
+      .process = latest_, .from_ns = event.time_ns - kEventSlackNs, .network_namespace = event.network_namespace};
+  const SocketOwner* const known = owners_.find(key);
+  owner.is_ambiguous = known != nullptr && known->network_namespace != owner.network_namespace &&
+                       owner.from_ns < known->from_ns + kTwoNamespacesNs;
+  owners_.put(key, std::move(owner));
+}
+
+std::shared_ptr<const flowtable::Process> ProcessFinder::find(const base::Endpoint& local, const base::Endpoint& remote,
+                                                              std::uint8_t transport, std::uint32_t point,
+                                                              std::uint64_t from_ns, std::uint64_t until_ns) const {
+  SocketKey key{.transport = transport, .local = local, .remote = remote};
+  if (is_loopback(local.address)) {
+    const std::string path = namespace_of_(point);
+    key.network_namespace = namespace_inode(path.empty() ? "/proc/self/ns/net" : path);
+  }
+  const std::lock_guard lock(mutex_);
+  return owners_.at(key, from_ns, until_ns);
+}
+
+void ProcessFinder::attribute(flowtable::HopRecord& hop) {
+  const std::uint64_t from_ns = hop.request.seen() ? hop.request.first_ns : hop.response.first_ns;
+  const std::uint64_t until_ns = hop.response.seen() ? hop.response.last_ns : hop.request.last_ns;
+  hop.processes.client = find(hop.client, hop.server, hop.transport, hop.point, from_ns, until_ns);
+  hop.processes.server = find(hop.server, hop.client, hop.transport, hop.point, from_ns, until_ns);
+}
+
+void ProcessFinder::attribute(flowtable::LegRecord& leg) {
+  leg.processes.client = find(leg.client, leg.server, leg.transport, leg.point, leg.first_ns, leg.last_ns);
+  leg.processes.server = find(leg.server, leg.client, leg.transport, leg.point, leg.first_ns, leg.last_ns);
+  const std::lock_guard lock(mutex_);
+  ++(leg.processes.client || leg.processes.server ? counters_.attributed_legs : counters_.unattributed_legs);
+}
+
+ProcessCounters ProcessFinder::counters() const {
+  const std::lock_guard lock(mutex_);
+  ProcessCounters counters = counters_;
+  counters.sockets = owners_.size();
+  counters.evicted += owners_.evicted();
+  return counters;
+}
+
+}  // namespace hoptap::appliance
