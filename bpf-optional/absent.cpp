@@ -12,6 +12,7 @@ base::Failure absence() {
 }  // namespace
 
 base::Outcome<std::unique_ptr<HeadTap>> HeadTap::open(const HeadTapConfig&) { return tl::unexpected(absence()); }
+std::uint64_t HeadTap::ring_bytes(std::uint64_t asked_bytes) { return asked_bytes; }
 base::Outcome<std::string> try_programs() { return tl::unexpected(absence()); }
 base::Outcome<int> load_fanout_program() { return tl::unexpected(absence()); }
 base::Outcome<std::unique_ptr<SocketWatch>> SocketWatch::open() { return tl::unexpected(absence()); }

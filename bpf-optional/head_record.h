@@ -1,26 +1,49 @@
 // What the head tap's program in the kernel and its reader share. C and C++.
 #pragma once
 
-enum { HEAD_CPUS_MAX = 1024 };  // a power of 2; of more, those that share a place could lose counts, so it is refused
+enum {
+  HEAD_CPUS_MAX = 1024,         // a power of 2; of more, those that share a place could lose counts, so it is refused
+  HEAD_CHUNK_BYTES = 68 << 10,  // of whole pages, and a record of the longest packet fits
+  HEAD_CHUNK_BEGIN = 48,        // where its first record is; before that the chunk's own fields
+  HEAD_ALIGNMENT = 64,          // of the bytes behind each head_record, which makes copying up to twice as fast
+};
 
-/// In the ring, before the bytes of a packet.
+/// Before the bytes of a packet.
 struct head_record {
   unsigned long long time_ns;  // CLOCK_MONOTONIC
   unsigned int wire_bytes;
   unsigned int captured_bytes;
 };
 
-/// Of one CPU; a cache line.
-struct head_counts {
+/// A piece of the ring: free, or filled by one CPU with one record behind the other.
+struct head_chunk {
+  unsigned int
+      next;  // number + 1 of the chunk below it on the stack of free ones, or that its CPU went on with; 0: none
+  unsigned int end;  // of its records, once its CPU has gone on
+};
+
+/// Where a CPU is: how many chunks it has taken, the number of the last, and in it the end of the last whole record.
+/// 0: it has taken none.
+enum { HEAD_CHUNK_SHIFT = 24, HEAD_TAKEN_SHIFT = 40, HEAD_CHUNK_MASK = 0xffff, HEAD_AT_MASK = 0xffffff };
+
+/// Of one CPU; a cache line that it alone writes.
+struct head_cpu {
   unsigned long long seen;        // all that came by while the tap was open
   unsigned long long no_room;     // of these, not in the ring because it was full
   unsigned long long unreadable;  // of these, not in the ring because their bytes could not be read
-  unsigned long long padding[5];
+  unsigned long long position;
+  unsigned long long last_ns;  // time of the last whole record; set behind `position`
+  unsigned int first;          // number + 1 of the first chunk
+  unsigned int is_busy;        // the program runs
+  unsigned long long padding;
 };
 
 /// The program's only variable; in the reader's memory too.
 struct head_shared {
-  struct head_counts counts[HEAD_CPUS_MAX];
+  struct head_cpu cpus[HEAD_CPUS_MAX];
+  unsigned long long free;    // lower half: number + 1 of the free chunk on top, 0: none; upper half: changes each time
+  unsigned long long nested;  // seen where the program was interrupted by itself (PREEMPT_RT); not in the ring
+  unsigned long long padding[6];
   unsigned int is_closed;  // packets pass by uncounted
 };
 

@@ -53,10 +53,15 @@ class ClockOffset {
   std::uint64_t offset_ns_ = 0, next_ns_ = 0;
 };
 
+std::uint32_t configured_cpus() {
+  static const auto cpus = static_cast<std::uint32_t>(std::max(1l, ::sysconf(_SC_NPROCESSORS_CONF)));
+  return cpus;
+}
+
 class Mapping {
  public:
-  Mapping(int fd, std::size_t bytes, int protection, std::size_t offset)
-      : bytes_(bytes), start_(::mmap(nullptr, bytes, protection, MAP_SHARED, fd, static_cast<off_t>(offset))) {}
+  Mapping(int fd, std::size_t bytes)
+      : bytes_(bytes), start_(::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)) {}
   ~Mapping() {
     if (is_mapped()) ::munmap(start_, bytes_);
   }
@@ -73,21 +78,18 @@ class Mapping {
 
 class OpenTap final : public HeadTap {
  public:
-  OpenTap(Object object, std::size_t ring_bytes)
+  OpenTap(Object object, std::uint32_t chunk_count)
       : object_(std::move(object)),
-        ring_fd_(bpf_map__fd(find_map(object_.get(), "ring"))),
-        page_bytes_(static_cast<std::size_t>(::sysconf(_SC_PAGESIZE))),
-        ours_(ring_fd_, page_bytes_, PROT_READ | PROT_WRITE, 0),
-        theirs_(ring_fd_, page_bytes_ + 2 * ring_bytes, PROT_READ, page_bytes_),
-        shared_(bpf_map__fd(find_map(object_.get(), ".bss")), sizeof(head_shared), PROT_READ | PROT_WRITE, 0),
-        ring_bytes_(ring_bytes) {}
+        ring_bytes_(std::size_t{chunk_count} * HEAD_CHUNK_BYTES),
+        ring_(bpf_map__fd(find_map(object_.get(), "chunks")), ring_bytes_),
+        shared_(bpf_map__fd(find_map(object_.get(), ".bss")), sizeof(head_shared)) {}
 
   bool begin() {
-    if (!ours_.is_mapped() || !theirs_.is_mapped() || !shared_.is_mapped()) return false;
-    reader_.emplace(RingMemory{.consumed = reinterpret_cast<std::uint64_t*>(ours_.start()),
-                               .produced = reinterpret_cast<const std::uint64_t*>(theirs_.start()),
-                               .records = theirs_.start() + page_bytes_,
-                               .bytes = ring_bytes_});
+    if (!ring_.is_mapped() || !shared_.is_mapped()) return false;
+    reader_.emplace(RingMemory{.shared = shared(),
+                               .chunks = ring_.start(),
+                               .chunk_count = static_cast<std::uint32_t>(ring_bytes_ / HEAD_CHUNK_BYTES),
+                               .cpus = configured_cpus()});
     offset_.look();
     return true;
   }
@@ -111,25 +113,25 @@ class OpenTap final : public HeadTap {
 
   HeadTapCounts counts() const override {
     HeadTapCounts sum{.unreadable = reader_->unreadable()};
-    for (head_counts& one : shared()->counts) {
+    for (head_cpu& one : std::span(shared()->cpus).first(configured_cpus())) {
       sum.dropped += std::atomic_ref(one.no_room).load();
       sum.unreadable += std::atomic_ref(one.unreadable).load();
       sum.seen += std::atomic_ref(one.seen).load();
     }
+    const std::uint64_t nested = std::atomic_ref(shared()->nested).load();
+    sum.dropped += nested;
+    sum.seen += nested;
     return sum;
   }
 
-  int fd() const override { return ring_fd_; }
   bool is_filter() const override { return attachment_->way() == AttachWay::kFilter; }
 
  private:
   head_shared* shared() const { return reinterpret_cast<head_shared*>(shared_.start()); }
 
   Object object_;
-  int ring_fd_;  ///< the object's
-  std::size_t page_bytes_;
-  Mapping ours_, theirs_, shared_;
   std::size_t ring_bytes_;
+  Mapping ring_, shared_;
   std::optional<RingReader> reader_;
   ClockOffset offset_;
   std::size_t most_waiting_ = 0;
@@ -147,27 +149,31 @@ base::Outcome<void> set(bpf_object* object, const HeadTapConfig& config) {
   return {};
 }
 
-base::Outcome<Object> load_tap(const HeadTapConfig& config, std::size_t ring_bytes) {
+base::Outcome<Object> load_tap(const HeadTapConfig& config, std::uint32_t chunk_count) {
   auto object = open_object(kHeadTapObject, "head_tap");
   if (!object) return object;
   if (auto done = set(object->get(), config); !done) return tl::unexpected(std::move(done).error());
-  bpf_map* const ring = find_map(object->get(), "ring");
-  bpf_map__set_max_entries(ring, static_cast<std::uint32_t>(ring_bytes));
+  bpf_map__set_max_entries(find_map(object->get(), "chunks"), chunk_count);
   if (auto done = load_object(object->get()); !done) return tl::unexpected(std::move(done).error());
   return object;
 }
 
 }  // namespace
 
+std::uint64_t HeadTap::ring_bytes(std::uint64_t asked_bytes) {
+  constexpr std::uint64_t kRingBytesMax = 1u << 30, kChunksPerCpuMin = 2;
+  const std::uint64_t chunks = std::min(asked_bytes, kRingBytesMax) / HEAD_CHUNK_BYTES;
+  return std::max<std::uint64_t>(chunks, kChunksPerCpuMin * configured_cpus()) * HEAD_CHUNK_BYTES;
+}
+
 base::Outcome<std::unique_ptr<HeadTap>> HeadTap::open(const HeadTapConfig& config) {
-  constexpr std::uint64_t kRingBytesMin = 256u << 10, kRingBytesMax = 1u << 30;
-  if (::sysconf(_SC_NPROCESSORS_CONF) > HEAD_CPUS_MAX)
+  if (configured_cpus() > HEAD_CPUS_MAX)
     return tl::unexpected(
         base::Failure{.what = fmt::format("eBPF: counts for {} processors, there are more", int{HEAD_CPUS_MAX})});
-  const std::uint64_t ring_bytes = std::bit_floor(std::clamp(config.ring_bytes, kRingBytesMin, kRingBytesMax));
-  auto object = load_tap(config, ring_bytes);
+  const auto chunk_count = static_cast<std::uint32_t>(ring_bytes(config.ring_bytes) / HEAD_CHUNK_BYTES);
+  auto object = load_tap(config, chunk_count);
   if (!object) return tl::unexpected(std::move(object).error());
-  auto tap = std::make_unique<OpenTap>(std::move(*object), ring_bytes);
+  auto tap = std::make_unique<OpenTap>(std::move(*object), chunk_count);
   if (!tap->begin()) return tl::unexpected(refusal("cannot map the ring of the eBPF program", errno));
   auto attached = Attachment::attach(tap->program(), config.interface_index, config.takes_outgoing,
                                      config.only_by_filter ? AttachWay::kFilter : AttachWay::kLink);
@@ -177,7 +183,7 @@ base::Outcome<std::unique_ptr<HeadTap>> HeadTap::open(const HeadTapConfig& confi
 }
 
 base::Outcome<std::string> try_programs() {
-  auto tap = load_tap({}, 1u << 20);
+  auto tap = load_tap({}, 1);
   if (!tap) return tl::unexpected(std::move(tap).error());
   auto fanout = load_fanout_program();
   if (!fanout) return tl::unexpected(std::move(fanout).error());

@@ -21,7 +21,7 @@ struct HeadTapConfig {
   /// segment with PSH. Of other packets: of what follows the last header that is understood.
   std::uint32_t head_bytes = kHeadBytes;
   std::uint32_t snap_bytes = kSnapBytesMax;  ///< of any packet, headers included
-  std::uint64_t ring_bytes = 64u << 20;      ///< taken down to a power of 2
+  std::uint64_t ring_bytes = 64u << 20;      ///< see HeadTap::ring_bytes()
   bool only_by_filter = false;               ///< as kernels before 6.6 do, which leaves more behind when killed
 
   static constexpr std::uint32_t kHeadBytes = 4096, kSnapBytesMax = 65536;
@@ -29,7 +29,7 @@ struct HeadTapConfig {
 
 struct HeadTapCounts {
   std::uint64_t seen = 0;        ///< packets, once all are read: read + dropped + unreadable
-  std::uint64_t dropped = 0;     ///< the ring was full
+  std::uint64_t dropped = 0;     ///< the ring was full, or the program was interrupted by itself (PREEMPT_RT)
   std::uint64_t unreadable = 0;  ///< their bytes could not be had
 };
 
@@ -39,6 +39,9 @@ class HeadTap {
   /// In the interface's network namespace. Needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN. The failure is a line without
   /// the interface's name.
   [[nodiscard]] static base::Outcome<std::unique_ptr<HeadTap>> open(const HeadTapConfig& config);
+
+  /// What a ring of so many bytes takes: whole chunks of it, at least two for each CPU of the machine, at most 1 GiB.
+  [[nodiscard]] static std::uint64_t ring_bytes(std::uint64_t asked_bytes);
 
   /// Nothing of it stays at the interface. Call it in the interface's network namespace when is_filter(), with
   /// CAP_NET_ADMIN.
@@ -52,7 +55,6 @@ class HeadTap {
 
   virtual void close_intake() = 0;  ///< packets pass by uncounted from now on
   virtual HeadTapCounts counts() const = 0;
-  virtual int fd() const = 0;  ///< readable when packets are there, but wakes nobody
   virtual bool is_filter() const = 0;
 };
 

@@ -87,7 +87,7 @@ class HeadSource final : public capture::LiveSource {
   }
 
   void close_intake() override { parts_.tap->close_intake(); }
-  int fd() const override { return parts_.tap->fd(); }
+  int fd() const override { return -1; }  // nobody is woken: wait()
   LinkState state() const override { return state_; }
   std::span<const capture::Interface> interfaces() const override { return interfaces_; }
   capture::SourceProgress progress() const override { return {}; }

@@ -10,7 +10,7 @@
 namespace hoptap::appliance {
 
 /// Like capture::open_ring(), without fanout, promiscuous mode and the NIC's time; needs CAP_BPF, CAP_PERFMON and
-/// CAP_NET_ADMIN as well. Its ring is as large as the largest power of 2 within config's. `head_bytes`: HeadTapConfig.
+/// CAP_NET_ADMIN as well. Its ring is of bpf::HeadTap::ring_bytes(). `head_bytes`: HeadTapConfig.
 [[nodiscard]] base::Outcome<std::unique_ptr<capture::LiveSource>> open_head_source(const capture::LiveConfig& config,
                                                                                    std::uint32_t head_bytes,
                                                                                    bool only_by_filter = false);

@@ -6,6 +6,7 @@
 
 #include "appliance/probe/interface_pattern.h"
 #include "appliance/probe/live_worker.h"
+#include "bpf-optional/head_tap.h"
 #include "flowtable/flow_table.h"
 
 namespace hoptap::appliance {
@@ -26,8 +27,8 @@ std::uint64_t ring_bytes(const ProbeConfig& config) {
     if (input.way == CaptureWay::kDpdk) {
       queues += input.workers;
     } else {
-      const std::uint64_t mappings = input.way == CaptureWay::kEbpf ? 2 : 1;
-      bytes += threads_of(input) * mappings * input.capture.block_bytes * input.capture.block_count;
+      const std::uint64_t asked = std::uint64_t{input.capture.block_bytes} * input.capture.block_count;
+      bytes += threads_of(input) * (input.way == CaptureWay::kEbpf ? bpf::HeadTap::ring_bytes(asked) : asked);
     }
   }
   if (queues > 0) bytes += config.dpdk.memory_mib.value_or(64 + 16 * queues) * kMiB;

@@ -1,7 +1,7 @@
 // Copies the head of every packet of an interface into a ring: all headers, and of the payload of TCP so much as a
 // message begins with; bodies are left out. Attached where the kernel hands packets to and takes them from the
 // interface (tc).
-#include "../head_record.h"
+#include "chunks.bpf.h"
 #include "inner_flow.bpf.h"
 
 enum {
@@ -9,16 +9,13 @@ enum {
   CAPTURED_MAX = 1 << 16,
   MAC_PAIR_BYTES = 12,
   TAG_BYTES = 4,
+  ROOM_AROUND = 64,  // of a record, what is not of the packet: its fields, a tag that is put back, alignment
+  ROOM_SMALL = 2048,
+  ROOM_MIDDLE = 9216,
   NEXT_PROGRAM = -1,  // TCX_NEXT and TC_ACT_UNSPEC: the packet goes on as if we were not there
 };
 
 const volatile struct head_settings settings = {ETHERNET_BYTES, 4096, CAPTURED_MAX};
-
-struct head_shared shared;
-
-struct {
-  __uint(type, BPF_MAP_TYPE_RINGBUF);
-} ring SEC(".maps");
 
 // By hash: how far its message is. A stranger in its place only costs bytes: a message begins anew.
 struct {
@@ -127,44 +124,52 @@ static __always_inline int fill(struct __sk_buff* skb, __u8* to, __u32 bytes, __
   return bpf_skb_load_bytes(skb, MAC_PAIR_BYTES, to + MAC_PAIR_BYTES + TAG_BYTES, bytes);
 }
 
-// The verifier wants sizes that are known, so there are some. Nobody is woken: the reader looks by itself, and waking
-// it would be this packet's time.
-#define KEEP(room)                                                                              \
-  {                                                                                             \
-    struct head_record* const record = bpf_ringbuf_reserve(&ring, sizeof(*record) + (room), 0); \
-    if (!record) {                                                                              \
-      ++mine->no_room;                                                                          \
-      return NEXT_PROGRAM;                                                                      \
-    }                                                                                           \
-    record->time_ns = now_ns;                                                                   \
-    record->wire_bytes = skb->len + tag_bytes;                                                  \
-    record->captured_bytes = bytes + tag_bytes;                                                 \
-    if (fill(skb, (__u8*)(record + 1), bytes, room) == 0) {                                     \
-      bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);                                             \
-      return NEXT_PROGRAM;                                                                      \
-    }                                                                                           \
-    ++mine->unreadable;                                                                         \
-    bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);                                              \
-    return NEXT_PROGRAM;                                                                        \
+/// The packet's record, of at most `room` bytes. Nobody is woken: the reader looks by itself, and waking it would be
+/// this packet's time.
+static __always_inline void keep(struct __sk_buff* skb, struct head_cpu* mine, __u64 now_ns, __u32 bytes,
+                                 const __u32 room) {
+  const __u32 tag_bytes = skb->vlan_present ? TAG_BYTES : 0;
+  struct head_record* const record = place(mine, room);
+  if (!record) {
+    ++mine->no_room;
+    return;
   }
+  record->time_ns = now_ns;
+  record->wire_bytes = skb->len + tag_bytes;
+  record->captured_bytes = bytes + tag_bytes;
+  if (fill(skb, (__u8*)(record + 1), bytes, room - sizeof(*record)) != 0) {
+    ++mine->unreadable;
+    return;
+  }
+  finish(mine, sizeof(*record) + bytes + tag_bytes, now_ns);
+}
+
+/// Rooms are of few sizes, which the verifier knows; each the end of a chunk that is left empty at most.
+static __always_inline void take(struct __sk_buff* skb, struct head_cpu* mine) {
+  ++mine->seen;
+  const __u64 now_ns = bpf_ktime_get_ns();
+  const __u32 bytes = kept_bytes(skb);
+  if (bytes <= ROOM_SMALL - ROOM_AROUND) {
+    keep(skb, mine, now_ns, bytes, ROOM_SMALL);
+  } else if (bytes <= ROOM_MIDDLE - ROOM_AROUND) {
+    keep(skb, mine, now_ns, bytes, ROOM_MIDDLE);
+  } else {
+    keep(skb, mine, now_ns, bytes, CAPTURED_MAX + ROOM_AROUND);
+  }
+}
 
 SEC("tc")
 int head_tap(struct __sk_buff* skb) {
   if (*(volatile __u32*)&shared.is_closed) return NEXT_PROGRAM;
-  struct head_counts* const mine = &shared.counts[bpf_get_smp_processor_id() % HEAD_CPUS_MAX];
-  ++mine->seen;
-  const __u64 now_ns = bpf_ktime_get_ns();
-  const __u32 bytes = kept_bytes(skb), tag_bytes = skb->vlan_present ? TAG_BYTES : 0;
-  if (bytes + tag_bytes <= 112) KEEP(112);
-  if (bytes + tag_bytes <= 240) KEEP(240);
-  if (bytes + tag_bytes <= 496) KEEP(496);
-  if (bytes + tag_bytes <= 1008) KEEP(1008);
-  if (bytes + tag_bytes <= 1552) KEEP(1552);
-  if (bytes + tag_bytes <= 3056) KEEP(3056);
-  if (bytes + tag_bytes <= 4592) KEEP(4592);
-  if (bytes + tag_bytes <= 9200) KEEP(9200);
-  if (bytes + tag_bytes <= 16368) KEEP(16368);
-  KEEP(CAPTURED_MAX + TAG_BYTES);
+  struct head_cpu* const mine = &shared.cpus[bpf_get_smp_processor_id() % HEAD_CPUS_MAX];
+  if (*(volatile __u32*)&mine->is_busy) {
+    __sync_fetch_and_add(&shared.nested, 1);
+    return NEXT_PROGRAM;
+  }
+  *(volatile __u32*)&mine->is_busy = 1;
+  take(skb, mine);
+  *(volatile __u32*)&mine->is_busy = 0;
+  return NEXT_PROGRAM;
 }
 
 char LICENSE[] SEC("license") = "Apache-2.0";

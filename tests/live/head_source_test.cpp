@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <linux/capability.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -147,6 +148,53 @@ TEST_P(HeadSourceTest, LendsFramesBothWaysInOrderWithTheirTime) {
   EXPECT_EQ(counters.packets, sent.size());
   EXPECT_EQ(counters.truncated, 0u);
   EXPECT_EQ(source->stamp_source(), capture::StampSource::kRing);
+}
+
+TEST_P(HeadSourceTest, BringsTheCpusIntoOrder) {
+  const VethPair pair;
+  const auto source = opened({.interface = pair.far});
+  ASSERT_NE(source, nullptr);
+  const FrameSender sender(pair.near);
+  std::vector<Frame> sent;
+  std::thread([&] {
+    for (std::uint32_t number = 0; number < 3000; ++number) {
+      cpu_set_t one;
+      CPU_ZERO(&one);
+      CPU_SET(number / 7 % std::thread::hardware_concurrency(), &one);
+      sched_setaffinity(0, sizeof(one), &one);  // a CPU that is not ours stays where it is
+      sent.push_back(make_frame(number, 60 + number * 7 % 900));
+      sender.send(sent.back());
+    }
+  }).join();
+  const std::vector<Seen> seen = collect(*source, sent.size());
+  ASSERT_EQ(seen.size(), sent.size());
+  for (std::size_t at = 0; at < seen.size(); ++at) ASSERT_EQ(seen[at].bytes, sent[at]) << at;
+  expect_balanced(source->live_counters());
+}
+
+TEST_P(HeadSourceTest, KeepsPacketsOfAllSizesWhole) {
+  const VethPair pair;
+  for (const std::string& name : {pair.near, pair.far}) ASSERT_TRUE(test::ip("link set dev " + name + " mtu 65535"));
+  const auto source = opened({.interface = pair.far}, 65536);
+  ASSERT_NE(source, nullptr);
+  const FrameSender sender(pair.near);
+  std::vector<Frame> sent;
+  for (std::uint32_t number = 0; number < 200; ++number) {  // the sizes at which another room begins, and the longest
+    for (const std::uint32_t bytes : {60u, 1983u, 1984u, 1985u, 9151u, 9152u, 9153u, 30000u, 65535u, 65536u, 65549u})
+      sent.push_back(make_frame(number, bytes));
+  }
+  std::vector<Seen> seen;
+  for (const Frame& frame : sent) {
+    sender.send(frame);
+    for (Seen& one : collect(*source, 1)) seen.push_back(std::move(one));
+  }
+  ASSERT_EQ(seen.size(), sent.size());
+  for (std::size_t at = 0; at < seen.size(); ++at) {
+    ASSERT_EQ(seen[at].wire_bytes, sent[at].size());
+    sent[at].resize(std::min<std::size_t>(sent[at].size(), 65536));
+    ASSERT_EQ(seen[at].bytes, sent[at]) << at;
+  }
+  expect_balanced(source->live_counters());
 }
 
 TEST_P(HeadSourceTest, LeavesBodiesOut) {
