@@ -47,7 +47,8 @@ void check(std::string_view bytes) {
 /// A batch as a probe writes it, with a few bytes changed, doubled or taken out: gets far where plain bytes do not.
 std::string damaged_batch(base::Bytes bytes) {
   base::ByteCursor in(bytes);
-  std::string batch = exporting::encode_batch(test::any_batch_with_metrics(in.u16()));
+  std::string batch = exporting::encode_batch(in.u16() % 2 == 0 ? test::any_batch_with_metrics(in.u16())
+                                                                : test::any_batch_with_processes(in.u16()));
   while (in.rest().size() >= 4 && !batch.empty()) {
     const std::size_t at = in.u16() % batch.size();
     const std::uint8_t how = in.u8();

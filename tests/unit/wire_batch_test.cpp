@@ -105,6 +105,11 @@ TEST(WireBatch, OfAnyRecordsComesBack) {
     expect_comes_back(any_batch(seed));
 }
 
+TEST(WireBatch, OfAnyProcessesComesBack) {
+  for (std::uint64_t seed = 0; seed < 2000 && !::testing::Test::HasFailure(); ++seed)
+    expect_comes_back(any_batch_with_processes(seed));
+}
+
 // Other versions read these bytes: a change here is a change of the format (docs/formats/wire.md, Versions).
 TEST(WireBatch, HasTheBytesItAlwaysHad) {
   std::string bytes;

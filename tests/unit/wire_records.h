@@ -99,7 +99,6 @@ void fill_connection(AnyNumber& any, Record& record, std::size_t points) {
   fill(any, record.client);
   fill(any, record.server);
   fill(any, record.vantage);
-  record.processes = {any_process(any), any_process(any)};
 }
 
 inline HopRecord any_hop(AnyNumber& any, std::size_t points) {
@@ -183,6 +182,15 @@ inline Batch any_batch(std::uint64_t seed) {
     batch.hops.push_back(hop);
   }
   for (std::uint64_t count = any.below(8); count > 0; --count) batch.legs.push_back(any_leg(any, points));
+  return batch;
+}
+
+/// The same with processes at the ends of connections: they came later, and batches without them are as before.
+inline Batch any_batch_with_processes(std::uint64_t seed) {
+  Batch batch = any_batch(seed);
+  AnyNumber any(seed + 2'000'000);
+  for (HopRecord& hop : batch.hops) hop.processes = {any_process(any), any_process(any)};
+  for (LegRecord& leg : batch.legs) leg.processes = {any_process(any), any_process(any)};
   return batch;
 }
 

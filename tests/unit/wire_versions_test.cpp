@@ -194,7 +194,7 @@ TEST(WireVersions, BadBatchesAreRefusedInWords) {
       {"ConnectionColumns.point names", [](auto& m) { m.mutable_connections()->set_point(0, 8); }},
       {"ConnectionColumns.rows is more", [](auto& m) { m.mutable_connections()->set_rows(1u << 20); }},
       {"ConnectionColumns.client_address names", [](auto& m) { m.clear_addresses(), m.clear_vantages(); }},
-      {"ConnectionColumns.client_process names", [](auto& m) { m.mutable_connections()->set_client_process(0, 9999); }},
+      {"ConnectionColumns.client_process names", [](auto& m) { m.mutable_connections()->add_client_process(9999); }},
       {"RecordBatch.processes has a bad one", [](auto& m) { m.add_processes()->set_name(std::string(5000, 'x')); }},
       {"ConnectionColumns.vantage names", [](auto& m) { m.clear_vantages(); }},
       {"names a point that is not there", [](auto& m) { m.clear_points(); }},
