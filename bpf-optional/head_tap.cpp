@@ -14,6 +14,7 @@
 
 #include "bpf-optional/attachment.h"
 #include "bpf-optional/head_record.h"
+#include "bpf-optional/mapping.h"
 #include "bpf-optional/program.h"
 #include "bpf-optional/ring_reader.h"
 
@@ -57,24 +58,6 @@ std::uint32_t configured_cpus() {
   static const auto cpus = static_cast<std::uint32_t>(std::max(1l, ::sysconf(_SC_NPROCESSORS_CONF)));
   return cpus;
 }
-
-class Mapping {
- public:
-  Mapping(int fd, std::size_t bytes)
-      : bytes_(bytes), start_(::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)) {}
-  ~Mapping() {
-    if (is_mapped()) ::munmap(start_, bytes_);
-  }
-  Mapping(const Mapping&) = delete;
-  Mapping& operator=(const Mapping&) = delete;
-
-  bool is_mapped() const { return start_ != MAP_FAILED; }
-  std::uint8_t* start() const { return static_cast<std::uint8_t*>(start_); }
-
- private:
-  std::size_t bytes_;
-  void* start_;
-};
 
 class OpenTap final : public HeadTap {
  public:

@@ -80,11 +80,18 @@ void RingReader::look() {
   for (std::uint32_t cpu = 0; cpu < memory_.cpus; ++cpu) {
     const std::uint64_t known = acquire(memory_.shared->cpus[cpu].position);
     Lane& lane = lanes_[cpu];
-    if (known == lane.known) continue;
+    if (known == lane.known || chunk_of(known) >= memory_.chunk_count || bytes_of(known) > HEAD_CHUNK_BYTES) continue;
     const bool had_none = lane.at == lane.known;
     lane.known = known;
     if (had_none) wait_for(cpu);
   }
+}
+
+/// What makes no sense is passed over up to where the CPU is.
+bool RingReader::lose(Lane& lane) {
+  ++unreadable_;
+  lane.at = lane.known;
+  return false;
 }
 
 /// To the chunk that the CPU has gone on with, where the last one ends. False: there is no record yet.
@@ -96,8 +103,10 @@ bool RingReader::go_on(std::uint32_t cpu) {
       const head_chunk& last = chunk(chunk_of(lane.at));
       if (bytes_of(lane.at) < last.end) return true;
       next = last.next;
+      if (read_over_.size() == memory_.chunk_count) return lose(lane);
       read_over_.push_back(chunk_of(lane.at));
     }
+    if (next == 0 || next > memory_.chunk_count) return lose(lane);
     lane.at =
         (takes_of(lane.at) + 1) << HEAD_TAKEN_SHIFT | std::uint64_t{next - 1} << HEAD_CHUNK_SHIFT | HEAD_CHUNK_BEGIN;
   }
@@ -120,6 +129,7 @@ bool RingReader::lend(std::uint32_t cpu, capture::Packet& packet, std::uint64_t 
   head_chunk& in = chunk(chunk_of(lane.at));
   const std::uint8_t* const start = reinterpret_cast<const std::uint8_t*>(&in) + bytes_of(lane.at);
   const std::uint64_t end = in_one_chunk(lane.at, lane.known) ? bytes_of(lane.known) : in.end;
+  if (end > HEAD_CHUNK_BYTES || end < bytes_of(lane.at)) return lose(lane);
   const std::uint64_t left = end - bytes_of(lane.at);
   head_record record;
   std::memcpy(&record, start, std::min<std::uint64_t>(left, sizeof(record)));

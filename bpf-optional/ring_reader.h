@@ -46,6 +46,7 @@ class RingReader {
   };
 
   void look();
+  bool lose(Lane& lane);
   bool go_on(std::uint32_t cpu);
   void wait_for(std::uint32_t cpu);
   bool lend(std::uint32_t cpu, capture::Packet& packet, std::uint64_t clock_offset_ns);
@@ -57,7 +58,7 @@ class RingReader {
   std::vector<Lane> lanes_;
   std::vector<Next> next_;                ///< a heap; of each CPU that has records its first
   std::vector<std::uint32_t> read_over_;  ///< chunks whose packets are lent
-  std::uint64_t until_ns_ = 0;            ///< no CPU can come with a record that belongs before this
+  std::uint64_t until_ns_ = 0;            ///< no record that was whole before this is missing
   std::uint64_t unreadable_ = 0;
 };
 

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "bpf-optional/mapping.h"
 #include "bpf-optional/owner_event.h"
 #include "bpf-optional/program.h"
 
@@ -45,14 +46,13 @@ struct CloseRing {
 
 class OpenWatch final : public SocketWatch {
  public:
-  explicit OpenWatch(Object object) : object_(std::move(object)) {}
+  explicit OpenWatch(Object object)
+      : object_(std::move(object)), shared_(bpf_map__fd(find_map(object_.get(), ".bss")), sizeof(owner_shared)) {}
 
   base::Outcome<void> begin() {
     ring_.reset(ring_buffer__new(bpf_map__fd(find_map(object_.get(), "owners")), take_one, this, nullptr));
-    if (ring_ == nullptr) return tl::unexpected(refusal("cannot map the ring of the eBPF program", errno, kNeeds));
-    std::size_t bytes = 0;
-    shared_ =
-        static_cast<owner_shared*>(const_cast<void*>(bpf_map__initial_value(find_map(object_.get(), ".bss"), &bytes)));
+    if (ring_ == nullptr || !shared_.is_mapped())
+      return tl::unexpected(refusal("cannot map the ring of the eBPF program", errno, kNeeds));
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, object_.get()) {
       std::unique_ptr<bpf_link, CloseLink> link(bpf_program__attach(program));
@@ -69,7 +69,9 @@ class OpenWatch final : public SocketWatch {
     return static_cast<std::size_t>(std::max(count, 0));
   }
 
-  std::uint64_t lost() const override { return shared_ != nullptr ? std::atomic_ref(shared_->lost).load() : 0; }
+  std::uint64_t lost() const override {
+    return std::atomic_ref(reinterpret_cast<owner_shared*>(shared_.start())->lost).load();
+  }
 
   static constexpr EbpfNeeds kNeeds = EbpfNeeds::kTracing;
 
@@ -86,7 +88,7 @@ class OpenWatch final : public SocketWatch {
   Object object_;
   std::unique_ptr<ring_buffer, CloseRing> ring_;
   std::vector<std::unique_ptr<bpf_link, CloseLink>> links_;
-  owner_shared* shared_ = nullptr;  ///< the object's
+  Mapping shared_;
   const std::function<void(const SocketEvent&)>* take_ = nullptr;
   std::uint64_t clock_offset_ns_ = 0;
 };

@@ -118,7 +118,8 @@ void ProcessFinder::scan(bool stay) {
                       .network_namespace = one.network_namespace};
     const bool goes_on = known != nullptr && known->until_ns >= owner.from_ns;
     if (goes_on && known->network_namespace != one.network_namespace) owner.is_ambiguous = true;
-    if (goes_on && known->process == one.process) owner.from_ns = std::min(owner.from_ns, known->from_ns);
+    if (goes_on && known->process == one.process && !known->is_ambiguous)
+      owner.from_ns = std::min(owner.from_ns, known->from_ns);
     owners_.put(one.key, std::move(owner));
   }
   counters_.processes = proc_.counts().processes;
@@ -159,8 +160,8 @@ void ProcessFinder::put(const SocketKey& key, const bpf::SocketEvent& event, std
   SocketOwner owner{
       .process = latest_, .from_ns = event.time_ns - kEventSlackNs, .network_namespace = event.network_namespace};
   const SocketOwner* const known = owners_.find(key);
-  owner.is_ambiguous = known != nullptr && known->network_namespace != owner.network_namespace &&
-                       owner.from_ns < known->from_ns + kTwoNamespacesNs;
+  owner.is_ambiguous = known != nullptr && owner.from_ns < known->from_ns + kTwoNamespacesNs &&
+                       (known->is_ambiguous || known->network_namespace != owner.network_namespace);
   owners_.put(key, std::move(owner));
 }
 

@@ -6,6 +6,8 @@
 namespace hoptap::decode {
 namespace {
 
+constexpr std::uint32_t kNoPacket = UINT32_MAX;  // in place of a unit: the switch's own frame, not one of the network
+
 std::uint64_t apart(std::uint64_t one, std::uint64_t other) { return one > other ? one - other : other - one; }
 
 }  // namespace
@@ -65,12 +67,12 @@ std::uint32_t SwitchStamps::apply_one(const capture::Packet& packet, Decoded& de
   return stamp->unit_ns;
 }
 
-/// As apply_one(), of a counter that keyframes give a meaning.
+/// As apply_one(), of a counter that keyframes give a meaning; kNoPacket: it is one of these.
 std::uint32_t SwitchStamps::apply_ticks(const capture::Packet& packet, Decoded& decoded) {
   constexpr std::uint32_t kTickNs = 3;  // 2.857
   if (const auto keyframe = read_keyframe(packet.bytes)) {
     ++(shared_ticks_->take(*keyframe, packet.time_ns) ? counts_.keyframes : counts_.refused_keyframes);
-    return 0;
+    return kNoPacket;
   }
   if (ticks_version_ != shared_ticks_->version()) {
     ticks_version_ = shared_ticks_->version();
@@ -114,6 +116,7 @@ std::optional<std::uint32_t> SwitchStamps::ticks_of(base::Bytes frame) {
 
 void SwitchStamps::note_all_points(std::span<const Decoded> decoded) {
   for (std::size_t at = 0; at < decoded.size(); ++at) {
+    if (units_ns_[at] == kNoPacket) continue;
     const std::uint16_t point = decoded[at].interface_id;
     if (last_point_ >= points_.size() || points_[last_point_].point != point) {
       const auto known =

@@ -87,7 +87,7 @@ class SwitchStamps {
 
   StampSource source_;
   StampCounts counts_;
-  std::vector<std::uint32_t> units_ns_;  ///< of the batch's packets; 0: the capture's time
+  std::vector<std::uint32_t> units_ns_;  ///< of the batch's packets; 0: the capture's time; or kNoPacket
   std::vector<PointStamps> points_;      ///< as many as the feed has points
   std::size_t last_point_ = 0;           ///< in points_
 

@@ -96,7 +96,8 @@ std::optional<std::uint32_t> read_ticks(base::Bytes four) {
 }
 
 void TickClock::learn(const Anchor& next) {
-  if (!has_anchor_ || !agree(anchor_.keyframe, next.keyframe)) {
+  const bool is_near = has_anchor_ && apart(anchor_.captured_ns, next.captured_ns) <= kAgeNs;
+  if (!is_near || !agree(anchor_.keyframe, next.keyframe)) {
     skew_ = 0;
     return;
   }

@@ -129,7 +129,7 @@ base::Outcome<void> prepare_schema(SqliteConnection& connection, const std::stri
   return connection.transaction("bring the database up to date", [&] {
     if (found.version < 2) connection.execute(kMetrics);
     if (found.version < 3) connection.execute(kStamps);
-    connection.execute(kProcesses);
+    if (found.version < 4) connection.execute(kProcesses);
     connection.execute(fmt::format("PRAGMA user_version = {}", Store::kSchemaVersion).c_str());
   });
 }
