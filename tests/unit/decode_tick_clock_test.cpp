@@ -66,7 +66,7 @@ TEST(TickClock, TheWorkedExample) {
   EXPECT_EQ(feed.counts().keyframes, 1u);
   ASSERT_EQ(feed.stamps.points().size(), 1u);
   EXPECT_EQ(feed.stamps.points()[0].taken, 1u);
-  EXPECT_EQ(feed.stamps.points()[0].kept, 1u);  // the keyframe itself
+  EXPECT_EQ(feed.stamps.points()[0].kept, 0u);  // the keyframe is none of the network's packets
   EXPECT_EQ(feed.stamps.points()[0].unit_ns, 3u);
 }
 
@@ -225,6 +225,15 @@ TEST(TickClock, OddKeyframesDoNoHarm) {
       }
     }
   }
+}
+
+TEST(TickClock, KeyframesFarApartTeachNoSkew) {
+  constexpr std::uint64_t kLate = std::uint64_t{1} << 63;  // times beyond any difference that fits
+  Feed feed;
+  feed.take(keyframe(kTicks, 1), 1);
+  feed.take(keyframe(kTicks - 5'000'000'000, kLate), kLate);
+  EXPECT_EQ(feed.counts().keyframes, 2u);
+  EXPECT_EQ(feed.take(stamped(raw_of(kTicks - 5'000'000'000 + kTicksPerSecond)), kLate + kSecond), kLate + kSecond);
 }
 
 TEST(TickClock, WorkersOfAFeedShareIt) {
