@@ -1,7 +1,6 @@
 #include "bpf-optional/head_tap.h"
 
 #include <fmt/format.h>
-#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -9,10 +8,14 @@
 #include <atomic>
 #include <bit>
 #include <cerrno>
+#include <charconv>
+#include <fstream>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "bpf-optional/attachment.h"
+#include "bpf-optional/clock_offset.h"
 #include "bpf-optional/head_record.h"
 #include "bpf-optional/mapping.h"
 #include "bpf-optional/program.h"
@@ -21,41 +24,19 @@
 namespace hoptap::bpf {
 namespace {
 
-constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
-
-std::uint64_t clock_ns(clockid_t clock) {
-  timespec time{};
-  ::clock_gettime(clock, &time);
-  return static_cast<std::uint64_t>(time.tv_sec) * kNsPerSecond + static_cast<std::uint64_t>(time.tv_nsec);
-}
-
-/// From CLOCK_MONOTONIC to the time of day. Of some attempts the one that took the least time, so it is off by tens of
-/// nanoseconds; what moves it is that somebody sets the clock.
-class ClockOffset {
- public:
-  std::uint64_t ns() const { return offset_ns_; }
-
-  void look() {
-    const std::uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
-    if (now_ns < next_ns_) return;
-    next_ns_ = now_ns + kNsPerSecond;
-    std::uint64_t least_ns = UINT64_MAX;
-    for (int attempt = 0; attempt < 5; ++attempt) {
-      const std::uint64_t before_ns = clock_ns(CLOCK_MONOTONIC);
-      const std::uint64_t real_ns = clock_ns(CLOCK_REALTIME);
-      const std::uint64_t took_ns = clock_ns(CLOCK_MONOTONIC) - before_ns;
-      if (took_ns >= least_ns) continue;
-      least_ns = took_ns;
-      offset_ns_ = real_ns - before_ns - took_ns / 2;
-    }
-  }
-
- private:
-  std::uint64_t offset_ns_ = 0, next_ns_ = 0;
-};
-
-std::uint32_t configured_cpus() {
-  static const auto cpus = static_cast<std::uint32_t>(std::max(1l, ::sysconf(_SC_NPROCESSORS_CONF)));
+/// One more than the highest number that a CPU may have, for those are what the program counts by; at most
+/// HEAD_CPUS_MAX.
+std::uint32_t possible_cpus() {
+  static const std::uint32_t cpus = [] {
+    std::string list;  // "0-3,8-11"
+    std::getline(std::ifstream("/sys/devices/system/cpu/possible"), list);
+    const std::size_t last = list.find_last_of("-,");
+    const std::string number = list.substr(last == std::string::npos ? 0 : last + 1);
+    std::uint32_t highest = 0;
+    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), highest);
+    if (error != std::errc()) highest = static_cast<std::uint32_t>(std::max(1l, ::sysconf(_SC_NPROCESSORS_CONF)) - 1);
+    return std::min<std::uint32_t>(highest, HEAD_CPUS_MAX - 1) + 1;
+  }();
   return cpus;
 }
 
@@ -72,7 +53,7 @@ class OpenTap final : public HeadTap {
     reader_.emplace(RingMemory{.shared = shared(),
                                .chunks = ring_.start(),
                                .chunk_count = static_cast<std::uint32_t>(ring_bytes_ / HEAD_CHUNK_BYTES),
-                               .cpus = configured_cpus()});
+                               .cpus = possible_cpus()});
     offset_.look();
     return true;
   }
@@ -96,7 +77,7 @@ class OpenTap final : public HeadTap {
 
   HeadTapCounts counts() const override {
     HeadTapCounts sum{.unreadable = reader_->unreadable()};
-    for (head_cpu& one : std::span(shared()->cpus).first(configured_cpus())) {
+    for (head_cpu& one : std::span(shared()->cpus).first(possible_cpus())) {
       sum.dropped += std::atomic_ref(one.no_room).load();
       sum.unreadable += std::atomic_ref(one.unreadable).load();
       sum.seen += std::atomic_ref(one.seen).load();
@@ -146,11 +127,11 @@ base::Outcome<Object> load_tap(const HeadTapConfig& config, std::uint32_t chunk_
 std::uint64_t HeadTap::ring_bytes(std::uint64_t asked_bytes) {
   constexpr std::uint64_t kRingBytesMax = 1u << 30, kChunksPerCpuMin = 2;
   const std::uint64_t chunks = std::min(asked_bytes, kRingBytesMax) / HEAD_CHUNK_BYTES;
-  return std::max<std::uint64_t>(chunks, kChunksPerCpuMin * configured_cpus()) * HEAD_CHUNK_BYTES;
+  return std::max<std::uint64_t>(chunks, kChunksPerCpuMin * possible_cpus()) * HEAD_CHUNK_BYTES;
 }
 
 base::Outcome<std::unique_ptr<HeadTap>> HeadTap::open(const HeadTapConfig& config) {
-  if (configured_cpus() > HEAD_CPUS_MAX)
+  if (possible_cpus() > HEAD_CPUS_MAX)
     return tl::unexpected(
         base::Failure{.what = fmt::format("eBPF: counts for {} processors, there are more", int{HEAD_CPUS_MAX})});
   const auto chunk_count = static_cast<std::uint32_t>(ring_bytes(config.ring_bytes) / HEAD_CHUNK_BYTES);

@@ -1,7 +1,5 @@
 #include "bpf-optional/socket_watch.h"
 
-#include <time.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
@@ -10,18 +8,13 @@
 #include <utility>
 #include <vector>
 
+#include "bpf-optional/clock_offset.h"
 #include "bpf-optional/mapping.h"
 #include "bpf-optional/owner_event.h"
 #include "bpf-optional/program.h"
 
 namespace hoptap::bpf {
 namespace {
-
-std::uint64_t clock_ns(clockid_t clock) {
-  timespec time{};
-  ::clock_gettime(clock, &time);
-  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(time.tv_nsec);
-}
 
 base::Endpoint endpoint_of(const unsigned char (&address)[16], std::uint16_t port) {
   return {base::IpAddress::from(base::Bytes(address)), port};
@@ -64,7 +57,7 @@ class OpenWatch final : public SocketWatch {
 
   std::size_t read(const std::function<void(const SocketEvent&)>& take) override {
     take_ = &take;
-    clock_offset_ns_ = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC);
+    offset_.look();
     const int count = ring_buffer__consume(ring_.get());
     return static_cast<std::size_t>(std::max(count, 0));
   }
@@ -81,7 +74,7 @@ class OpenWatch final : public SocketWatch {
     if (size < sizeof(event)) return 0;
     std::memcpy(&event, bytes, sizeof(event));
     const auto& self = *static_cast<OpenWatch*>(watch);
-    (*self.take_)(event_of(event, self.clock_offset_ns_));
+    (*self.take_)(event_of(event, self.offset_.ns()));
     return 0;
   }
 
@@ -90,7 +83,7 @@ class OpenWatch final : public SocketWatch {
   std::vector<std::unique_ptr<bpf_link, CloseLink>> links_;
   Mapping shared_;
   const std::function<void(const SocketEvent&)>* take_ = nullptr;
-  std::uint64_t clock_offset_ns_ = 0;
+  ClockOffset offset_;
 };
 
 base::Outcome<Object> load_watch() {

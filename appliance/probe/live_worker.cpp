@@ -1,11 +1,10 @@
 #include "appliance/probe/live_worker.h"
 
-#include <time.h>
-
 #include <algorithm>
 #include <iterator>
 #include <utility>
 
+#include "appliance/clock.h"
 #include "appliance/probe/head_source.h"
 #include "capture/live/pcap_live.h"
 #include "capture/live/ring_source.h"
@@ -21,12 +20,6 @@ constexpr std::chrono::milliseconds kGoneNap{50};
 constexpr std::chrono::milliseconds kShortNap{5};  // until records are taken
 constexpr std::chrono::milliseconds kLastReading{1000};
 constexpr int kWaitMs = 50;
-
-std::uint64_t clock_ns(clockid_t clock) {
-  timespec time{};
-  ::clock_gettime(clock, &time);
-  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(time.tv_nsec);
-}
 
 base::Outcome<std::unique_ptr<capture::LiveSource>> open_source(const LiveInput& input) {
   switch (input.way) {

@@ -5,8 +5,6 @@
 #include <sys/prctl.h>
 
 #include <algorithm>
-#include <array>
-#include <chrono>
 #include <utility>
 
 #include "appliance/probe/privileges.h"
@@ -62,7 +60,10 @@ base::Outcome<std::unique_ptr<ProcessFinder>> ProcessFinder::open(ProcessWay way
     finder->counters_.by_ebpf = true;
     finder->scan(true);  // who was connected before
   } else {
-    finder->thread_ = std::thread([self = finder.get()] { self->run(); });
+    std::promise<base::Outcome<void>> begun;
+    auto begins = begun.get_future();
+    finder->thread_ = std::thread(&ProcessFinder::run, finder.get(), std::move(begun));
+    if (auto kept = begins.get(); !kept) return tl::unexpected(std::move(kept).error());
   }
   return finder;
 }
@@ -86,11 +87,14 @@ void ProcessFinder::start(NamespaceOf namespace_of) {
 }
 
 /// The thread keeps two capabilities that no other has.
-void ProcessFinder::run() {
-  if (!keep_capabilities(kScanCapabilities)) return;
+void ProcessFinder::run(std::promise<base::Outcome<void>> begun) {
+  auto kept = keep_capabilities(kScanCapabilities);
+  const bool may_go_on = kept.has_value();
+  begun.set_value(std::move(kept));
+  if (!may_go_on) return;
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return may_run_ || is_stopping_; });
-  if (sandboxed_ && ::prctl(PR_GET_SECCOMP) == 0) static_cast<void>(enter_sandbox());  // kernels before 3.17
+  if (sandboxed_ && ::prctl(PR_GET_SECCOMP) == 0 && !enter_sandbox()) return;  // kernels before 3.17
   Pace pace;
   while (!is_stopping_) {
     lock.unlock();

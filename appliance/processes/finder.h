@@ -3,10 +3,10 @@
 // Never on the path of packets.
 #pragma once
 
-#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -69,8 +69,7 @@ class ProcessFinder {
   };
 
   explicit ProcessFinder(bool sandboxed) : sandboxed_(sandboxed) {}
-  void begin_by_proc();
-  void run();
+  void run(std::promise<base::Outcome<void>> begun);
   void scan(bool stay);
   void take(const bpf::SocketEvent& event);
   void put(const SocketKey& key, const bpf::SocketEvent& event, std::string container);

@@ -1,19 +1,13 @@
 // How often something that takes time may be done.
 #pragma once
 
-#include <time.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
 
-namespace hoptap::appliance {
+#include "appliance/clock.h"
 
-inline std::uint64_t clock_ns(clockid_t clock) {
-  timespec time{};
-  ::clock_gettime(clock, &time);
-  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(time.tv_nsec);
-}
+namespace hoptap::appliance {
 
 /// At most once a second, and in sum for at most a fiftieth of a core: what it takes is CPU time, so that a busy host
 /// does not make it rarer. One thread.

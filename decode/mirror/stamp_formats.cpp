@@ -10,8 +10,6 @@ namespace {
 constexpr std::uint64_t kSecondNs = 1'000'000'000;
 constexpr std::uint64_t kTaiNs = 37 * kSecondNs;  // ahead of UTC, since 2017 (IERS Bulletin C)
 
-std::uint64_t apart(std::uint64_t one, std::uint64_t other) { return one > other ? one - other : other - one; }
-
 /// IEEE 1588 counts in TAI; switches that are set by NTP count in UTC. The capture's time tells which.
 std::uint64_t without_tai(std::uint64_t stamp_ns, std::uint64_t captured_ns) {
   const bool is_tai = stamp_ns > kTaiNs && apart(stamp_ns - kTaiNs, captured_ns) < apart(stamp_ns, captured_ns);

@@ -13,6 +13,8 @@ namespace hoptap::decode {
 /// A switch whose clock is farther off is not set; what looks like its stamp may be none.
 inline constexpr std::uint64_t kStampFarNs = 3'600'000'000'000;
 
+inline std::uint64_t apart(std::uint64_t one, std::uint64_t other) { return one > other ? one - other : other - one; }
+
 /// 0: nobody says.
 std::uint32_t unit_ns(Granularity granularity);
 

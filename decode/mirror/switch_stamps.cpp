@@ -8,11 +8,7 @@ namespace {
 
 constexpr std::uint32_t kNoPacket = UINT32_MAX;  // in place of a unit: the switch's own frame, not one of the network
 
-std::uint64_t apart(std::uint64_t one, std::uint64_t other) { return one > other ? one - other : other - one; }
-
 }  // namespace
-
-static_assert(SwitchStamps::kFarNs == kStampFarNs && TickClock::kFarNs == kStampFarNs);
 
 void StampCounts::add(const StampCounts& more) {
   taken += more.taken;
@@ -57,7 +53,7 @@ std::uint32_t SwitchStamps::apply_one(const capture::Packet& packet, Decoded& de
     ++counts_.absent;
     return 0;
   }
-  if (apart(stamp->time_ns, packet.time_ns) > kFarNs) {
+  if (apart(stamp->time_ns, packet.time_ns) > kStampFarNs) {
     ++counts_.implausible;
     return 0;
   }

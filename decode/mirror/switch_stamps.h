@@ -30,7 +30,7 @@ enum class StampSource : std::uint8_t {
 struct StampCounts {
   std::uint64_t taken = 0;
   std::uint64_t absent = 0;       ///< none, or not whole: 32 bits of ERSPAN without a subheader
-  std::uint64_t implausible = 0;  ///< too far from when it was captured: SwitchStamps::kFarNs, TickClock::kJumpNs
+  std::uint64_t implausible = 0;  ///< too far from when it was captured: kStampFarNs, TickClock::kJumpNs
   std::uint64_t unanchored = 0;   ///< a counter without a keyframe within TickClock::kAgeNs
   // Of the packets, beside those.
   std::uint64_t keyframes = 0;
@@ -49,8 +49,6 @@ struct PointStamps {
 
 class SwitchStamps {
  public:
-  static constexpr std::uint64_t kFarNs = 3'600'000'000'000;  ///< kStampFarNs
-
   /// @param ticks  of all workers of the feed; null: its own
   explicit SwitchStamps(StampSource source = StampSource::kPacket, std::shared_ptr<SharedTickClock> ticks = nullptr);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "decode/link.h"
+#include "decode/mirror/stamp_formats.h"
 
 namespace hoptap::decode {
 namespace {
@@ -14,8 +15,6 @@ constexpr std::int64_t kFarTicks = std::int64_t{1} << 36;  // 196 s: keyframes f
 constexpr std::int64_t kTicksToLearn = 35'000'000;         // 100 ms: over less, noise would be taken for skew
 constexpr std::int64_t kOne = std::int64_t{1} << 32;       // of skew_
 constexpr std::int64_t kSkewMax = kOne / 1'000'000 * TickClock::kSkewPpm;
-
-std::uint64_t apart(std::uint64_t one, std::uint64_t other) { return one > other ? one - other : other - one; }
 
 std::int64_t between(std::uint64_t from, std::uint64_t to) { return static_cast<std::int64_t>(to - from); }
 
@@ -109,7 +108,7 @@ void TickClock::learn(const Anchor& next) {
 }
 
 bool TickClock::take(const Keyframe& keyframe, std::uint64_t captured_ns) {
-  if (apart(keyframe.utc_ns, captured_ns) > kFarNs) return false;
+  if (apart(keyframe.utc_ns, captured_ns) > kStampFarNs) return false;
   const Anchor next{keyframe, captured_ns};
   if (is_known(captured_ns)) {
     if (keyframe.device != anchor_.keyframe.device) return false;

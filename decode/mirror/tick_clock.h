@@ -39,11 +39,10 @@ std::optional<std::uint32_t> read_ticks(base::Bytes four);
 
 class TickClock {
  public:
-  static constexpr std::uint64_t kAgeNs = 10'000'000'000;     ///< a keyframe says nothing of frames farther from it
-  static constexpr std::int64_t kJumpNs = 100'000'000;        ///< what a stamp may be off from where the capture has it
-  static constexpr std::int64_t kSkewPpm = 500;               ///< what the counter may go wrong, against UTC
-  static constexpr std::int64_t kStepNs = 100'000;            ///< and two keyframes may be apart beside that
-  static constexpr std::uint64_t kFarNs = 3'600'000'000'000;  ///< keyframe and capture: a clock that is not set
+  static constexpr std::uint64_t kAgeNs = 10'000'000'000;  ///< a keyframe says nothing of frames farther from it
+  static constexpr std::int64_t kJumpNs = 100'000'000;     ///< what a stamp may be off from where the capture has it
+  static constexpr std::int64_t kSkewPpm = 500;            ///< what the counter may go wrong, against UTC
+  static constexpr std::int64_t kStepNs = 100'000;         ///< and two keyframes may be apart beside that
 
   /// A keyframe that contradicts the one before counts when the next one confirms it: then the switch's clock was set,
   /// or its counter began anew. One of another device counts when this one's have been away for kAgeNs.

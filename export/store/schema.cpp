@@ -88,14 +88,14 @@ CREATE TABLE metrics(
 // What came with schema 3.
 constexpr const char* kStamps = "ALTER TABLE point ADD COLUMN stamps TEXT NOT NULL DEFAULT '';";
 
-// What came with schema 4: process.pid, process.executable.name and container.id of both ends; 0: not known.
+// What came with schema 4: process.pid, process.executable.name and container.id of both ends; 0 and '': not known.
 constexpr const char* kProcesses = R"(
 ALTER TABLE leg ADD COLUMN client_pid INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE leg ADD COLUMN client_executable INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE leg ADD COLUMN client_container INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE leg ADD COLUMN client_container TEXT NOT NULL DEFAULT '';
 ALTER TABLE leg ADD COLUMN server_pid INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE leg ADD COLUMN server_executable INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE leg ADD COLUMN server_container INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE leg ADD COLUMN server_container TEXT NOT NULL DEFAULT '';
 )";
 
 }  // namespace

@@ -107,12 +107,12 @@ void put_point(SqliteConnection& engine, Dictionary& names, const PointRow& row)
 struct ProcessColumns {
   std::uint64_t pid = 0;
   std::uint64_t name = 0;
-  std::uint64_t container = 0;
+  std::string_view container;  ///< not in the dictionary, which keeps for good what containers use but once
 };
 
 ProcessColumns columns_of(const flowtable::Process* process, Dictionary& names) {
   if (process == nullptr) return {};
-  return {process->pid, names.name(process->name), names.name(process->container_id)};
+  return {process->pid, names.name(process->name), process->container_id};
 }
 
 void put_leg(SqliteConnection& engine, Dictionary& names, const LegRow& row) {
@@ -137,7 +137,7 @@ void put_leg(SqliteConnection& engine, Dictionary& names, const LegRow& row) {
   for (const auto* way : {&leg.to_server, &leg.to_client}) put.number(way->retransmissions);
   for (const auto* way : {&leg.to_server, &leg.to_client}) put.number(way->unseen_bytes);
   for (const ProcessColumns* one : {&of_client, &of_server})
-    put.number(one->pid).number(one->name).number(one->container);
+    put.number(one->pid).number(one->name).text(one->container);
   put.run();
 }
 

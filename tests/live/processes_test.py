@@ -203,8 +203,8 @@ def long_ones(tracer, server, group):
 def stored_legs(tracer):
     """What the database has of connections: (client's name, server's name, server's container)."""
     with contextlib.closing(sqlite3.connect(f"file:{tracer.data / 'hoptap.sqlite'}?mode=ro", uri=True)) as store:
-        return store.execute("SELECT a.text, b.text, c.text FROM leg LEFT JOIN name a ON a.id = client_executable "
-                             "LEFT JOIN name b ON b.id = server_executable LEFT JOIN name c ON c.id = server_container").fetchall()
+        return store.execute("SELECT a.text, b.text, server_container FROM leg LEFT JOIN name a ON a.id = client_executable "
+                             "LEFT JOIN name b ON b.id = server_executable").fetchall()
 
 
 def says_what_is_missing(hoptap, folder):
