@@ -14,7 +14,7 @@ namespace hoptap::linker {
 /// The usual time of one part.
 struct Usual {
   std::int64_t time_ns = 0;    ///< the 20th percentile: a fault on up to 60 % of the requests leaves it alone
-  std::int64_t spread_ns = 0;  ///< from the 5th to the 20th percentile, at least 10 us
+  std::int64_t spread_ns = 0;  ///< as from the 5th to the 20th percentile, at least 10 us
   bool known = false;          ///< false: too few requests to say
 };
 

@@ -72,9 +72,11 @@ void add_named(const std::vector<NamedCopy>& copies, std::vector<ResentCopy>& re
 
 std::uint64_t sending_ns(const MessageRecord& message) { return message.last_ns - message.first_ns; }
 
-/// Was a repeat what completed the message here? Then it took longer by as long as the repeat took. If not, the first
-/// copy had passed, and the repeat came after the exchange had ended.
-bool waited_for_repeat(const MessageRecord& here, const MessageRecord& witness) {
+/// Was a repeat what completed the message here? Then it filled a hole in what had come by then, or, the message's end,
+/// made it longer by as long as the repeat took. If not, the first copy had passed, and the repeat came after the
+/// exchange had ended.
+bool waited_for_repeat(const MessageRecord& here, const MessageRecord& witness, std::uint32_t missed) {
+  if (here.out_of_order >= witness.out_of_order + missed) return true;
   const std::uint64_t repeat_ns = witness.last_copy_ns - std::min(witness.last_copy_ns, witness.last_ns);
   return sending_ns(here) > sending_ns(witness) + repeat_ns / 2;
 }
@@ -106,7 +108,8 @@ void add_counted(Along along, Places with_gaps, bool first_byte_named, std::vect
       } else if (along[place] == nullptr || has_place(with_gaps, place)) {
         copy.unknown |= here;
       } else {
-        (nameless || waited_for_repeat(*along[place], *witness) ? copy.saw_later : copy.seen) |= here;
+        const bool later = nameless || waited_for_repeat(*along[place], *witness, repeat - repeats(place));
+        (later ? copy.saw_later : copy.seen) |= here;
       }
     }
     resent.push_back(copy);

@@ -20,6 +20,7 @@ import typing
 import evaluate
 import fault_scenarios
 import fault_truth
+import transits
 import verify
 import wirelog
 
@@ -67,7 +68,7 @@ class Verdicts:
     place: int = 0      # of them, the place is right
     named: int = 0      # of them, the kind is right too
     healthy: int = 0
-    blamed: int = 0     # of them, a segment is blamed although the wire's log knows of no delay
+    blamed: int = 0     # of them, a segment is blamed although no frame was late there
     said: collections.Counter = dataclasses.field(default_factory=collections.Counter)  # of the struck, what instead
 
     def cells(self) -> tuple[str, ...]:
@@ -125,15 +126,16 @@ def judge_struck(verdicts: Verdicts, best: dict[str, dict], struck: set[str], fa
             verdicts.said[f"{said['kind']} {where}".strip()] += 1
 
 
-def judge_healthy(verdicts: Verdicts, best: dict[str, dict], healthy: set[str], spans: dict[str, wirelog.Span]) -> None:
-    """A wire that was slow of itself (two cores carry it all) may be blamed when its own log agrees."""
+def judge_healthy(verdicts: Verdicts, best: dict[str, dict], healthy: set[str], spans: dict[str, wirelog.Span],
+                  seen: transits.Transits) -> None:
+    """A segment that was slow of itself (two cores carry them all) may be blamed when the lab's own decoder agrees."""
     verdicts.healthy = len(healthy)
     for unique in healthy & best.keys():
         said = best[unique].get("verdict", NO_VERDICT)
-        of_wire = has_place(said, fault_scenarios.WIRE)
-        if of_wire and unique in spans and spans[unique].slowest_ns > said["excess_ns"] / 2:
+        if not blames_network(said):
             continue
-        verdicts.blamed += blames_network(said)
+        frames = spans[unique].frames if unique in spans else []
+        verdicts.blamed += seen.late_ns(frames, said["from"], said["to"]) <= said["excess_ns"] / 2
 
 
 def check_bounds(row: Row) -> None:
@@ -181,7 +183,7 @@ def evaluate_one(folder: pathlib.Path, hoptap: str) -> Row:
     if struck:
         anyhow = evaluate.check_traces(evaluate.Result(""), traces, ids, described["points"])  # unanswered ones as well
         judge_struck(row.verdicts, anyhow, struck, described["fault"])
-    judge_healthy(row.verdicts, best, answered - struck, spans)
+    judge_healthy(row.verdicts, best, answered - struck, spans, transits.Transits(folder))
     of_run = evaluate.Result("")
     evaluate.check_verdict(of_run, [line for line in said if line.get("type") == "verdict"], described["expected"], spans)
     row.links.verdict, row.run = of_run.verdict, "wrong" if of_run.problems else "right"

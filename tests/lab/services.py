@@ -1,5 +1,6 @@
 """The real servers in pod-b: nginx, two HTTP servers that are slow on demand, dnsmasq; and the truth they log."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -14,6 +15,7 @@ FILE_BYTES = {"1": 1, "100": 100, "1k": 1000, "10k": 10_000, "50k": 50_000, "100
 SLOW_SERVERS = {8080: 0, 8081: 16_384}  # port: its SO_RCVBUF in bytes, 0 as the system has it
 DNS_ZONE = "lab.hoptap.test"
 START_MAX_S = 10.0
+WARM_UPS = 3
 
 # A POST goes through a proxy hop on a Unix socket, because only a proxying nginx reads the whole
 # body before it answers. The hop is inside the process and on no captured interface.
@@ -50,15 +52,17 @@ class Services:
             (folder / f"body-{size}").write_bytes((b"hoptap lab body " * (size // 16 + 1))[:size])
         (folder / "nginx.conf").write_text(NGINX_CONF.format(run=folder))
         log = open(folder / "services.log", "wb")
-        lab.start("pod-b", "nginx", "-c", folder / "nginx.conf", stdout=log, stderr=log)
+        options = {"stdout": log, "stderr": log, "preexec_fn": run_at_once}
+        lab.start("pod-b", "nginx", "-c", folder / "nginx.conf", **options)
         for port, receive_bytes in SLOW_SERVERS.items():
             lab.start("pod-b", "/usr/bin/python3", topology.HERE / "slow_server.py", port, folder / f"slow-{port}.jsonl",
-                      receive_bytes, stdout=log, stderr=log)
+                      receive_bytes, **options)
         lab.start("pod-b", "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
                   "--user=root", "--pid-file=", "--bind-interfaces", "--interface=eth0",
-                  f"--address=/{DNS_ZONE}/{topology.POD['b']}", stdout=log, stderr=log)
+                  f"--address=/{DNS_ZONE}/{topology.POD['b']}", **options)
         log.close()
         self._wait()
+        self._warm_up()
 
     def _wait(self) -> None:
         """Until all ports listen."""
@@ -73,6 +77,16 @@ class Services:
                 raise topology.LabError(f"servers do not listen: {text}")
             time.sleep(0.05)
 
+    def _warm_up(self) -> None:
+        """A server's first answers take it longer than all others: nobody's fault, but visible."""
+        host = topology.POD["b"]
+        requests = [[f"{host}/f/{name}?id=warm-up-0"] for name in FILE_BYTES]
+        requests.append([f"{host}/post?id=warm-up-0", "--data-binary", f"@{self.lab.folder}/body-100000"])
+        requests += [[f"{host}:{port}/?id=warm-up-0"] for port in SLOW_SERVERS]
+        for request in requests * WARM_UPS:
+            subprocess.run(self.lab.inside("pod-b", "curl", "-sS", "-o", "/dev/null", *request), check=True,
+                           timeout=START_MAX_S)
+
     def truth(self, scenario: str) -> list[dict]:
         """What the servers saw of one scenario, in order of receipt. nginx's clock has 1 ms steps."""
         rows = []
@@ -85,6 +99,12 @@ class Services:
             rows += [json.loads(line) for line in read_lines(self.lab.folder / f"slow-{port}.jsonl")]
         mine = [row for row in rows if row["id"].rpartition("-")[0] == scenario]
         return sorted(mine, key=lambda row: row["received_ns"])
+
+
+def run_at_once() -> None:
+    """For a process about to become a server: pod-b has a machine of its own, in truth it waits for the others here."""
+    with contextlib.suppress(PermissionError):  # where it is refused some answers take longer
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
 
 
 def read_lines(path: pathlib.Path) -> list[str]:

@@ -3,6 +3,7 @@
 Sound: every request was answered (lost ones are allowed where the wire loses, those that are to be reset must be),
 tcpdump missed nothing, every checksum is right, each capture beside the wire holds exactly the frames the wire
 logged, on a wire that loses nothing every frame is at every point, and a fault befell the requests it was meant for.
+Calm: the machine did not stand still so often that its own delays are those of a scenario.
 """
 
 import collections
@@ -18,6 +19,8 @@ import wirelog
 
 PHASE_EDGE_NS = 40_000_000  # after a change the wire still holds frames of the phase before
 LONE_NS = 1_000_000         # a frame is alone when none came this way for so long
+STALL_NS = 200_000          # a mirror's stamp so far from the wire's log is of a machine that stood still meanwhile
+STALLED_SHARE_MAX = 0.01    # of a calm machine's stamps
 
 
 @dataclasses.dataclass
@@ -43,8 +46,14 @@ class Report:
         faults = self.kernel_drops + self.bad_checksums + self.unlogged + self.absent + self.unstruck
         return answered and self.requests > 0 and faults == 0
 
+    @property
+    def calm(self) -> bool:
+        stalled = sum(abs(error_ns) > STALL_NS for error_ns in self.stamp_error_ns)
+        return stalled <= STALLED_SHARE_MAX * len(self.stamp_error_ns)
+
     def line(self) -> str:
-        return (f"{self.name}: {'sound' if self.sound else 'NOT SOUND'}  {self.answered}/{self.requests} answered, "
+        state = "NOT SOUND" if not self.sound else "sound" if self.calm else "sound, not calm"
+        return (f"{self.name}: {state}  {self.answered}/{self.requests} answered, "
                 f"{self.frames} frames, drops {self.kernel_drops}, bad checksums {self.bad_checksums}, "
                 f"unlogged {self.unlogged}, absent {self.absent}, unstruck {self.unstruck}, "
                 f"lone-frame delay {middle_and_tail(self.delay_error_ns)} us over, "
@@ -68,10 +77,7 @@ def verify(folder: pathlib.Path) -> Report:
     for counters in described["tcpdump"].values():
         report.kernel_drops += counters["dropped_by_kernel"] + max(0, counters["received"] - counters["captured"])
     report.loses = any(frame.action == "dropped" for frame in log)
-    seen = {}
-    for path in sorted((folder / "captures").glob("*.pcap")):
-        decoded = [packets.decode(record.time_ns, record.frame) for record in pcapfile.read(path)]
-        seen[path.stem.split("_", 1)[1]] = [packet for packet in decoded if packet]
+    seen = read_captures(folder)
     for taken in seen.values():
         report.bad_checksums += sum(not packet.checksum_good for packet in taken)
     check_against_log(report, seen, log)
@@ -82,6 +88,15 @@ def verify(folder: pathlib.Path) -> Report:
         report.unstruck = fault_truth.mistakes(folder, described, log)
         report.resets = len(described["fault"]["requests"]) if described["fault"]["kind"] == "reset" else 0
     return report
+
+
+def read_captures(folder: pathlib.Path) -> dict[str, list[packets.Packet]]:
+    """The packets of a scenario's captures by point, in the path's order."""
+    seen = {}
+    for path in sorted((folder / "captures").glob("*.pcap")):
+        decoded = [packets.decode(record.time_ns, record.frame) for record in pcapfile.read(path)]
+        seen[path.stem.split("_", 1)[1]] = [packet for packet in decoded if packet]
+    return seen
 
 
 def log_key(frame: wirelog.Frame) -> tuple:

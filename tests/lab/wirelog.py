@@ -7,7 +7,6 @@ the server's bytes between the acknowledgement numbers of the same two frames.
 
 import dataclasses
 import pathlib
-import statistics
 import typing
 
 HALF = 1 << 31
@@ -44,16 +43,11 @@ class Span:
     copies_dropped: int     # frames with bytes of this request or its answer that the wire dropped
     resent: bool            # the last byte, either way, arrived at the wire more than once
     single: bool            # request and response came in one frame each
-    late_ns: int = 0        # in which the wire kept a frame of the connection, acknowledgments too, longer than usual
+    frames: list[Frame] = dataclasses.field(default_factory=list)  # all of the connection while its bytes passed
 
     @property
     def round_ns(self) -> int:
         return self.forward_ns + self.backward_ns
-
-    @property
-    def slowest_ns(self) -> int:
-        """What the wire may have cost: of many frames, each may have been waited for."""
-        return self.round_ns if self.single else max(self.round_ns, self.late_ns)
 
 
 def read(path: pathlib.Path) -> list[Frame]:
@@ -73,7 +67,6 @@ def read(path: pathlib.Path) -> list[Frame]:
 def spans(frames: list[Frame]) -> dict[str, Span]:
     """The span of every request whose whole way the log shows, by id."""
     found: dict[str, Span] = {}
-    usual_ns = int(statistics.median([frame.egress_ns - frame.ingress_ns for frame in frames if frame.egress_ns] or [0]))
     connections: dict[tuple[str, str], list[Frame]] = {}
     queries: dict[str, list[Frame]] = {}
     for frame in frames:
@@ -84,7 +77,7 @@ def spans(frames: list[Frame]) -> dict[str, Span]:
             queries.setdefault(frame.label, []).append(frame)
     for of_connection in connections.values():
         for of_one in split_reused_port(of_connection):
-            found |= connection_spans(of_one, usual_ns)
+            found |= connection_spans(of_one)
     for label, of_query in queries.items():
         span = make_span(label, [frame for frame in of_query if frame.direction == "ab"],
                          [frame for frame in of_query if frame.direction == "ba"], of_query, True)
@@ -106,7 +99,7 @@ def split_reused_port(frames: list[Frame]) -> list[list[Frame]]:
     return parts
 
 
-def connection_spans(frames: list[Frame], usual_ns: int) -> dict[str, Span]:
+def connection_spans(frames: list[Frame]) -> dict[str, Span]:
     """Spans of the requests of one connection, in their order."""
     base = {side: next((frame.sequence for frame in frames if frame.direction == side), 0) for side in ("ab", "ba")}
 
@@ -140,20 +133,10 @@ def connection_spans(frames: list[Frame], usual_ns: int) -> dict[str, Span]:
                      for frame in last[0] + last[1])
         span = make_span(label, *last, mine, single)
         if span and response_end > ack:
-            span.late_ns = late_ns(frames, mine, usual_ns)
+            first, last = min(frame.ingress_ns for frame in mine), max(frame.egress_ns for frame in mine)
+            span.frames = [frame for frame in frames if first <= frame.ingress_ns <= last]
             found[label] = span
     return found
-
-
-def late_ns(frames: list[Frame], mine: list[Frame], usual_ns: int) -> int:
-    """Of all frames of the connection while `mine` passed; what passed at the same time counts once."""
-    first, last = min(frame.ingress_ns for frame in mine), max(frame.egress_ns for frame in mine)
-    late, until = 0, 0
-    for frame in frames:  # by arrival
-        begin = max(frame.ingress_ns + usual_ns, until)
-        if first <= frame.ingress_ns <= last and frame.egress_ns > begin:
-            late, until = late + frame.egress_ns - begin, frame.egress_ns
-    return late
 
 
 def make_span(label: str, forward: list[Frame], backward: list[Frame], all_frames: list[Frame],

@@ -39,6 +39,18 @@ TEST(Baseline, AFaultOnMostRequestsDoesNotMoveIt) {
   EXPECT_LT(usual.spread_ns, 100 * kUs);
 }
 
+TEST(Baseline, ReceiversThatAreSometimesAwakeDoNotWidenIt) {
+  Baseline baseline;
+  Random random(3);
+  for (int at = 0; at < 300; ++at) {
+    baseline.add(trace_with((at % 8 == 0 ? 20 * kUs : 120 * kUs) + random.exponential(20 * kUs), 0, 100));
+  }
+  const Trace trace = trace_with(0, 0, 100);
+  const Usual usual = baseline.usual(trace, trace.parts[1]);
+  EXPECT_GT(usual.time_ns, 100 * kUs);
+  EXPECT_LT(usual.spread_ns, 15 * kUs);
+}
+
 TEST(Baseline, IsUnknownUntilThereAreEnough) {
   Baseline baseline;
   const Trace trace = trace_with(100 * kUs, 0, 100);

@@ -213,6 +213,11 @@ TEST(Copies, OfTheRestOfAMessageShowAsRepeats) {
   far.last_ns = 0;
   EXPECT_EQ(resent({near, near, far}), (std::vector<std::string>{"111 000 counted", "111 000 counted"}))
       << "it did not wait for the repeats, which came when the exchange had ended";
+  far.out_of_order = 2;
+  EXPECT_EQ(resent({near, near, far}), (std::vector<std::string>{"110 001 counted", "110 001 counted"}))
+      << "they filled holes";
+  far.out_of_order = 1;
+  EXPECT_EQ(resent({near, near, far}), (std::vector<std::string>{"110 001 counted", "111 000 counted"}));
 }
 
 }  // namespace
