@@ -12,7 +12,7 @@ struct owner_event {
   unsigned char local[16], remote[16];
   unsigned short local_port, remote_port;
   char command[OWNER_COMMAND_BYTES];
-  unsigned int padding;
+  unsigned int is_end;  // the socket is closed; nobody and no control group is named
 };
 
 /// The program's only variable; in the reader's memory too.

@@ -23,6 +23,7 @@ base::Endpoint endpoint_of(const unsigned char (&address)[16], std::uint16_t por
 SocketEvent event_of(const owner_event& from, std::uint64_t clock_offset_ns) {
   return {.local = endpoint_of(from.local, from.local_port),
           .remote = endpoint_of(from.remote, from.remote_port),
+          .is_end = from.is_end != 0,
           .time_ns = from.time_ns + clock_offset_ns,
           .network_namespace = from.network_namespace,
           .cgroup = from.cgroup,

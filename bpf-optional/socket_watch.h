@@ -13,11 +13,12 @@
 
 namespace hoptap::bpf {
 
-/// A TCP socket, once: when it is connected, or could not be, or is read from.
+/// A TCP socket, once: when it is connected, or could not be, or is read from. And again when it is closed.
 struct SocketEvent {
   base::Endpoint local;
   base::Endpoint remote;
-  std::uint64_t time_ns = 0;            ///< when it began to connect, or was read from first; the host's clock
+  bool is_end = false;                  ///< it is closed: without process and control group
+  std::uint64_t time_ns = 0;            ///< when it began to connect, was read from first, or closed; the host's clock
   std::uint64_t network_namespace = 0;  ///< inode
   std::uint64_t cgroup = 0;             ///< id in the hierarchy of version 2: the inode of its folder
   std::uint32_t pid = 0;                ///< of the process, as the host counts

@@ -180,6 +180,7 @@ base::Outcome<void> Probe::open_processes() {
   auto finder = ProcessFinder::open(config_.processes, config_.sandbox);
   if (!finder) return tl::unexpected(finder.error());
   finder_ = std::move(*finder);
+  for (const LiveInput& input : config_.interfaces) finder_->learn_namespace(input.capture.network_namespace);
   return {};
 }
 

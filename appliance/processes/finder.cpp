@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <linux/capability.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <utility>
@@ -18,20 +19,33 @@ constexpr std::uint64_t kNsPerMs = 1'000'000;
 constexpr std::uint64_t kScanSlackNs = 2000 * kNsPerMs;       // a socket is open some time before and after it was seen
 constexpr std::uint64_t kScanSlackMaxNs = 30'000 * kNsPerMs;  // where looks are rare
 constexpr std::uint64_t kEventSlackNs = kNsPerMs;             // between the clock of packets and that of events
-constexpr std::uint64_t kTwoNamespacesNs = 60'000 * kNsPerMs;  // apart, two such sockets are not open at once
 constexpr std::uint64_t kScanCapabilities = std::uint64_t{1} << CAP_SYS_PTRACE | std::uint64_t{1}
                                                                                      << CAP_DAC_READ_SEARCH;
 
-std::string proc_words() {
-  std::string words = "by /proc, of connections that are open for a second or longer";
+/// In a container without the host's, /proc shows other process ids than the kernel's, and few of them.
+bool in_first_pid_namespace() {
+  constexpr ino_t kFirst = 0xeffffffc;  // PROC_PID_INIT_INO, include/linux/proc_ns.h
+  struct stat about {};
+  return ::stat("/proc/self/ns/pid", &about) != 0 || about.st_ino == kFirst;
+}
+
+/// What /proc cannot show here; "" when it shows all.
+std::string proc_limits() {
+  if (!in_first_pid_namespace())
+    return "; only of this container's own processes, for the probe is not in the host's pid namespace";
   if ((effective_capabilities() & kScanCapabilities) != kScanCapabilities)
-    words += "; only of this user's own processes, for CAP_SYS_PTRACE or CAP_DAC_READ_SEARCH is missing";
-  return words;
+    return "; only of this user's own processes, for CAP_SYS_PTRACE or CAP_DAC_READ_SEARCH is missing";
+  return "";
+}
+
+std::string proc_words() { return "by /proc, of connections that are open for a second or longer" + proc_limits(); }
+
+std::string ebpf_words() {
+  const std::string limits = proc_limits();
+  return "by eBPF, as they connect and accept" + (limits.empty() ? "" : "; from before by /proc" + limits);
 }
 
 std::string fallen_back(const base::Failure& why) { return fmt::format("{} ({})", proc_words(), why.what); }
-
-constexpr const char* kEbpfWords = "by eBPF, as they connect and accept";
 
 }  // namespace
 
@@ -39,10 +53,12 @@ base::Outcome<std::string> try_processes(ProcessWay way) {
   if (way == ProcessWay::kOff) return "off";
   if (way == ProcessWay::kProc) return proc_words();
   const auto tried = bpf::try_socket_watch();
-  if (tried) return kEbpfWords;
+  if (tried) return ebpf_words();
   if (way == ProcessWay::kEbpf) return tl::unexpected(tried.error());
   return fallen_back(tried.error());
 }
+
+ProcessFinder::ProcessFinder(bool sandboxed) : sandboxed_(sandboxed), sees_host_(in_first_pid_namespace()) {}
 
 base::Outcome<std::unique_ptr<ProcessFinder>> ProcessFinder::open(ProcessWay way, bool sandboxed) {
   std::unique_ptr<ProcessFinder> finder(new ProcessFinder(sandboxed));
@@ -56,9 +72,9 @@ base::Outcome<std::unique_ptr<ProcessFinder>> ProcessFinder::open(ProcessWay way
     if (watch) finder->watch_ = std::move(*watch);
   }
   if (finder->watch_) {
-    finder->words_ = kEbpfWords;
+    finder->words_ = ebpf_words();
     finder->counters_.by_ebpf = true;
-    finder->scan(true);  // who was connected before
+    if (finder->sees_host_) finder->scan(true);  // who was connected before
   } else {
     std::promise<base::Outcome<void>> begun;
     auto begins = begun.get_future();
@@ -115,16 +131,12 @@ void ProcessFinder::scan(bool stay) {
   const std::uint64_t slack_ns = stay ? now_ns : std::max(kScanSlackNs, 2 * std::min(between_ns, kScanSlackMaxNs));
   const std::lock_guard lock(mutex_);
   for (const HeldSocket& one : held) {
-    const SocketOwner* const known = owners_.find(one.key);
-    SocketOwner owner{.process = one.process,
-                      .from_ns = now_ns - slack_ns,
-                      .until_ns = stay ? UINT64_MAX : now_ns + slack_ns,
-                      .network_namespace = one.network_namespace};
-    const bool goes_on = known != nullptr && known->until_ns >= owner.from_ns;
-    if (goes_on && known->network_namespace != one.network_namespace) owner.is_ambiguous = true;
-    if (goes_on && known->process == one.process && !known->is_ambiguous)
-      owner.from_ns = std::min(owner.from_ns, known->from_ns);
-    owners_.put(one.key, std::move(owner));
+    owners_.put(one.key, {.process = one.process,
+                          .from_ns = now_ns - slack_ns,
+                          .until_ns = stay ? UINT64_MAX : now_ns + slack_ns,
+                          .network_namespace = one.network_namespace,
+                          .inode = one.inode,
+                          .seen_ns = now_ns});
   }
   counters_.processes = proc_.counts().processes;
   counters_.unreadable_processes = proc_.counts().unreadable;
@@ -138,11 +150,9 @@ void ProcessFinder::read() {
   const std::lock_guard lock(mutex_);
   watch_->read([this](const bpf::SocketEvent& event) { take(event); });
   std::erase_if(unresolved_, [this](const Unresolved& one) {
-    const std::optional<std::string> container = cgroups_.container_of(one.event.cgroup);
-    if (!container) return false;
-    const SocketOwner* const known = owners_.find(one.key);  // or another has it by now
-    if (known != nullptr && known->process->pid == one.event.pid) put(one.key, one.event, *container);
-    return true;
+    std::optional<std::string> container = cgroups_.container_of(one.event.cgroup);
+    if (container) owners_.describe(one.key, one.from_ns, describe(one.event, std::move(*container)));
+    return container.has_value();
   });
   counters_.lost = watch_->lost();
 }
@@ -151,46 +161,58 @@ void ProcessFinder::take(const bpf::SocketEvent& event) {
   constexpr std::size_t kUnresolvedMax = 4096;
   SocketKey key{.local = event.local, .remote = event.remote};
   if (is_loopback(key.local.address)) key.network_namespace = event.network_namespace;
+  if (event.is_end) {
+    owners_.end(key, event.network_namespace, event.time_ns);
+    return;
+  }
+  const std::uint64_t from_ns = event.time_ns - kEventSlackNs;
   std::optional<std::string> container = cgroups_.container_of(event.cgroup);
-  if (!container && unresolved_.size() < kUnresolvedMax) unresolved_.push_back({key, event});
-  if (container && container->empty() && !cgroups_.is_whole())
+  if (!container && unresolved_.size() < kUnresolvedMax) unresolved_.push_back({key, from_ns, event});
+  if (container && container->empty() && !cgroups_.is_whole() && sees_host_)
     container = container_of_file(read_proc_file(fmt::format("/proc/{}/cgroup", event.pid)));
-  put(key, event, container.value_or(""));
+  owners_.put(key, {.process = describe(event, container.value_or("")),
+                    .from_ns = from_ns,
+                    .network_namespace = event.network_namespace});
 }
 
-void ProcessFinder::put(const SocketKey& key, const bpf::SocketEvent& event, std::string container) {
+std::shared_ptr<const flowtable::Process> ProcessFinder::describe(const bpf::SocketEvent& event,
+                                                                  std::string container) {
   flowtable::Process process{.pid = event.pid, .name = event.command, .container_id = std::move(container)};
   if (!latest_ || *latest_ != process) latest_ = std::make_shared<flowtable::Process>(std::move(process));
-  SocketOwner owner{
-      .process = latest_, .from_ns = event.time_ns - kEventSlackNs, .network_namespace = event.network_namespace};
-  const SocketOwner* const known = owners_.find(key);
-  owner.is_ambiguous = known != nullptr && owner.from_ns < known->from_ns + kTwoNamespacesNs &&
-                       (known->is_ambiguous || known->network_namespace != owner.network_namespace);
-  owners_.put(key, std::move(owner));
+  return latest_;
 }
 
-std::shared_ptr<const flowtable::Process> ProcessFinder::find(const base::Endpoint& local, const base::Endpoint& remote,
-                                                              std::uint8_t transport, std::uint32_t point,
-                                                              std::uint64_t from_ns, std::uint64_t until_ns) const {
-  SocketKey key{.transport = transport, .local = local, .remote = remote};
-  if (is_loopback(local.address)) {
-    const std::string path = namespace_of_(point);
-    key.network_namespace = namespace_inode(path.empty() ? "/proc/self/ns/net" : path);
+std::uint64_t ProcessFinder::namespace_of_point(std::uint32_t point) const {
+  const std::string path = namespace_of_(point);
+  if (const std::uint64_t inode = namespace_inode(path.empty() ? "/proc/self/ns/net" : path); inode != 0) return inode;
+  const auto learned = namespaces_.find(path);
+  return learned != namespaces_.end() ? learned->second : 0;
+}
+
+template <class Record>
+flowtable::Processes ProcessFinder::find(const Record& record, std::uint64_t from_ns, std::uint64_t until_ns) {
+  SocketUse use{.from_ns = from_ns, .until_ns = until_ns, .connection = std::nullopt};
+  if ((record.flags & flowtable::record_flag::kHandshakeSeen) != 0) use.connection = record.client_isn;
+  SocketKey at_client{.transport = record.transport, .local = record.client, .remote = record.server};
+  SocketKey at_server{.transport = record.transport, .local = record.server, .remote = record.client};
+  if (is_loopback(record.client.address) || is_loopback(record.server.address)) {
+    const std::uint64_t inode = namespace_of_point(record.point);
+    if (is_loopback(record.client.address)) at_client.network_namespace = inode;
+    if (is_loopback(record.server.address)) at_server.network_namespace = inode;
   }
   const std::lock_guard lock(mutex_);
-  return owners_.at(key, from_ns, until_ns);
+  return {owners_.at(at_client, use), owners_.at(at_server, use)};
 }
 
+/// A request that was not answered may be read late, or by nobody: who it waited for held the socket when it came.
 void ProcessFinder::attribute(flowtable::HopRecord& hop) {
   const std::uint64_t from_ns = hop.request.seen() ? hop.request.first_ns : hop.response.first_ns;
-  const std::uint64_t until_ns = hop.response.seen() ? hop.response.last_ns : hop.request.last_ns;
-  hop.processes.client = find(hop.client, hop.server, hop.transport, hop.point, from_ns, until_ns);
-  hop.processes.server = find(hop.server, hop.client, hop.transport, hop.point, from_ns, until_ns);
+  const std::uint64_t unanswered_ns = watch_ ? UINT64_MAX : hop.request.last_ns;
+  hop.processes = find(hop, from_ns, hop.response.seen() ? hop.response.last_ns : unanswered_ns);
 }
 
 void ProcessFinder::attribute(flowtable::LegRecord& leg) {
-  leg.processes.client = find(leg.client, leg.server, leg.transport, leg.point, leg.first_ns, leg.last_ns);
-  leg.processes.server = find(leg.server, leg.client, leg.transport, leg.point, leg.first_ns, leg.last_ns);
+  leg.processes = find(leg, leg.first_ns, leg.last_ns);
   const std::lock_guard lock(mutex_);
   ++(leg.processes.client || leg.processes.server ? counters_.attributed_legs : counters_.unattributed_legs);
 }

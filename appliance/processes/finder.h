@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <future>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -27,8 +28,8 @@ struct ProcessCounters {
   bool by_ebpf = false;
   std::uint64_t attributed_legs = 0;       ///< leg records with a process at one end or both
   std::uint64_t unattributed_legs = 0;     ///< with none: it ends on other hosts, or nothing is known of its sockets
-  std::uint64_t sockets = 0;               ///< known now
-  std::uint64_t evicted = 0;               ///< sockets that were forgotten for want of room
+  std::uint64_t sockets = 0;               ///< in the table, closed ones among them
+  std::uint64_t evicted = 0;               ///< sockets that were forgotten for want of room while they were open
   std::uint64_t lost = 0;                  ///< events of eBPF that found no room
   std::uint64_t scans = 0;                 ///< of /proc
   std::uint64_t scan_cpu_ns = 0;           ///< that they took
@@ -49,6 +50,9 @@ class ProcessFinder {
   /// Begins to read /proc, when that is the way; in the sandbox if there is one by now.
   void start(NamespaceOf namespace_of);
 
+  /// Of a namespace by its path, while privileges to look at it are there; before start().
+  void learn_namespace(const std::string& path) { namespaces_[path] = namespace_inode(path); }
+
   // The thread that gathers records:
 
   /// What eBPF has seen since. Often, or its ring runs full.
@@ -65,21 +69,24 @@ class ProcessFinder {
  private:
   struct Unresolved {
     SocketKey key;
+    std::uint64_t from_ns;  ///< of its owner
     bpf::SocketEvent event;
   };
 
-  explicit ProcessFinder(bool sandboxed) : sandboxed_(sandboxed) {}
+  explicit ProcessFinder(bool sandboxed);
   void run(std::promise<base::Outcome<void>> begun);
   void scan(bool stay);
   void take(const bpf::SocketEvent& event);
-  void put(const SocketKey& key, const bpf::SocketEvent& event, std::string container);
-  std::shared_ptr<const flowtable::Process> find(const base::Endpoint& local, const base::Endpoint& remote,
-                                                 std::uint8_t transport, std::uint32_t point, std::uint64_t from_ns,
-                                                 std::uint64_t until_ns) const;
+  std::shared_ptr<const flowtable::Process> describe(const bpf::SocketEvent& event, std::string container);
+  std::uint64_t namespace_of_point(std::uint32_t point) const;
+  template <class Record>
+  flowtable::Processes find(const Record& record, std::uint64_t from_ns, std::uint64_t until_ns);
 
   bool sandboxed_;
+  bool sees_host_;  ///< its process ids are those of the kernel
   std::string words_;
   NamespaceOf namespace_of_;
+  std::map<std::string, std::uint64_t> namespaces_;  ///< inodes of those that were learned, by path
   std::unique_ptr<bpf::SocketWatch> watch_;
   CgroupNames cgroups_;
   std::vector<Unresolved> unresolved_;                ///< whose control group is not known yet

@@ -18,11 +18,13 @@ void write_process_metrics(const ProcessCounters& counters, exporting::MetricsWr
              "Leg records by whether the process at one end or both is known.");
   out.sample("_total", exporting::label_text({{"found", "yes"}}), counters.attributed_legs);
   out.sample("_total", exporting::label_text({{"found", "no"}}), counters.unattributed_legs);
-  gauge("hoptap_probe_process_sockets", "Sockets whose process is known now.", counters.sockets);
-  counter("hoptap_probe_process_evicted_sockets", "Sockets that were forgotten for want of room.", counters.evicted);
+  gauge("hoptap_probe_process_sockets", "Sockets in the table, closed ones that are remembered among them.",
+        counters.sockets);
+  counter("hoptap_probe_process_evicted_sockets", "Sockets that were forgotten for want of room while they were open.",
+          counters.evicted);
   if (counters.by_ebpf)
-    counter("hoptap_probe_process_lost_events", "Sockets that eBPF saw and that found no room in its ring.",
-            counters.lost);
+    counter("hoptap_probe_process_lost_events",
+            "Sockets begun or closed that eBPF saw and that found no room in its ring.", counters.lost);
   counter("hoptap_probe_process_scans", "Times that /proc was looked through.", counters.scans);
   out.family("hoptap_probe_process_scan_cpu_seconds", FamilyType::kCounter, "seconds", "CPU time that this took.");
   out.sample("_total", "", exporting::seconds_text(counters.scan_cpu_ns));

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <optional>
@@ -119,7 +120,7 @@ void ProcScan::read_tables(const std::string& process, std::uint64_t network_nam
        {std::pair{"/net/tcp", kTcp}, {"/net/tcp6", kTcp}, {"/net/udp", kUdp}, {"/net/udp6", kUdp}}) {
     each_proc_socket(read_proc_file(process + name), transport, network_namespace, [&](const ProcSocket& socket) {
       if (unheld_.size() < SocketOwners::kSocketsMax) {
-        unheld_[socket.inode] = {socket.key, network_namespace, nullptr};
+        unheld_[socket.inode] = {socket.key, network_namespace, socket.inode, nullptr};
       } else {
         ++counts_.left_out;
       }
@@ -166,8 +167,12 @@ std::vector<HeldSocket> ProcScan::look() {
     std::string process = root_ + "/" + name;
     const std::uint64_t network_namespace = namespace_inode(process + "/ns/net");
     ++counts_.processes;
-    if (network_namespace == 0) {  // not ours to see, and then its descriptors are not either
-      ++counts_.unreadable;
+    if (network_namespace == 0) {
+      if (errno == EACCES || errno == EPERM) {  // not ours to see, and then its descriptors are not either
+        ++counts_.unreadable;
+      } else {  // it ended, or has only its parent's wait left
+        --counts_.processes;
+      }
       return;
     }
     if (namespaces.try_emplace(network_namespace, true).second) read_tables(process, network_namespace);

@@ -31,6 +31,7 @@ std::uint64_t inode_of_link(std::string_view link);
 struct HeldSocket {
   SocketKey key;
   std::uint64_t network_namespace = 0;
+  std::uint64_t inode = 0;
   std::shared_ptr<const flowtable::Process> process;
 };
 
@@ -66,7 +67,8 @@ class ProcScan {
 /// Of a small file; "" when it cannot be read.
 std::string read_proc_file(const std::string& path);
 
-/// Inode of a network namespace, by the path of what stands for it (/proc/self/ns/net, /run/netns/pod-a); 0: none.
+/// Inode of a network namespace, by the path of what stands for it (/proc/self/ns/net, /run/netns/pod-a); 0: none, and
+/// errno says why.
 std::uint64_t namespace_inode(const std::string& path);
 
 }  // namespace hoptap::appliance

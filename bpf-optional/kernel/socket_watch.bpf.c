@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 // Tells who holds a TCP socket: the process that connects, and of one that was accepted the process that reads from it
-// first. Both are seen in that process's own turn, which no packet is. Once for each socket.
+// first. Both are seen in that process's own turn, which no packet is. Once for each socket, and when it is closed.
 #include <linux/bpf.h>
 #include <linux/types.h>
 
@@ -14,7 +14,8 @@ enum {
   FAMILY_IPV4 = 2,
   FAMILY_IPV6 = 10,
   PROTOCOL_TCP = 6,
-  SYN_SENT = 2,  // a state of TCP
+  SYN_SENT = 2,  // states of TCP
+  CLOSE = 7,
   KERNEL_THREAD = 0x00200000,
 };
 
@@ -95,23 +96,23 @@ static __always_inline void set_holder(struct holder* holder, struct task_struct
   bpf_core_read_str(holder->command, sizeof(holder->command), &task->group_leader->comm);
 }
 
-static __always_inline void report(struct sock* sk, struct holder* holder) {
+/// `holder` null: it is closed.
+static __always_inline void report(struct sock* sk, const struct holder* holder) {
   const unsigned short family = sk->__sk_common.skc_family;
-  holder->is_reported = 1;
   if (family != FAMILY_IPV4 && family != FAMILY_IPV6) return;
   struct owner_event* const event = bpf_ringbuf_reserve(&owners, sizeof(*event), 0);
   if (!event) {
     __sync_fetch_and_add(&shared.lost, 1);
     return;
   }
-  event->time_ns = holder->time_ns;
-  event->cgroup = holder->cgroup;
-  event->pid = holder->pid;
-  __builtin_memcpy(event->command, holder->command, sizeof(event->command));
+  event->is_end = holder == 0;
+  event->time_ns = holder ? holder->time_ns : bpf_ktime_get_ns();
+  event->cgroup = holder ? holder->cgroup : 0;
+  event->pid = holder ? holder->pid : 0;
+  if (holder) __builtin_memcpy(event->command, holder->command, sizeof(event->command));
   event->network_namespace = sk->__sk_common.skc_net.net->ns.inum;
   event->local_port = bpf_ntohs(BPF_CORE_READ((struct inet_sock*)sk, inet_sport));
   event->remote_port = bpf_ntohs(sk->__sk_common.skc_dport);
-  event->padding = 0;
   if (family == FAMILY_IPV4) {
     set_ipv4(event->local, sk->__sk_common.skc_rcv_saddr);
     set_ipv4(event->remote, sk->__sk_common.skc_daddr);
@@ -122,12 +123,14 @@ static __always_inline void report(struct sock* sk, struct holder* holder) {
   bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 }
 
-// Who connects is known when the SYN is about to be made, its port only when the state changes again.
+// Who connects is known when the SYN is about to be made, its port only when the state changes again. An end is told of
+// every socket that had a peer: nobody may have read from it, but another has had its addresses and ports before.
 SEC("tp_btf/inet_sock_set_state")
-int connects(__u64* arguments) {
+int changes(__u64* arguments) {
   struct sock* const sk = (struct sock*)arguments[0];
   const int before = (int)arguments[1], now = (int)arguments[2];
-  if ((before != SYN_SENT && now != SYN_SENT) || sk->sk_protocol != PROTOCOL_TCP) return 0;
+  if (before != SYN_SENT && now != SYN_SENT && now != CLOSE) return 0;
+  if (sk->sk_protocol != PROTOCOL_TCP) return 0;
   struct holder* holder;
   if (now == SYN_SENT) {
     struct task_struct* const task = bpf_get_current_task_btf();
@@ -136,10 +139,14 @@ int connects(__u64* arguments) {
     if (!holder) return 0;
     holder->is_reported = 0;  // it may have been connected before
     set_holder(holder, task);
-  } else {
+  } else if (before == SYN_SENT) {
     holder = bpf_sk_storage_get(&holders, sk, 0, 0);
-    if (holder && !holder->is_reported) report(sk, holder);
+    if (holder && !holder->is_reported) {
+      holder->is_reported = 1;
+      report(sk, holder);
+    }
   }
+  if (now == CLOSE && before != CLOSE && sk->__sk_common.skc_dport != 0) report(sk, 0);
   return 0;
 }
 
@@ -153,6 +160,7 @@ int reads(__u64* arguments) {
   struct holder* const holder = bpf_sk_storage_get(&holders, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
   if (!holder) return 0;
   set_holder(holder, task);
+  holder->is_reported = 1;
   report(sk, holder);
   return 0;
 }

@@ -61,6 +61,35 @@ while True:
 print(os.getpid(), number)
 """
 
+# Of one connection: answers, or reads late and never answers, or never reads.
+ONCE_SERVER = r"""
+import socket, sys, time
+open("/proc/self/comm", "w").write(sys.argv[1])
+listener = socket.create_server(("198.18.104.2", 81))
+print("serves", flush=True)
+one = listener.accept()[0]
+if sys.argv[1] != "hung":
+    if sys.argv[1] == "late": time.sleep(0.3)
+    one.recv(4096)
+    if sys.argv[1] == "quick": one.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+time.sleep(60)
+"""
+ONCE_CLIENT = r"""
+import os, socket
+open("/proc/self/comm", "w").write("once")
+one = socket.socket()
+one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+one.bind(("198.18.104.1", 46001))
+one.settimeout(1)
+one.connect(("198.18.104.2", 81))
+one.sendall(b"GET /%d/0 HTTP/1.1\r\nHost: x\r\n\r\n" % os.getpid())
+try: one.recv(4096)
+except TimeoutError: pass
+one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # no TIME_WAIT: the port is used again
+one.close()
+print(os.getpid(), 1)
+"""
+
 
 class Failed(Exception):
     """What should have held and did not."""
@@ -193,6 +222,21 @@ def short_ones(tracer, server, group):
     print(f"eBPF: 12 connections of one request, both ends named\n{text}")
 
 
+def one_after_the_other(tracer):
+    """Connections of the same addresses and ports: who does not read is not taken for the one before, who reads late is found."""
+    for kind in ("quick", "hung", "late", "hung"):
+        server = subprocess.Popen([*inside("far"), sys.executable, "-c", ONCE_SERVER, kind], stdout=subprocess.PIPE, text=True)
+        try:
+            server.stdout.readline()
+            pid = int(run(*inside("near"), sys.executable, "-c", ONCE_CLIENT).split()[0])
+            holder = None if kind == "hung" else expected(server.pid, kind)
+            check(hops_of(tracer, pid, 1)[0], expected(pid, "once"), holder)
+        finally:
+            server.kill()
+            server.wait()
+    print("eBPF: 4 connections of the same ports, each with its own server or none")
+
+
 def long_ones(tracer, server, group):
     for address, name in (("198.18.104.2", "near"), ("fd00:104::2", "near"), ("127.0.0.1", "far")):
         pid, requests = talk(address, 4, name)
@@ -225,6 +269,7 @@ def test(hoptap, folder, has_ebpf):
         if has_ebpf:
             with probing(hoptap, tracer, "ebpf", folder) as log:
                 short_ones(tracer, server, group)
+                one_after_the_other(tracer)
                 daemons.wait_for(lambda: metrics_of(log)['hoptap_probe_process_legs_total{found="yes"}'] >= 12, "12 legs to be named")
                 print(metrics_of(log))
         with probing(hoptap, tracer, "proc", folder) as log:
