@@ -75,11 +75,11 @@ base::Outcome<PcapFormat> PcapFormat::open(base::Bytes first) {
 }
 
 PcapFormat::Run PcapFormat::take_run(base::Bytes window, std::span<Packet> batch) const {
-  if (!order_.is_native() || lengths_may_be_swapped_) return {};
+  if (!order_.is_native() || lengths_may_be_swapped_ || window.size() < header_bytes_) return {};
   const std::uint64_t header_bytes = header_bytes_, ns_per_fraction = ns_per_fraction_;
   std::size_t begin = header_bytes;  // of the packet's bytes
   Packet* packet = batch.data();
-  for (Packet* const end = packet + batch.size(); packet != end && begin <= window.size(); ++packet) {
+  for (Packet* const end = packet + batch.size(); packet != end; ++packet) {
     const std::uint8_t* const bytes = window.data() + begin;
     const auto word = [record = bytes - header_bytes](std::size_t at) {
       std::uint32_t value;
@@ -87,13 +87,14 @@ PcapFormat::Run PcapFormat::take_run(base::Bytes window, std::span<Packet> batch
       return value;
     };
     const std::uint32_t captured_bytes = word(2), wire_bytes = word(3);
-    if (captured_bytes > kRecordBytesMax || begin + captured_bytes > window.size()) break;
+    const std::size_t next = begin + captured_bytes + header_bytes;
+    if (captured_bytes > kRecordBytesMax || next > window.size()) break;
     prefetch_headers(bytes);
     packet->bytes = {bytes, captured_bytes};
     packet->time_ns = word(0) * kNsPerSecond + word(1) * ns_per_fraction;
     packet->wire_bytes = std::max(wire_bytes, captured_bytes);
     packet->interface_id = 0;
-    begin += captured_bytes + header_bytes;
+    begin = next;
   }
   return {.packets = static_cast<std::size_t>(packet - batch.data()), .bytes = begin - header_bytes};
 }

@@ -17,8 +17,8 @@ class PcapFormat {
   /// Reads the file header; needs kFileHeaderBytes and recognises(first).
   [[nodiscard]] static base::Outcome<PcapFormat> open(base::Bytes first);
 
-  /// Whole records of the usual kind at the front of the window: fills the batch from the front, stops at whatever
-  /// next() has to look at.
+  /// Whole records of the usual kind at the front of the window that another may follow: fills the batch from the
+  /// front, stops at whatever next() has to look at.
   struct Run {
     std::size_t packets = 0;
     std::size_t bytes = 0;  ///< to move on by

@@ -42,7 +42,7 @@ inline constexpr std::uint8_t kEce = 0x40, kCwr = 0x80;  ///< RFC 3168 section 6
 /// The TCP header (RFC 9293 section 3.1) with the options that matter (RFC 7323, RFC 2018). plain.h knows the order of
 /// the fields.
 struct Tcp {
-  std::uint32_t tsval = 0;
+  std::uint32_t tsval = 0;  ///< 0 and 0 without timestamps
   std::uint32_t tsecr = 0;
   std::uint32_t sequence = 0;
   std::uint32_t acknowledgment = 0;

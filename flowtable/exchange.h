@@ -26,8 +26,9 @@ using ExchangeLinks = boost::intrusive::list<ExchangeLink, boost::intrusive::con
 /// In an ObjectPool, so that its texts keep their memory.
 struct Exchange : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> {
   HopRecord record;
-  std::uint8_t hint = 0;            ///< decode::l7::Message::hint of the request
-  std::uint8_t closing_before = 0;  ///< closing bits of the leg when it began
+  const decode::l7::Parser* parser = nullptr;  ///< whose name record.protocol is
+  std::uint8_t hint = 0;                       ///< decode::l7::Message::hint of the request
+  std::uint8_t closing_before = 0;             ///< closing bits of the leg when it began
   bool request_done = false;
   bool response_done = false;
   bool given_out = false;
@@ -69,8 +70,11 @@ struct Exchange : boost::intrusive::list_base_hook<boost::intrusive::link_mode<b
   /// Takes it out of all lists but the queue.
   void unlink() {
     for (ExchangeLink* link : {&unacknowledged[0], &unacknowledged[1], &ended, &orphaned}) link->unlink();
-    by_key.unlink();
+    if (by_key.is_linked()) unlink_key();
   }
+
+ private:
+  [[gnu::noinline]] void unlink_key() { by_key.unlink(); }
 };
 
 /// What exchanges are found by where they are paired by key.

@@ -10,49 +10,81 @@ namespace {
 
 constexpr std::uint64_t kRetryNs = 30'000'000'000;  // resolvers give up sooner; later, the same question is asked anew
 
-using decode::l7::Kind;
 using decode::l7::Pairing;
 
 }  // namespace
 
-Exchange* ExchangeQueue::begin(const Parser& parser, const Message& message, const MessageStart& start) {
-  if (message.kind == Kind::kInterim) {
-    if (Exchange* exchange = find_in_order(start)) exchange->record.flags |= record_flag::kInterim;
-    return nullptr;
-  }
-  const bool is_response = message.kind == Kind::kResponse;
-  Exchange* exchange = is_response ? begin_response(parser, message, start) : begin_request(parser, message, start);
-  if (exchange == nullptr) return nullptr;
-  note_message(*exchange, message, is_response, context_);
-  if (parser.pairing == Pairing::kTurn && exchange != &exchanges_.back()) return exchange;  // late: turns have gone on
+/// What is the same of requests and responses.
+Exchange* ExchangeQueue::has_begun(Exchange& exchange, const Parser& parser, const Message& message,
+                                   const MessageStart& start) {
+  note_message(exchange, message, context_);
+  if (parser.pairing != Pairing::kTurn || &exchange != &exchanges_.back())
+    return &exchange;  // late: turns have gone on
   last_turn_ = start.direction;
   has_turn_ = true;
-  return exchange;
+  return &exchange;
+}
+
+Exchange* ExchangeQueue::begin_interim(const MessageStart& start) {
+  if (Exchange* exchange = find_in_order(start)) exchange->record.flags |= record_flag::kInterim;
+  return nullptr;
+}
+
+/// A new exchange at the end of the queue; null when a limit is reached and nothing can go.
+Exchange* ExchangeQueue::add(const Parser& parser, const Message& message) {
+  const bool full = exchanges_.size() >= context_.config.exchanges_flow_max ||
+                    context_.exchanges.in_use() >= context_.config.exchanges_max;
+  if (full && !make_room(parser)) {
+    request_place_lost_ = true;
+    return nullptr;
+  }
+  if (pairing_ != parser.pairing) {
+    look_at_all_ = look_at_all_ || in_order();
+    pairing_ = parser.pairing;
+  }
+  Exchange& exchange = context_.exchanges.take();
+  exchange.renew();
+  exchanges_.push_back(exchange);
+  if (open_ == exchanges_.end()) --open_;
+  exchange.hint = message.hint;
+  hints_ += message.hint != 0 ? 1 : 0;
+  exchange.health_before = {ledger_.health(Direction::kToServer), ledger_.health(Direction::kToClient)};
+  exchange.closing_before = flow_.closing;
+  fill_application(exchange, parser, message, context_);
+  return &exchange;
+}
+
+/// The client goes on talking, if its last message was the last turn.
+[[gnu::noinline]] Exchange* ExchangeQueue::continue_turn(const Message& message, const MessageStart& start) {
+  if (!has_turn_ || last_turn_ != Direction::kToServer || exchanges_.empty()) return nullptr;
+  Exchange& turn = exchanges_.back();
+  if (misses_turn(turn.request_ack, start, response_place_lost_)) {
+    turn.pairable = false;
+    return nullptr;
+  }
+  if (!message.handshake) turn.record.flags &= ~record_flag::kHandshake;
+  turn.request_done = false;
+  return &turn;
+}
+
+/// Is it the same datagram as one that awaits an answer?
+[[gnu::noinline]] bool ExchangeQueue::is_asked_again(const Message& message, const MessageStart& start) {
+  Exchange* earlier = find_by_key(message.key, start.direction == Direction::kToClient, false);
+  if (earlier == nullptr || earlier->record.canonical_hash != canonical_hash(message)) return false;
+  if (start.stamp.time_ns - earlier->record.request.first_ns > kRetryNs) return false;
+  add_copy(earlier->record.request, start.stamp);
+  return true;
 }
 
 Exchange* ExchangeQueue::begin_request(const Parser& parser, const Message& message, const MessageStart& start) {
-  if (parser.pairing == Pairing::kTurn && has_turn_ && last_turn_ == Direction::kToServer && !exchanges_.empty()) {
-    Exchange& turn = exchanges_.back();
-    if (!misses_turn(turn.request_ack, start, response_place_lost_)) {  // the client goes on talking
-      if (!message.handshake) turn.record.flags &= ~record_flag::kHandshake;
-      turn.request_done = false;
-      return &turn;
-    }
-    turn.pairable = false;
-  }
-  if (parser.datagram) {
-    Exchange* earlier = find_by_key(message.key, start.direction == Direction::kToClient, false);
-    const bool same = earlier != nullptr && earlier->record.canonical_hash == canonical_hash(message);
-    if (same && start.stamp.time_ns - earlier->record.request.first_ns <= kRetryNs) {
-      add_copy(earlier->record.request, start.stamp);
-      return nullptr;
-    }
-  }
+  if (parser.pairing == Pairing::kTurn)
+    if (Exchange* turn = continue_turn(message, start)) return has_begun(*turn, parser, message, start);
+  if (parser.datagram && is_asked_again(message, start)) return nullptr;
   if (parser.pairing != Pairing::kKey) quiesce(start);
   Exchange* orphan = parser.pairing == Pairing::kOrder ? orphan_after(start) : nullptr;
   if (orphan != nullptr && !request_place_lost_ && orphan->record.response.sequence == start.stamp.ack) {
     adopt(*orphan, parser, message, start);
-    return orphan;
+    return has_begun(*orphan, parser, message, start);
   }
   Exchange* exchange = add(parser, message);
   if (exchange == nullptr) return nullptr;
@@ -65,11 +97,38 @@ Exchange* ExchangeQueue::begin_request(const Parser& parser, const Message& mess
   fill_message(exchange->record.request, start);
   if (request_place_lost_) ++unanswered_after_loss_;
   if (parser.pairing == Pairing::kKey) by_key_.insert(*exchange);
+  return has_begun(*exchange, parser, message, start);
+}
+
+/// A response whose request was not seen, or cannot be told; null for a copy of one, and over the limit.
+[[gnu::noinline]] Exchange* ExchangeQueue::begin_orphan(const Parser& parser, const Message& message,
+                                                        const MessageStart& start) {
+  const bool reversed = start.direction == Direction::kToServer;
+  if (parser.datagram) {
+    if (Exchange* answered = find_by_key(message.key, reversed, true)) {
+      add_copy(answered->record.response, start.stamp);
+      return nullptr;
+    }
+  }
+  ++context_.counters.orphan_responses;
+  Exchange* exchange = add(parser, message);
+  if (exchange == nullptr) return nullptr;
+  exchange->reversed = reversed;
+  exchange->record.flags |= record_flag::kRequestMissing;
+  exchange->request_done = true;
+  exchange->pairable = false;
+  if (parser.pairing == Pairing::kOrder) note_orphan(*exchange);
   return exchange;
 }
 
+/// Its place among the keys is another once it is answered.
+[[gnu::noinline]] void ExchangeQueue::answer_keyed(Exchange& exchange, const MessageStart& start) {
+  by_key_.erase(by_key_.iterator_to(exchange));
+  fill_message(exchange.record.response, start);
+  by_key_.insert(exchange);
+}
+
 Exchange* ExchangeQueue::begin_response(const Parser& parser, const Message& message, const MessageStart& start) {
-  const bool reversed = start.direction == Direction::kToServer;
   Exchange* exchange = nullptr;
   switch (parser.pairing) {
     case Pairing::kTurn:
@@ -81,36 +140,23 @@ Exchange* ExchangeQueue::begin_response(const Parser& parser, const Message& mes
       }
       exchange = find_by_turn(start);
       break;
-    case Pairing::kKey: exchange = find_by_key(message.key, reversed, false); break;
+    case Pairing::kKey: exchange = find_by_key(message.key, start.direction == Direction::kToServer, false); break;
     case Pairing::kOrder: exchange = find_in_order(start); break;
   }
   if (exchange != nullptr && exchange->answered()) {  // only a turn finds an answered exchange
     exchange->response_done = false;
-    return exchange;
+    return has_begun(*exchange, parser, message, start);
   }
-  if (exchange == nullptr && parser.datagram) {
-    if (Exchange* answered = find_by_key(message.key, reversed, true)) {
-      add_copy(answered->record.response, start.stamp);
-      return nullptr;
-    }
-  }
-  if (exchange == nullptr) {
-    ++context_.counters.orphan_responses;
-    exchange = add(parser, message);
-    if (exchange == nullptr) return nullptr;
-    exchange->reversed = reversed;
-    exchange->record.flags |= record_flag::kRequestMissing;
-    exchange->request_done = true;
-    exchange->pairable = false;
-    if (parser.pairing == Pairing::kOrder) note_orphan(*exchange);
-  }
+  if (exchange == nullptr) exchange = begin_orphan(parser, message, start);
+  if (exchange == nullptr) return nullptr;
   if (exchange->after_lost_request) --unanswered_after_loss_;
-  const bool keyed = exchange->by_key.is_linked();
-  if (keyed) by_key_.erase(by_key_.iterator_to(*exchange));
   exchange->response_ack = start.stamp.ack;
-  fill_message(exchange->record.response, start);
-  if (keyed) by_key_.insert(*exchange);
-  return exchange;
+  if (exchange->by_key.is_linked()) {
+    answer_keyed(*exchange, start);
+  } else {
+    fill_message(exchange->record.response, start);
+  }
+  return has_begun(*exchange, parser, message, start);
 }
 
 /// Did the other side take a turn that was not seen? Then the sender has received of it, since its own turn began with
@@ -213,7 +259,7 @@ void ExchangeQueue::doubt_open() {
 
 /// Could this response answer that request? The server had received the request's first byte, and the
 /// client, sending it, had not yet received the response.
-bool may_answer(const MessageStart& response, const Exchange& exchange) {
+inline bool may_answer(const MessageStart& response, const Exchange& exchange) {
   const bool received =
       !response.stamp.has_ack || sequence_distance(response.stamp.ack, exchange.record.request.sequence) > 0;
   const bool behind = !exchange.request_has_ack || sequence_distance(response.sequence, exchange.request_ack) >= 0;
@@ -292,29 +338,6 @@ bool ExchangeQueue::make_room(const Parser& parser) {
   return true;
 }
 
-/// A new exchange at the end of the queue; null when a limit is reached and nothing can go.
-Exchange* ExchangeQueue::add(const Parser& parser, const Message& message) {
-  const bool full = exchanges_.size() >= context_.config.exchanges_flow_max ||
-                    context_.exchanges.in_use() >= context_.config.exchanges_max;
-  if (full && !make_room(parser)) {
-    request_place_lost_ = true;
-    return nullptr;
-  }
-  look_at_all_ = look_at_all_ || in_order_;
-  in_order_ = parser.pairing != Pairing::kKey;
-  turns_ = parser.pairing == Pairing::kTurn;
-  Exchange& exchange = context_.exchanges.take();
-  exchange.renew();
-  exchanges_.push_back(exchange);
-  if (open_ == exchanges_.end()) --open_;
-  exchange.hint = message.hint;
-  hints_ += message.hint != 0 ? 1 : 0;
-  exchange.health_before = {ledger_.health(Direction::kToServer), ledger_.health(Direction::kToClient)};
-  exchange.closing_before = flow_.closing;
-  fill_application(exchange, parser, message, context_);
-  return &exchange;
-}
-
 void ExchangeQueue::end(Exchange& exchange, Direction direction, std::uint64_t time_ns, std::uint32_t end_sequence) {
   MessageRecord& message = exchange.message(direction);
   message.last_ns = std::max(message.first_ns, time_ns);
@@ -326,11 +349,18 @@ void ExchangeQueue::end(Exchange& exchange, Direction direction, std::uint64_t t
   if (message.ack_ns == 0 && flow_.key.protocol() == kTcp) {
     ExchangeLink& link = exchange.unacknowledged[index_of(direction)];
     ExchangeLinks& links = unacknowledged_[index_of(direction)];
-    if (links.empty() || &links.back() != &link) {
+    if (!link.is_linked()) {
+      links.push_back(link);
+    } else if (&links.back() != &link) {
       link.unlink();
       links.push_back(link);
     }
   }
+  if (!in_order()) note_end(exchange);
+}
+
+/// Not in order: is there nothing more to come of it?
+[[gnu::noinline]] void ExchangeQueue::note_end(Exchange& exchange) {
   const bool ended = exchange.request_done && (exchange.response_done || !(exchange.answered() || exchange.pairable));
   if (ended && !exchange.ended.is_linked() && !exchange.given_out) ended_.push_back(exchange.ended);
 }
@@ -364,7 +394,7 @@ void ExchangeQueue::copied(Direction direction, std::uint32_t sequence, std::uin
   }
 }
 
-void ExchangeQueue::acknowledged(Direction direction, std::uint32_t ack, std::uint64_t time_ns) {
+void ExchangeQueue::take_acknowledged(Direction direction, std::uint32_t ack, std::uint64_t time_ns) {
   ExchangeLinks& links = unacknowledged_[index_of(direction)];
   while (!links.empty()) {
     Exchange& exchange = *links.front().exchange;
@@ -424,10 +454,10 @@ bool ExchangeQueue::finished(const Exchange& exchange) const {
   return exchange.response_done && (acked || exchanges_.size() > kAwaitingAckMax);
 }
 
-void ExchangeQueue::take_finished(bool settled) {
+void ExchangeQueue::give_out_finished(bool settled) {
   // The newest waits for late copies; in a protocol of turns it may go on whenever it likes.
-  const std::size_t waiting = settled && !turns_ ? 0 : 1;
-  if (!in_order_ && !look_at_all_) {
+  const std::size_t waiting = settled && pairing_ != Pairing::kTurn ? 0 : 1;
+  if (!in_order() && !look_at_all_) {
     take_ended(settled, waiting > 0);
   } else {
     std::size_t left = exchanges_.size();
@@ -435,11 +465,13 @@ void ExchangeQueue::take_finished(bool settled) {
       Exchange& exchange = *at;
       if (finished(exchange) || (settled && exchange.request_done && exchange.response_done)) {
         if (!exchange.given_out) give_out(exchange);
-      } else if (in_order_) {
+      } else if (in_order()) {
         break;
+      } else {
+        note_end(exchange);
       }
     }
-    if (!in_order_) look_at_all_ = false;
+    if (!in_order()) look_at_all_ = false;
   }
   while (!exchanges_.empty() && exchanges_.front().given_out) forget(exchanges_.front());
 }

@@ -9,14 +9,14 @@
 
 namespace hoptap::flowtable {
 
-/// Where and when a message begins.
+/// Where and when a message begins. Borrows the stamp.
 struct MessageStart {
   Direction direction{};
   std::uint32_t sequence = 0;
   std::uint32_t answered_to = 0;  ///< sequence number up to which the other direction was seen
   bool answered_known = true;     ///< false: nothing of the other direction was seen
   std::uint64_t head_hash = 0;
-  Stamp stamp;
+  const Stamp& stamp;
 };
 
 /// The exchanges in flight of one leg, oldest first. An Exchange* stays valid until take_finished()
@@ -36,7 +36,14 @@ class ExchangeQueue {
 
   /// A message begins. @return the exchange it belongs to; null for interim responses, copies, and
   /// over the limit.
-  Exchange* begin(const decode::l7::Parser& parser, const decode::l7::Message& message, const MessageStart& start);
+  Exchange* begin(const decode::l7::Parser& parser, const decode::l7::Message& message, const MessageStart& start) {
+    switch (message.kind) {
+      case decode::l7::Kind::kRequest: return begin_request(parser, message, start);
+      case decode::l7::Kind::kResponse: return begin_response(parser, message, start);
+      case decode::l7::Kind::kInterim: return begin_interim(start);
+    }
+    return nullptr;
+  }
 
   /// The message has passed up to `end_sequence`. May be called again when a turn goes on.
   void end(Exchange& exchange, Direction direction, std::uint64_t time_ns, std::uint32_t end_sequence);
@@ -56,13 +63,15 @@ class ExchangeQueue {
   /// [sequence, end) passed again; `whole`: in a segment that had nothing new.
   void copied(Direction direction, std::uint32_t sequence, std::uint32_t end, bool whole, const Stamp& stamp);
 
-  /// Would acknowledged() do anything?
-  bool awaits_acknowledgment(Direction direction) const { return !unacknowledged_[index_of(direction)].empty(); }
   /// The receiver of `direction` acknowledged everything before `ack`.
-  void acknowledged(Direction direction, std::uint32_t ack, std::uint64_t time_ns);
+  void acknowledged(Direction direction, std::uint32_t ack, std::uint64_t time_ns) {
+    if (!unacknowledged_[index_of(direction)].empty()) take_acknowledged(direction, ack, time_ns);
+  }
 
   /// Gives out what is finished; with `settled` also the newest, else that waits for late copies.
-  void take_finished(bool settled);
+  void take_finished(bool settled) {
+    if (settled || !in_order() || exchanges_.size() > 1) give_out_finished(settled);
+  }
 
   /// The leg has ended: gives out everything.
   void close();
@@ -71,6 +80,10 @@ class ExchangeQueue {
   std::uint32_t given_out() const { return given_out_; }
 
  private:
+  // What is declared inline is defined in exchange_queue.cpp, where alone it is called: once for every message.
+
+  /// Do exchanges finish in the order they began?
+  bool in_order() const { return pairing_ != decode::l7::Pairing::kKey; }
   using Message = decode::l7::Message;
   using Parser = decode::l7::Parser;
 
@@ -81,22 +94,32 @@ class ExchangeQueue {
   Exchange* find_late_turn(const MessageStart& response);
   Exchange* find_by_turn(const MessageStart& response);
   Exchange* find_by_key(std::uint64_t key, bool reversed, bool answered);
-  Exchange* find_in_order(const MessageStart& response);
+  inline Exchange* find_in_order(const MessageStart& response);
   bool make_room(const Parser& parser);
-  Exchange* add(const Parser& parser, const Message& message);
-  Exchange* orphan_after(const MessageStart& request);
+  [[gnu::always_inline]] inline Exchange* add(const Parser& parser, const Message& message);
+  void answer_keyed(Exchange& exchange, const MessageStart& start);
+  Exchange* begin_interim(const MessageStart& start);
+  inline Exchange* has_begun(Exchange& exchange, const Parser& parser, const Message& message,
+                             const MessageStart& start);
+  Exchange* continue_turn(const Message& message, const MessageStart& start);
+  bool is_asked_again(const Message& message, const MessageStart& start);
+  Exchange* begin_orphan(const Parser& parser, const Message& message, const MessageStart& start);
+  inline Exchange* orphan_after(const MessageStart& request);
   void note_orphan(Exchange& orphan);
-  void forget_orphan(Exchange& exchange);
+  inline void forget_orphan(Exchange& exchange);
   void adopt(Exchange& orphan, const Parser& parser, const Message& message, const MessageStart& start);
-  void quiesce(const MessageStart& request);
+  inline void quiesce(const MessageStart& request);
   void doubt_all();
-  boost::intrusive::list<Exchange>::iterator first_open();
+  inline boost::intrusive::list<Exchange>::iterator first_open();
   void doubt_open();
-  void give_out(Exchange& exchange);
+  inline void give_out(Exchange& exchange);
+  void give_out_finished(bool settled);
+  void note_end(Exchange& exchange);
   void take_ended(bool settled, bool newest_waits);
-  bool finished(const Exchange& exchange) const;
+  inline bool finished(const Exchange& exchange) const;
 
-  void forget(Exchange& exchange);
+  void take_acknowledged(Direction direction, std::uint32_t ack, std::uint64_t time_ns);
+  inline void forget(Exchange& exchange);
 
   const Flow& flow_;
   const Ledger& ledger_;
@@ -115,8 +138,7 @@ class ExchangeQueue {
   std::uint32_t hints_ = 0;  ///< exchanges whose hint is not 0
   Direction last_turn_ = Direction::kToServer;
   bool has_turn_ = false;
-  bool turns_ = false;    ///< messages end only when the other side speaks
-  bool in_order_ = true;  ///< exchanges finish in the order they began
+  decode::l7::Pairing pairing_ = decode::l7::Pairing::kOrder;  ///< of the latest exchange
   bool request_place_lost_ = false;
   bool response_place_lost_;
   std::uint32_t owed_from_ = 0;  ///< answers to lost requests come from this sequence number on

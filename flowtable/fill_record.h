@@ -50,23 +50,27 @@ inline bool take_text_room(Exchange& exchange, std::size_t bytes, TableContext& 
   return true;
 }
 
-inline void give_back_texts(Exchange& exchange, TableContext& context) {
+/// Keeps the memory of small texts for others.
+[[gnu::noinline]] inline void clear_texts(HopRecord& record, TableContext& context) {
   constexpr std::size_t kSpareMax = 4096;
-  HopRecord& record = exchange.record;
-  context.text_bytes -= std::exchange(exchange.text_bytes, 0);
   for (std::string* text : {&record.method, &record.resource, &record.endpoint})
-    if (text->capacity() > kSmallTextBytes) [[unlikely]]
-      std::string().swap(*text);
+    if (text->capacity() > kSmallTextBytes) std::string().swap(*text);
   for (HeaderId& id : record.ids)
     if (id.value.capacity() <= kSmallTextBytes && context.spare_ids.size() < kSpareMax)
       context.spare_ids.push_back(std::move(id));
   record.ids.clear();
 }
 
+inline void give_back_texts(Exchange& exchange, TableContext& context) {
+  const std::size_t bytes = std::exchange(exchange.text_bytes, 0);
+  context.text_bytes -= bytes;
+  if (bytes > kSmallTextBytes || !exchange.record.ids.empty()) clear_texts(exchange.record, context);
+}
+
 inline void fill_application(Exchange& exchange, const decode::l7::Parser& parser, const decode::l7::Message& message,
                              TableContext& context) {
   HopRecord& record = exchange.record;
-  record.protocol = parser.name;
+  if (std::exchange(exchange.parser, &parser) != &parser) record.protocol = parser.name;
   const std::size_t bytes = message.method.size() + message.resource.size() + message.endpoint.size();
   if (take_text_room(exchange, bytes, context)) [[likely]] {
     record.method.assign(base::as_text(message.method));
@@ -95,9 +99,13 @@ inline void add_id(Exchange& exchange, const decode::l7::IdField& field, bool in
   exchange.record.ids.push_back(std::move(id));
 }
 
+[[gnu::noinline]] inline void add_ids(Exchange& exchange, const decode::l7::Message& message, TableContext& context) {
+  const bool in_response = message.kind == decode::l7::Kind::kResponse;
+  for (std::size_t i = 0; i < message.id_count; ++i) add_id(exchange, message.ids[i], in_response, context);
+}
+
 /// What a message of either direction adds to the record.
-inline void note_message(Exchange& exchange, const decode::l7::Message& message, bool is_response,
-                         TableContext& context) {
+inline void note_message(Exchange& exchange, const decode::l7::Message& message, TableContext& context) {
   HopRecord& record = exchange.record;
   if (message.encrypted) record.flags |= record_flag::kEncrypted;
   if (message.upgrades) record.flags |= record_flag::kUpgraded;
@@ -105,7 +113,7 @@ inline void note_message(Exchange& exchange, const decode::l7::Message& message,
     record.status = message.status;
     record.has_status = true;
   }
-  for (std::size_t i = 0; i < message.id_count; ++i) add_id(exchange, message.ids[i], is_response, context);
+  if (message.id_count != 0) add_ids(exchange, message, context);
 }
 
 /// Health of one direction while the exchange lasted.

@@ -16,9 +16,10 @@ namespace {
 
 constexpr std::array kDirections{Direction::kToServer, Direction::kToClient};
 
-bool is_clean(const DirectionHealth& health) {
-  return (health.retransmissions | health.out_of_order | health.duplicate_acks | health.sack_blocks) == 0 &&
-         (health.unseen_bytes | health.zero_window_ns) == 0;
+bool is_clean(const LedgerSide& state) {
+  const DirectionHealth health = state.health();
+  return (state.retransmissions() | health.out_of_order | health.duplicate_acks | health.sack_blocks) == 0 &&
+         (health.unseen_bytes | health.zero_window_ns) == 0 && state.syn_copies == 0 && state.duplicates_removed == 0;
 }
 
 }  // namespace
@@ -166,7 +167,7 @@ void FlowTable::quieten(SlabIndex index) {
   for (const Direction d : kDirections) {
     const LedgerSide& state = ledger.side(d);
     const bool waits = !state.pieces.empty() || state.hole_since_ns != 0 || state.zero_window_since_ns != 0;
-    const bool says = state.syn_copies != 0 || state.duplicates_removed != 0 || !is_clean(ledger.health(d));
+    const bool says = !is_clean(state);
     if (waits || says) return;
   }
   const bool answer_due = ledger.side(Direction::kToServer).spoke_last;
@@ -266,6 +267,7 @@ namespace {
 /// Moves what a side has counted since the last report into `out`, and remembers it for health().
 void take_side(LedgerSide& state, const FlowSide& side, DirectionMetrics& out) {
   state.reported = state.health();
+  state.reported_retransmissions = state.retransmissions();
   out = state.metrics;
   state.metrics = {};
   out.mss = side.mss;

@@ -45,6 +45,7 @@ struct LedgerSide {
   std::uint64_t reported_acknowledged_bytes = 0;  ///< FlowSide's counts when it was reported last
   std::uint64_t reported_payload_bytes = 0;
   std::uint32_t reported_packets = 0;
+  std::uint32_t reported_retransmissions = 0;
   std::uint32_t syn_copies = 0;  ///< since the leg began, as `health`
   std::uint32_t duplicates_removed = 0;
   std::uint64_t hole_since_ns = 0;         ///< when a hole was first known to be filled at the receiver; 0: none
@@ -70,7 +71,6 @@ struct LedgerSide {
   /// All that went wrong since the leg began.
   DirectionHealth health() const {
     DirectionHealth sum = reported;
-    sum.retransmissions += metrics.retransmissions();
     sum.out_of_order += metrics.out_of_order;
     sum.duplicate_acks += metrics.duplicate_acks;
     sum.sack_blocks += metrics.sack_blocks;
@@ -78,6 +78,7 @@ struct LedgerSide {
     sum.zero_window_ns += metrics.zero_window_ns;
     return sum;
   }
+  std::uint32_t retransmissions() const { return reported_retransmissions + metrics.retransmissions(); }
 };
 
 struct Ledger {

@@ -20,22 +20,21 @@ void fill(Vantage& out, const Flow& flow, const TableContext& context) {
 
 std::uint64_t absolute(const Flow& flow, ShortTime time) { return time.known() ? flow.first_ns + time.ns() : 0; }
 
-void fill(LegRecord::Direction& out, const FlowSide& side, const LedgerSide* state, const DirectionHealth& health) {
+void fill(LegRecord::Direction& out, const FlowSide& side, const LedgerSide* state) {
   out.packets = side.packets;
   out.bytes = side.payload_bytes;
   out.ttl = side.ttl;
   out.acknowledged_bytes = side.acknowledged_bytes();
-  out.retransmissions = health.retransmissions;
+  if (state == nullptr) return;
+  const DirectionHealth health = state->health();
+  out.retransmissions = state->retransmissions();
   out.out_of_order = health.out_of_order;
   out.unseen_bytes = health.unseen_bytes;
-  if (state == nullptr) return;
   out.syn_copies = state->syn_copies;
   out.duplicates_removed = state->duplicates_removed;
 }
 
-}  // namespace
-
-base::Endpoint endpoint_of(const Flow& flow, std::size_t end, const TableContext& context) {
+inline base::Endpoint make_endpoint(const Flow& flow, std::size_t end, const TableContext& context) {
   base::Endpoint endpoint;
   endpoint.port = flow.key.port(end);
   auto& bytes = endpoint.address.bytes;
@@ -50,11 +49,17 @@ base::Endpoint endpoint_of(const Flow& flow, std::size_t end, const TableContext
   return endpoint;
 }
 
+}  // namespace
+
+base::Endpoint endpoint_of(const Flow& flow, std::size_t end, const TableContext& context) {
+  return make_endpoint(flow, end, context);
+}
+
 void identify(HopRecord& record, const Flow& flow, const TableContext& context) {
   record.point = context.point_base + flow.key.interface_id();
   record.transport = flow.key.protocol();
-  record.client = endpoint_of(flow, flow.client_end, context);
-  record.server = endpoint_of(flow, 1u - flow.client_end, context);
+  record.client = make_endpoint(flow, flow.client_end, context);
+  record.server = make_endpoint(flow, 1u - flow.client_end, context);
   record.leg_id = flow.leg_id;
   fill(record.vantage, flow, context);
   record.client_isn = flow.side(Direction::kToServer).isn();
@@ -80,9 +85,8 @@ LegRecord leg_record(const Flow& flow, const Ledger* ledger, CloseType reason, c
   record.ack_ns = absolute(flow, flow.ack);
   record.syn_fingerprint = flow.syn_fingerprint;
   for (const Direction d : {Direction::kToServer, Direction::kToClient}) {
-    const DirectionHealth health = ledger != nullptr ? ledger->health(d) : DirectionHealth{};
     fill(d == Direction::kToServer ? record.to_server : record.to_client, flow.side(d),
-         ledger != nullptr ? &ledger->side(d) : nullptr, health);
+         ledger != nullptr ? &ledger->side(d) : nullptr);
   }
   if (ledger != nullptr && ledger->session != nullptr) {
     record.protocol = ledger->session->protocol();

@@ -61,16 +61,7 @@ struct PlainPlaces {
                                                   bool advances, TableContext& context) {
   if (packet.payload_wire_bytes == 0) return;
   FlowUpdate(packet, places.direction(), *places.flow, places.ledger, context).open_session();
-  places.ledger->session->add(packet, places.direction(), advances, true);
-}
-
-/// What the session makes of a plain packet; the flow has it already.
-[[gnu::noinline]] inline void give_to_session(const decode::Decoded& packet, const PlainPlaces& places, bool advances,
-                                              TableContext& context) {
-  if (places.ledger->session == nullptr) [[unlikely]]
-    return give_to_new_session(packet, places, advances, context);
-  const bool in_order = sequence_distance(packet.tcp.sequence + packet.payload_wire_bytes, places.own->next) <= 0;
-  places.ledger->session->add(packet, places.direction(), advances, in_order);
+  places.ledger->session->add(packet, places.direction(), advances);
 }
 
 /// Needs is_plain(), or goes_on() of one that looks alike.
@@ -113,7 +104,10 @@ struct PlainPlaces {
     if (flying > sent.room) [[unlikely]]
       whole().note_limit_of(own, sent);
   }
-  if (!flow.opaque) give_to_session(packet, places, further > 0, context);
+  if (flow.opaque) return;
+  if (ledger.session == nullptr) [[unlikely]]
+    return give_to_new_session(packet, places, further > 0, context);
+  ledger.session->add(packet, places.direction(), further > 0);
 }
 
 }  // namespace hoptap::flowtable

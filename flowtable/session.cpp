@@ -41,7 +41,10 @@ Session::Session(Flow& flow, Ledger& ledger, TableContext& context)
     : flow_(flow),
       context_(context),
       exchanges_(flow, ledger, context),
-      sides_({Side(&context.memory), Side(&context.memory)}) {}
+      sides_({Side(Direction::kToServer, &context.memory), Side(Direction::kToClient, &context.memory)}) {
+  sides_[0].other = &sides_[1];
+  sides_[1].other = &sides_[0];
+}
 
 Session::~Session() {
   for (Side& side : sides_) {
@@ -59,30 +62,54 @@ std::optional<Direction> Session::spoken_direction(Bytes first, std::uint16_t so
 }
 
 void Session::deliver(Direction direction, Bytes bytes, std::uint32_t sequence, const Stamp& stamp) {
-  Side& side = this->side(direction);
-  const Direction other = opposite(direction);
-  if (is_opaque()) settle_turn(other, stamp.time_ns);
+  take(side(direction), bytes, sequence, stamp);
+}
+
+/// A plain packet with data. advances: it acknowledges more than any did before.
+[[gnu::noinline]] void Session::deliver_segment(const decode::Decoded& packet, Side& sent, bool advances) {
+  if (advances) {
+    Side& answered = *sent.other;
+    sent.own_ack = packet.tcp.acknowledgment;
+    sent.own_ack_known = true;
+    answered.acked = packet.tcp.acknowledgment;
+    answered.acked_ns = packet.time_ns;
+    exchanges_.acknowledged(answered.direction, packet.tcp.acknowledgment, packet.time_ns);
+  }
+  take(sent, packet.payload, packet.tcp.sequence, Stamp::of_segment(packet));
+}
+
+void Session::take(Side& side, Bytes bytes, std::uint32_t sequence, const Stamp& stamp) {
+  if (busy_ && is_opaque()) settle_turn(*side.other, stamp.time_ns);
   side.seen = true;
   note_data(side, stamp.time_ns);
   side.latest_ns = std::max(side.latest_ns, stamp.time_ns);
-  if (side.held.empty()) {
+  if (busy_ && !side.held.empty()) {
+    take_behind_held(side, bytes, sequence, stamp);
+  } else {
     side.sequence = sequence;
     side.mark = {sequence, stamp, side.latest_ns};
     if (!side.more_marks.empty()) [[unlikely]]
       drop_marks(side);
-    bytes = bytes.subspan(skip(direction, bytes.size()));
+    bytes = bytes.subspan(skip(side, bytes.size()));
     if (bytes.empty()) return;
-    const std::size_t used = parse(direction, bytes);
-    hold(side, bytes.subspan(used));
-  } else {
-    forget_marks(side);
-    side.more_marks.push_back({sequence, stamp, side.latest_ns});
-    count_marks(side);
-    hold(side, bytes);
-    pump(direction);
+    const std::size_t used = parse(side, bytes);
+    if (used < bytes.size()) hold(side, bytes.subspan(used));
   }
-  if (!this->side(other).held.empty()) pump(other);  // it may have waited for this side
+  if (busy_) rest(side);
   exchanges_.take_finished(false);
+}
+
+[[gnu::noinline]] void Session::take_behind_held(Side& side, Bytes bytes, std::uint32_t sequence, const Stamp& stamp) {
+  forget_marks(side);
+  side.more_marks.push_back({sequence, stamp, side.latest_ns});
+  count_marks(side);
+  hold(side, bytes);
+  pump(side);
+}
+
+/// What this side has brought may be what bytes of the other have waited for.
+[[gnu::noinline]] void Session::rest(Side& side) {
+  if (!side.other->held.empty()) pump(*side.other);
   if (side.held.empty() && !side.more_marks.empty()) {
     side.mark = side.more_marks.back();
     drop_marks(side);
@@ -90,18 +117,11 @@ void Session::deliver(Direction direction, Bytes bytes, std::uint32_t sequence, 
   busy_ = is_opaque() || !sides_[0].held.empty() || !sides_[1].held.empty();
 }
 
-/// What add() does, when exchanges await an acknowledgment.
-void Session::add_acknowledging(const decode::Decoded& packet, Direction direction, bool advances, bool in_order) {
-  const bool pure = packet.payload_wire_bytes == 0;
-  if (advances || pure) {
-    if (in_order) had_received(direction, packet.tcp.acknowledgment);
-    acknowledged(opposite(direction), packet.tcp.acknowledgment, packet.time_ns, pure);
-  }
-  if (!pure) deliver_segment(direction, packet);
-}
-
-[[gnu::noinline]] void Session::deliver_segment(Direction direction, const decode::Decoded& packet) {
-  deliver(direction, packet.payload, packet.tcp.sequence, Stamp::of_segment(packet));
+/// A plain packet without data.
+[[gnu::noinline]] void Session::add_acknowledgment(const decode::Decoded& packet, Side& sent) {
+  const std::uint32_t ack = packet.tcp.acknowledgment;
+  if (sequence_distance(packet.tcp.sequence, flow_.side(sent.direction).next) <= 0) note_received(sent, ack);
+  acknowledged(*sent.other, ack, packet.time_ns, true);
 }
 
 /// They count among what is held: a head that comes byte by byte has more of them than bytes.
@@ -127,17 +147,16 @@ void Session::forget_marks(Side& side) {
 }
 
 /// Gives the held bytes to the parser once more.
-void Session::pump(Direction direction) {
-  Side& side = this->side(direction);
+void Session::pump(Side& side) {
   if (side.pumping || side.held.empty()) return;
   side.pumping = true;
-  const std::size_t used = parse(direction, side.held.bytes());
+  const std::size_t used = parse(side, side.held.bytes());
   side.pumping = false;
   release_held(side, used);
 }
 
 void Session::hold(Side& side, Bytes bytes) {
-  if (bytes.empty()) return;
+  busy_ = true;
   const std::size_t limit = std::min(context_.config.head_bytes_max, context_.config.held_bytes_flow_max);
   const bool fits = side.held.size() + bytes.size() <= limit && side.more_marks.size() < kMarksMax &&
                     context_.held_bytes + bytes.size() <= context_.config.held_bytes_max;
@@ -145,7 +164,7 @@ void Session::hold(Side& side, Bytes bytes) {
     context_.counters.held_refused_bytes += bytes.size();
     drop_held(side, side.held.size());
     advance(side, bytes.size());
-    lose_place(&side == &sides_[0] ? Direction::kToServer : Direction::kToClient);
+    lose_place(side);
     return;
   }
   side.held.append(bytes);
@@ -164,66 +183,69 @@ void Session::release_held(Side& side, std::size_t count) {
   context_.held_bytes -= count;
 }
 
-std::size_t Session::skip_body(Direction direction, std::size_t available) {
-  Side& side = this->side(direction);
+std::size_t Session::skip(Side& side, std::size_t available) {
+  if (side.to_skip == 0) return 0;
   const std::size_t count = static_cast<std::size_t>(std::min<std::uint64_t>(side.to_skip, available));
   advance(side, count);
   if (side.to_skip == kToTheEnd) return count;
   side.to_skip -= count;
-  if (side.to_skip == 0 && !side.more) finish(direction);
+  if (side.to_skip == 0 && !side.more) finish(side);
   return count;
 }
 
-/// Parses as far as the bytes allow. @return how many were taken
-std::size_t Session::parse(Direction direction, Bytes bytes) {
-  Side& side = this->side(direction);
+/// Parses as far as the bytes allow; none of them is to be passed over. @return how many were taken
+std::size_t Session::parse(Side& side, Bytes bytes) {
   std::size_t used = 0;
   while (used < bytes.size()) {
-    used += skip(direction, bytes.size() - used);
     const Bytes rest = bytes.subspan(used);
-    if (rest.empty()) break;
-    if (parser_ == nullptr && !detect(direction, rest)) break;
-    if (is_opaque() && !redetect_turn(direction, rest)) break;
+    if (parser_ == nullptr && !detect(side, rest)) break;
+    if (is_opaque() && !redetect_turn(side, rest)) break;
     if (!side.placed) {
-      used += find_place(direction, rest);
+      used += find_place(side, rest);
       if (!side.placed) break;
       continue;
     }
     Message& message = context_.message;
     message.renew();
     state_.hint = 0;
-    if (exchanges_.has_hints() && direction == Direction::kToClient && parser_->pairing == Pairing::kOrder &&
+    if (exchanges_.has_hints() && side.direction == Direction::kToClient && parser_->pairing == Pairing::kOrder &&
         !side.in_message)
       state_.hint = exchanges_.next_hint(
-          {.direction = direction, .sequence = side.sequence, .stamp = stamp_at(side, side.sequence)});
-    const ParseStep step = parser_->parse(rest, direction, state_, message);
+          {.direction = side.direction, .sequence = side.sequence, .stamp = stamp_at(side, side.sequence)});
+    const ParseStep step = parser_->parse(rest, side.direction, state_, message);
     if (step.step == Step::kNeedMore) break;
     if (step.step == Step::kInvalid || step.consumed == 0) {
-      if (messages_ == 0) {
-        use(kOpaqueParser);
-        turns_probed_ = kTurnsProbedMax;  // what looked like a protocol and was none will look like it again
-        settle_turn(opposite(direction), stamp_at(side, side.sequence).time_ns);
-      } else {
-        ++context_.counters.resyncs;
-        abandon(direction);
-        ++context_.counters.unparsed_bytes;
-        advance(side, 1);
-        ++used;
-        lose_place(direction);
-      }
+      used += resume(side);
       continue;
     }
-    if (step.step == Step::kMessage) begin(direction, message, rest.first(std::min(rest.size(), message.head_bytes)));
-    side.to_skip = step.consumed;  // of which some may not be at hand yet
+    if (step.step == Step::kMessage) begin(side, message, rest);
     if (step.step == Step::kEnd) side.more = false;
+    side.to_skip = step.consumed;  // of which some may not be at hand yet
+    used += skip(side, rest.size());
   }
   return used;
 }
 
+/// What is at hand is not of the protocol: a leg that never spoke it is opaque, another has lost its place.
+/// @return bytes passed over
+[[gnu::noinline]] std::size_t Session::resume(Side& side) {
+  if (messages_ == 0) {
+    use(kOpaqueParser);
+    turns_probed_ = kTurnsProbedMax;  // what looked like a protocol and was none will look like it again
+    settle_turn(*side.other, stamp_at(side, side.sequence).time_ns);
+    return 0;
+  }
+  ++context_.counters.resyncs;
+  abandon(side);
+  ++context_.counters.unparsed_bytes;
+  advance(side, 1);
+  lose_place(side);
+  return 1;
+}
+
 /// Looks for the next message start. @return bytes passed over
-std::size_t Session::find_place(Direction direction, Bytes bytes) {
-  Side& side = this->side(direction);
-  const std::size_t offset = std::min(parser_->resync(bytes, direction, state_), bytes.size());
+std::size_t Session::find_place(Side& side, Bytes bytes) {
+  const std::size_t offset = std::min(parser_->resync(bytes, side.direction, state_), bytes.size());
   context_.counters.unparsed_bytes += offset;
   advance(side, offset);
   side.placed = offset < bytes.size();
@@ -231,50 +253,48 @@ std::size_t Session::find_place(Direction direction, Bytes bytes) {
 }
 
 /// Chooses the protocol. @return false when more bytes are needed
-bool Session::detect(Direction direction, Bytes first) {
+bool Session::detect(Side& side, Bytes first) {
   bool maybe = false;
-  const Parser* found = probe_all(first, direction, server_port(), false, maybe);
+  const Parser* found = probe_all(first, side.direction, server_port(), false, maybe);
   if (found == nullptr && maybe && first.size() < kProbeBytesMax && !undetectable_) return false;
   use(found != nullptr ? *found : kOpaqueParser);
-  if (found == nullptr) settle_turn(opposite(direction), stamp_at(side(direction), side(direction).sequence).time_ns);
+  if (found == nullptr) settle_turn(*side.other, stamp_at(side, side.sequence).time_ns);
   return true;
 }
 
 /// An opaque leg picked up in the middle, or one that changed its protocol, may become known when a turn
 /// begins. @return false when more bytes of the turn might tell
-bool Session::redetect_turn(Direction direction, Bytes first) {
+bool Session::redetect_turn(Side& side, Bytes first) {
   if (settling_) return true;
-  if (messages_ == 0 || turn_ != direction) {
-    turn_ = direction;
+  if (messages_ == 0 || turn_ != side.direction) {
+    turn_ = side.direction;
     turn_settled_ = turns_probed_ >= kTurnsProbedMax;
     if (!turn_settled_) ++turns_probed_;
   }
   if (turn_settled_) return true;
   bool maybe = false;
-  const Parser* found = probe_all(first, direction, server_port(), false, maybe);
+  const Parser* found = probe_all(first, side.direction, server_port(), false, maybe);
   if (found == nullptr && maybe && first.size() < kProbeBytesMax && !undetectable_) return false;
   turn_settled_ = true;
   if (found == nullptr) return true;
   use(*found);
   exchanges_.restart();
-  for (Side& side : sides_) side.placed = true;
+  for (Side& each : sides_) each.placed = true;
   return true;
 }
 
 /// Bytes of an opaque turn that waited for more and came before `time_ns`: the turn is over, they are a message.
-void Session::settle_turn(Direction direction, std::uint64_t time_ns) {
-  const Side& side = this->side(direction);
+void Session::settle_turn(Side& side, std::uint64_t time_ns) {
   if (side.held.empty() || stamp_at(side, side.sequence).time_ns > time_ns) return;
   settling_ = true;
-  pump(direction);
+  pump(side);
   settling_ = false;
 }
 
 /// Sequence number up to which a direction was received, parsed or not.
-std::uint32_t Session::received(Direction direction) const {
-  const Side& side = sides_[index_of(direction)];
+std::uint32_t Session::received(const Side& side) const {
   if (side.seen) return side.sequence + static_cast<std::uint32_t>(side.held.size());
-  return flow_.side(direction).isn() + 1;
+  return flow_.side(side.direction).isn() + 1;
 }
 
 void Session::use(const Parser& parser) {
@@ -282,20 +302,19 @@ void Session::use(const Parser& parser) {
   state_ = ParserState{};
   messages_ = 0;
   protocol_ = parser.name;
+  busy_ = busy_ || is_opaque();
 }
 
-void Session::begin(Direction direction, const Message& message, Bytes head) {
-  Side& side = this->side(direction);
+void Session::begin(Side& side, const Message& message, Bytes bytes) {
   ++messages_;
-  const Direction other = opposite(direction);
-  MessageStart start{.direction = direction,
+  MessageStart start{.direction = side.direction,
                      .sequence = side.sequence,
-                     .answered_to = received(other),
-                     .answered_known = this->side(other).seen || handshake_seen(),
+                     .answered_to = received(*side.other),
+                     .answered_known = side.other->seen || handshake_seen(),
                      .head_hash = 0,
                      .stamp = stamp_at(side, side.sequence)};
-  const Bytes hashed = head.first(std::min(head.size(), kHashedHeadBytes));
-  if (hashed.size() == std::min(message.head_bytes, kHashedHeadBytes)) start.head_hash = base::hash_bytes(hashed);
+  const std::size_t hashed_bytes = std::min(message.head_bytes, kHashedHeadBytes);
+  if (hashed_bytes <= bytes.size()) start.head_hash = base::hash_bytes(bytes.first(hashed_bytes));
   side.open = exchanges_.begin(*parser_, message, start);
   side.in_message = true;
   side.more = message.more;
@@ -303,18 +322,17 @@ void Session::begin(Direction direction, const Message& message, Bytes head) {
 }
 
 /// The open message has ended at side.sequence.
-void Session::finish(Direction direction) {
-  Side& side = this->side(direction);
+void Session::finish(Side& side) {
   side.to_skip = 0;
   side.more = false;
   if (!side.in_message) return;
   side.in_message = false;
   if (Exchange* exchange = side.open) {
-    exchanges_.end(*exchange, direction, passed_ns(side), side.sequence);
+    exchanges_.end(*exchange, side.direction, passed_ns(side), side.sequence);
     if (side.in_gap)
       exchange->record.flags |=
-          exchange->asks(direction) ? record_flag::kRequestEndUnseen : record_flag::kResponseEndUnseen;
-    MessageRecord& message = exchange->message(direction);
+          exchange->asks(side.direction) ? record_flag::kRequestEndUnseen : record_flag::kResponseEndUnseen;
+    MessageRecord& message = exchange->message(side.direction);
     if (side.wait.longest_ns > message.ack_wait_ns) {
       message.ack_wait_ns = side.wait.longest_ns;
       message.ack_release_ns = side.wait.release_ns;
@@ -329,10 +347,9 @@ void Session::finish(Direction direction) {
 }
 
 /// The open message is given up where it is.
-void Session::abandon(Direction direction) {
-  Side& side = this->side(direction);
+void Session::abandon(Side& side) {
   if (Exchange* exchange = side.open) {
-    exchanges_.end(*exchange, direction, passed_ns(side), side.sequence);
+    exchanges_.end(*exchange, side.direction, passed_ns(side), side.sequence);
     exchange->record.flags |= record_flag::kIncomplete;
   }
   side.open = nullptr;
@@ -340,10 +357,9 @@ void Session::abandon(Direction direction) {
   side.to_skip = 0;
 }
 
-void Session::lose_place(Direction direction) {
-  Side& side = this->side(direction);
+void Session::lose_place(Side& side) {
   side.placed = false;
-  exchanges_.lost_place(direction, side.own_ack_known ? side.own_ack : received(opposite(direction)));
+  exchanges_.lost_place(side.direction, side.own_ack_known ? side.own_ack : received(*side.other));
 }
 
 /// Both directions speak another protocol from here on.
@@ -364,19 +380,19 @@ void Session::gap(Direction direction, std::uint32_t sequence, std::uint64_t cou
   Side& side = this->side(direction);
   if (!side.held.empty()) {
     drop_held(side, side.held.size());
-    lose_place(direction);
+    lose_place(side);
   }
   side.sequence = sequence;
   side.seen = true;
   if (count == 0) return;
   if (side.open != nullptr) side.open->record.flags |= gap_flag(direction);
   side.in_gap = !cut;
-  const std::size_t skipped = skip(direction, count);
+  const std::size_t skipped = skip(side, count);
   side.in_gap = false;
   if (skipped == count) return;
-  abandon(direction);  // the hole reaches beyond what we know of the message
+  abandon(side);  // the hole reaches beyond what we know of the message
   advance(side, count - skipped);
-  lose_place(direction);
+  lose_place(side);
   if (parser_ == nullptr) side.placed = true;  // nothing is known of message starts yet
   // An answer that the other direction waits for may have been lost.
   if (parser_ != nullptr && direction == Direction::kToClient) parser_->resync({}, Direction::kToServer, state_);
@@ -411,34 +427,27 @@ void Session::copied(Direction direction, std::uint32_t sequence, std::uint32_t 
   exchanges_.copied(direction, sequence, end, whole, stamp);
 }
 
-/// An acknowledgment of all that was sent, inside a message: the sender may be waiting for it.
-void Session::note_wait(Side& side, std::uint32_t ack, std::uint64_t time_ns) {
-  const std::uint32_t sent = side.sequence + static_cast<std::uint32_t>(side.held.size());
-  if (ack == sent && time_ns >= side.wait.last_data_ns) side.wait.ack_ns = time_ns;
-}
-
 void Session::end_of_stream(Direction direction) {
   Side& side = this->side(direction);
   if (parser_ == nullptr && !side.held.empty()) {
     undetectable_ = true;
-    pump(direction);
+    pump(side);
   }
-  if (side.to_skip == kToTheEnd) finish(direction);
+  if (side.to_skip == kToTheEnd) finish(side);
 }
 
 void Session::close() {
   undetectable_ = true;
   const std::uint64_t client_ns = sides_[0].mark.stamp.time_ns, server_ns = sides_[1].mark.stamp.time_ns;
   const bool server_first = client_ns != 0 && server_ns != 0 && server_ns < client_ns;
-  pump(server_first ? Direction::kToClient : Direction::kToServer);
-  pump(server_first ? Direction::kToServer : Direction::kToClient);
-  for (const Direction direction : {Direction::kToServer, Direction::kToClient}) {
-    Side& side = this->side(direction);
+  pump(sides_[server_first ? 1 : 0]);
+  pump(sides_[server_first ? 0 : 1]);
+  for (Side& side : sides_) {
     drop_held(side, side.held.size());
     if (side.open == nullptr) continue;
     // What has not ended is given out as far as it came.
-    exchanges_.end(*side.open, direction, passed_ns(side), side.sequence);
-    side.open->done(direction) = false;
+    exchanges_.end(*side.open, side.direction, passed_ns(side), side.sequence);
+    side.open->done(side.direction) = false;
     side.open = nullptr;
   }
   exchanges_.close();
@@ -453,7 +462,7 @@ std::pmr::vector<Session::Mark>::const_iterator Session::first_mark_from(const S
 
 /// When everything before side.sequence had passed.
 std::uint64_t Session::passed_ns(const Side& side) {
-  if (side.more_marks.empty() && sequence_distance(side.mark.sequence, side.sequence) < 0) return side.mark.passed_ns;
+  if (side.more_marks.empty()) return side.latest_ns;
   const auto behind = first_mark_from(side, side.sequence);
   if (behind != side.more_marks.begin()) return std::prev(behind)->passed_ns;
   return sequence_distance(side.mark.sequence, side.sequence) < 0 ? side.mark.passed_ns : side.latest_ns;

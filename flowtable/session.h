@@ -24,26 +24,15 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  /// All of a plain packet (plain_packet.h). advances: it acknowledges what was not acknowledged before; in_order: its
-  /// sender had sent no more than has been delivered. Whatever it calls it calls last: so it needs no stack.
-  void add(const decode::Decoded& packet, Direction direction, bool advances, bool in_order) {
-    if (exchanges_.awaits_acknowledgment(opposite(direction)))
-      return add_acknowledging(packet, direction, advances, in_order);
-    Side &sent = located(side(direction)), &answered = located(side(opposite(direction)));
+  /// All of a plain packet (plain_packet.h), which its flow has already. advances: it acknowledges what was not
+  /// acknowledged before. Whatever it calls it calls last: so it needs no stack.
+  void add(const decode::Decoded& packet, Direction direction, bool advances) {
     const std::uint32_t payload_bytes = packet.payload_wire_bytes;
-    if (advances || payload_bytes == 0) {
-      if (in_order) note_received(sent, packet.tcp.acknowledgment);
-      note_acknowledged(answered, packet.tcp.acknowledgment, packet.time_ns);
-      if (payload_bytes == 0) {
-        if (awaits_wait(answered)) note_wait(answered, packet.tcp.acknowledgment, packet.time_ns);
-        return;
-      }
-    }
-    if (sent.to_skip <= payload_bytes || busy_) return deliver_segment(direction, packet);
+    Side& sent = side(direction);
+    if (payload_bytes == 0) return add_acknowledgment(packet, sent);
+    if (advances || sent.to_skip <= payload_bytes || busy_) return deliver_segment(packet, sent, advances);
     note_data(sent, packet.time_ns);  // within the body of the open message, and all else is at rest
     sent.latest_ns = std::max(sent.latest_ns, packet.time_ns);
-    sent.mark.sequence = packet.tcp.sequence;
-    sent.mark.passed_ns = sent.latest_ns;
     sent.sequence = packet.tcp.sequence + payload_bytes;
     if (sent.to_skip != decode::l7::kToTheEnd) sent.to_skip -= payload_bytes;
   }
@@ -63,9 +52,7 @@ class Session {
 
   /// The receiver of `direction` acknowledged all before `ack`; `pure`: in a segment without data.
   void acknowledged(Direction direction, std::uint32_t ack, std::uint64_t time_ns, bool pure) {
-    Side& side = this->side(direction);
-    if (note_acknowledged(side, ack, time_ns)) exchanges_.acknowledged(direction, ack, time_ns);
-    if (pure && awaits_wait(side)) note_wait(side, ack, time_ns);
+    acknowledged(side(direction), ack, time_ns, pure);
   }
 
   /// The sender of `direction` had received all before `ack` when it had sent no more than has been delivered.
@@ -89,6 +76,8 @@ class Session {
                                                    std::uint16_t target_port);
 
  private:
+  // What is declared inline is defined in session.cpp, where alone it is called: once for every message.
+
   /// From here on, bytes of one direction came in this segment.
   struct Mark {
     std::uint32_t sequence = 0;
@@ -105,8 +94,11 @@ class Session {
   };
 
   struct Side {
-    explicit Side(std::pmr::memory_resource* memory) : held(memory), more_marks(memory) {}
+    Side(Direction direction_, std::pmr::memory_resource* memory)
+        : direction(direction_), held(memory), more_marks(memory) {}
 
+    Direction direction;
+    Side* other = nullptr;              ///< what goes the other way
     HeldBytes held;                     ///< bytes that the parser has not taken yet
     Mark mark;                          ///< the segment that carried the first byte of what is being parsed
     std::pmr::vector<Mark> more_marks;  ///< those behind it, while bytes are held
@@ -129,7 +121,7 @@ class Session {
     AckWait wait;
   };
 
-  Side& side(Direction direction) { return sides_[index_of(direction)]; }
+  Side& side(Direction direction) { return located(sides_[index_of(direction)]); }
 
   /// Has a message of this side begun, known or not?
   static bool is_inside(const Side& side) { return side.in_message || !side.held.empty(); }
@@ -157,35 +149,45 @@ class Session {
     return true;
   }
   static bool awaits_wait(const Side& side) { return side.wait.ack_ns == 0 && is_inside(side); }
-  void add_acknowledging(const decode::Decoded& packet, Direction direction, bool advances, bool in_order);
-  void deliver_segment(Direction direction, const decode::Decoded& packet);
-  static void note_wait(Side& side, std::uint32_t ack, std::uint64_t time_ns);
+  void acknowledged(Side& side, std::uint32_t ack, std::uint64_t time_ns, bool pure) {
+    const bool first = note_acknowledged(side, ack, time_ns);
+    if (pure && awaits_wait(side)) note_wait(side, ack, time_ns);
+    if (first) exchanges_.acknowledged(side.direction, ack, time_ns);
+  }
+  void add_acknowledgment(const decode::Decoded& packet, Side& sent);
+  void deliver_segment(const decode::Decoded& packet, Side& sent, bool advances);
+  /// An acknowledgment of all that was sent, inside a message: the sender may be waiting for it.
+  static void note_wait(Side& side, std::uint32_t ack, std::uint64_t time_ns) {
+    const std::uint32_t sent = side.sequence + static_cast<std::uint32_t>(side.held.size());
+    if (ack == sent && time_ns >= side.wait.last_data_ns) side.wait.ack_ns = time_ns;
+  }
+  [[gnu::always_inline]] inline void take(Side& side, base::Bytes bytes, std::uint32_t sequence, const Stamp& stamp);
+  void take_behind_held(Side& side, base::Bytes bytes, std::uint32_t sequence, const Stamp& stamp);
   void hold(Side& side, base::Bytes bytes);
+  void rest(Side& side);
   void count_marks(Side& side);
   void drop_marks(Side& side);
   void drop_held(Side& side, std::size_t count);
   void release_held(Side& side, std::size_t count);
   /// Passes over bytes of the open message. @return how many of the available ones
-  std::size_t skip(Direction direction, std::size_t available) {
-    return side(direction).to_skip == 0 ? 0 : skip_body(direction, available);
-  }
-  std::size_t skip_body(Direction direction, std::size_t available);
+  inline std::size_t skip(Side& side, std::size_t available);
   void advance(Side& side, std::size_t count) { side.sequence += static_cast<std::uint32_t>(count); }
-  std::size_t parse(Direction direction, base::Bytes bytes);
-  void pump(Direction direction);
-  bool detect(Direction direction, base::Bytes first);
+  [[gnu::always_inline]] inline std::size_t parse(Side& side, base::Bytes bytes);
+  void pump(Side& side);
+  bool detect(Side& side, base::Bytes first);
   bool is_opaque() const { return parser_ == &decode::l7::kOpaqueParser; }
-  bool redetect_turn(Direction direction, base::Bytes first);
-  void settle_turn(Direction direction, std::uint64_t time_ns);
-  std::uint32_t received(Direction direction) const;
+  bool redetect_turn(Side& side, base::Bytes first);
+  void settle_turn(Side& side, std::uint64_t time_ns);
+  inline std::uint32_t received(const Side& side) const;
   bool handshake_seen() const { return (flow_.flags & record_flag::kHandshakeSeen) != 0; }
   std::uint16_t server_port() const { return flow_.key.port(1u - flow_.client_end); }
   void use(const decode::l7::Parser& parser);
-  std::size_t find_place(Direction direction, base::Bytes bytes);
-  void begin(Direction direction, const decode::l7::Message& message, base::Bytes head);
-  void finish(Direction direction);
-  void abandon(Direction direction);
-  void lose_place(Direction direction);
+  std::size_t find_place(Side& side, base::Bytes bytes);
+  inline void begin(Side& side, const decode::l7::Message& message, base::Bytes bytes);
+  inline void finish(Side& side);
+  std::size_t resume(Side& side);
+  void abandon(Side& side);
+  void lose_place(Side& side);
   void upgrade();
   void forget_marks(Side& side);
   static std::pmr::vector<Mark>::const_iterator first_mark_from(const Side& side, std::uint32_t sequence);
@@ -193,7 +195,7 @@ class Session {
     return side.more_marks.empty() ? side.mark.stamp : marked_at(side, sequence).stamp;
   }
   static const Mark& marked_at(const Side& side, std::uint32_t sequence);
-  static std::uint64_t passed_ns(const Side& side);
+  static inline std::uint64_t passed_ns(const Side& side);
   std::uint32_t gap_flag(Direction direction) const;
 
   Flow& flow_;

@@ -3,7 +3,6 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
-#include <deque>
 #include <vector>
 
 #include "flowtable/record.h"
@@ -32,7 +31,7 @@ class Vantages {
   };
 
   std::uint64_t seed_;
-  std::deque<Entry> entries_;
+  std::vector<Entry> entries_;
   std::vector<Id> free_;
   boost::unordered_flat_map<std::uint64_t, Id> ids_;  ///< by hash of the vantage
 };

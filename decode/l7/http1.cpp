@@ -21,7 +21,13 @@ constexpr std::size_t kChunkLineBytesMax = 4096;     // size and extensions; mor
 enum Hint : std::uint8_t { kPlain = 0, kHead = 1, kConnect = 2, kUpgrade = 3 };
 
 /// Where one direction is inside the open message.
-enum Place : std::uint8_t { kAtHead = 0, kInChunks = 1, kInTrailers = 2, kAwaitingUpgrade = 3 };
+enum Place : std::uint8_t {
+  kAtHead = 0,
+  kInHead = 1,  ///< one that is not whole yet, and has been searched
+  kInChunks = 2,
+  kInTrailers = 3,
+  kAwaitingUpgrade = 4,
+};
 
 std::uint8_t& place_of(ParserState& state, Direction direction) { return state.bytes[index_of(direction)]; }
 
@@ -46,10 +52,20 @@ void set_searched(ParserState& state, Direction direction, std::size_t bytes, bo
 constexpr std::array<std::string_view, 9> kMethods{"GET",     "POST",    "PUT",   "HEAD", "DELETE",
                                                    "OPTIONS", "CONNECT", "TRACE", "PATCH"};
 
-bool is_token_char(std::uint8_t c) {  // RFC 9110 section 5.6.2
+constexpr std::array<bool, 256> kTokenChars = [] {  // RFC 9110 section 5.6.2
   constexpr std::string_view kOthers = "!#$%&'*+-.^_`|~";
-  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-         kOthers.find(static_cast<char>(c)) != std::string_view::npos;
+  std::array<bool, 256> chars{};
+  for (unsigned c = 0; c < chars.size(); ++c)
+    chars[c] = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+               kOthers.find(static_cast<char>(c)) != std::string_view::npos;
+  return chars;
+}();
+
+/// How many characters of a token the text begins with.
+std::size_t token_bytes(std::string_view text) {
+  std::size_t count = 0;
+  while (count < text.size() && kTokenChars[static_cast<unsigned char>(text[count])]) ++count;
+  return count;
 }
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
@@ -79,29 +95,32 @@ bool list_contains(std::string_view list, std::string_view item) {
 
 /// The framing and identity headers of one head.
 struct Fields {
+  static constexpr std::uint64_t kNoLength = kToTheEnd;
+
   std::string_view host;
-  std::optional<std::uint64_t> content_length;
-  bool bad_length = false;
-  bool chunked = false;
-  bool transfer_encoded = false;
-  bool upgrade = false;
+  std::uint64_t content_length = kNoLength;
+  bool bad_length : 1 = false;
+  bool chunked : 1 = false;
+  bool transfer_encoded : 1 = false;
+  bool upgrade : 1 = false;
 };
 
-/// Digits alone, as it nearly always is.
-std::optional<std::uint64_t> plain_length(std::string_view value) {
+/// Digits alone, as it nearly always is; else kNoLength.
+std::uint64_t plain_length(std::string_view value) {
   constexpr std::size_t kDigitsMax = 18;
-  if (value.empty() || value.size() > kDigitsMax) return std::nullopt;
+  if (value.empty() || value.size() > kDigitsMax) return Fields::kNoLength;
   std::uint64_t length = 0;
   for (const char c : value) {
-    if (c < '0' || c > '9') return std::nullopt;
-    length = length * 10 + static_cast<std::uint64_t>(c - '0');
+    const auto digit = static_cast<std::uint8_t>(c - '0');
+    if (digit > 9) return Fields::kNoLength;
+    length = length * 10 + digit;
   }
   return length;
 }
 
 void read_content_length(std::string_view value, Fields& fields) {
-  const std::optional<std::uint64_t> plain = plain_length(value);
-  if (plain && *plain < kBodyBytesMax && !fields.content_length) {
+  const std::uint64_t plain = plain_length(value);
+  if (plain < kBodyBytesMax && fields.content_length == Fields::kNoLength) {
     fields.content_length = plain;
     return;
   }
@@ -114,7 +133,8 @@ void read_content_length(std::string_view value, Fields& fields) {
       good = good && c >= '0' && c <= '9' && length < kBodyBytesMax;
       if (good) length = length * 10 + static_cast<std::uint64_t>(c - '0');
     }
-    if (!good || (fields.content_length && *fields.content_length != length)) fields.bad_length = true;
+    if (!good || (fields.content_length != Fields::kNoLength && fields.content_length != length))
+      fields.bad_length = true;
     fields.content_length = length;
     value.remove_prefix(std::min(comma + 1, value.size()));
   }
@@ -139,14 +159,14 @@ bool is_name(const char* text, std::string_view name) {
   return same;
 }
 
-/// Is this the field line of `name` (in lower case, at least two bytes)? Its value, then.
+/// Is this the field line of `name` (in lower case, at least two bytes)? Its value, then. The line may have its CR.
 [[gnu::always_inline]] inline std::optional<std::string_view> value_of(std::string_view line, std::string_view name) {
   if (line.size() <= name.size() || line[name.size()] != ':') return std::nullopt;
   const bool same = name.size() >= 8   ? is_name<std::uint64_t>(line.data(), name)
                     : name.size() >= 4 ? is_name<std::uint32_t>(line.data(), name)
                                        : is_name<std::uint16_t>(line.data(), name);
   if (!same) return std::nullopt;
-  return trimmed(line.substr(name.size() + 1));
+  return trimmed(without_cr({line.data() + name.size() + 1, line.size() - name.size() - 1}));
 }
 
 void read_id(std::string_view line, std::string_view name, base::IdKind kind, Message& out) {
@@ -154,56 +174,62 @@ void read_id(std::string_view line, std::string_view name, base::IdKind kind, Me
   if (value && !value->empty() && out.id_count < Message::kIdsMax) out.ids[out.id_count++] = {kind, as_bytes(*value)};
 }
 
-/// The place of a letter in the alphabet, from 1, in lower case or not; of other bytes some number up to 31.
-constexpr unsigned letter_of(char c) { return static_cast<unsigned char>(c) & 0x1fu; }
+/// What a line of a head may be by its first byte: most are told to be none of ours, and looked at no further.
+enum class Begins : std::uint8_t { kOther, kEmpty, kB, kC, kH, kP, kS, kT, kU, kX };
+constexpr std::array<Begins, 256> kBegins = [] {
+  std::array<Begins, 256> table{};
+  table['\r'] = table['\n'] = Begins::kEmpty;
+  table['b'] = table['B'] = Begins::kB;
+  table['c'] = table['C'] = Begins::kC;
+  table['h'] = table['H'] = Begins::kH;
+  table['p'] = table['P'] = Begins::kP;
+  table['s'] = table['S'] = Begins::kS;
+  table['t'] = table['T'] = Begins::kT;
+  table['u'] = table['U'] = Begins::kU;
+  table['x'] = table['X'] = Begins::kX;
+  return table;
+}();
 
-/// Most fields are told by their first letter to be none of ours.
-bool may_be_ours(char first) {
-  constexpr std::uint32_t kLetters = 1u << letter_of('b') | 1u << letter_of('c') | 1u << letter_of('h') |
-                                     1u << letter_of('p') | 1u << letter_of('s') | 1u << letter_of('t') |
-                                     1u << letter_of('u') | 1u << letter_of('x');
-  return (kLetters >> letter_of(first) & 1) != 0;
-}
+/// Of a line where it lies, its end included.
+Begins begins_with(const char* line) { return kBegins[static_cast<unsigned char>(*line)]; }
 
-void read_field(std::string_view line, Fields& fields, Message& out) {
-  switch (letter_of(line.front())) {
-    case letter_of('b'): return read_id(line, "b3", base::IdKind::kB3, out);
-    case letter_of('c'):
+/// Takes what matters of a header's line, which may have its CR. @return is it the empty line that ends the head?
+bool read_field(std::string_view line, Fields& fields, Message& out) {
+  switch (begins_with(line.data())) {
+    case Begins::kEmpty: return without_cr(line).empty();
+    case Begins::kB: read_id(line, "b3", base::IdKind::kB3, out); break;
+    case Begins::kC:
       if (const auto value = value_of(line, "content-length")) read_content_length(*value, fields);
-      return;
-    case letter_of('h'):
+      break;
+    case Begins::kH:
       if (const auto value = value_of(line, "host"); value && fields.host.empty()) fields.host = *value;
-      return;
-    case letter_of('p'): return read_id(line, "pinpoint-traceid", base::IdKind::kPinpoint, out);
-    case letter_of('s'): return read_id(line, "sw8", base::IdKind::kSw8, out);
-    case letter_of('t'):
+      break;
+    case Begins::kP: read_id(line, "pinpoint-traceid", base::IdKind::kPinpoint, out); break;
+    case Begins::kS: read_id(line, "sw8", base::IdKind::kSw8, out); break;
+    case Begins::kT:
       if (const auto value = value_of(line, "transfer-encoding")) {
         fields.transfer_encoded = true;
         fields.chunked = list_contains(*value, "chunked");
       }
-      return read_id(line, "traceparent", base::IdKind::kTraceParent, out);
-    case letter_of('u'):
+      read_id(line, "traceparent", base::IdKind::kTraceParent, out);
+      break;
+    case Begins::kU:
       if (value_of(line, "upgrade")) fields.upgrade = true;
-      return read_id(line, "uber-trace-id", base::IdKind::kUberTraceId, out);
-    case letter_of('x'):
+      read_id(line, "uber-trace-id", base::IdKind::kUberTraceId, out);
+      break;
+    case Begins::kX:
       read_id(line, "x-request-id", base::IdKind::kRequestId, out);
-      return read_id(line, "x-b3-traceid", base::IdKind::kB3, out);
-    default: return;
+      read_id(line, "x-b3-traceid", base::IdKind::kB3, out);
+      break;
+    case Begins::kOther: break;
   }
+  return false;
 }
 
 /// Reads header fields up to the empty line. @return false when the head is not whole yet.
 bool read_fields(Lines& lines, Fields& fields, Message& out) {
-  Lines at = lines;  // in registers
-  while (const auto line = at.next_raw()) {
-    if (line->size() <= 1 && (line->empty() || line->front() == '\r')) {
-      lines = at;
-      return true;
-    }
-    if (may_be_ours(line->front())) [[unlikely]]
-      read_field(Lines::without_cr(*line), fields, out);
-  }
-  return false;
+  return lines.find([](const char* line) { return begins_with(line) != Begins::kOther; },
+                    [&](std::string_view line) { return read_field(line, fields, out); });
 }
 
 /// Where " HTTP/1.x" begins that ends a request line; npos when something else ends it.
@@ -219,21 +245,19 @@ std::size_t version_at(std::string_view line) {
 
 /// Splits "METHOD target HTTP/1.x". A missing version (HTTP/0.9) or target is not accepted.
 bool read_request_line(std::string_view line, Message& out) {
-  const std::size_t first = line.find(' ');
-  const std::size_t last = version_at(line);
-  if (first == std::string_view::npos || first == 0 || last == std::string_view::npos || last <= first) return false;
-  const std::string_view method = line.substr(0, first);
-  if (!std::all_of(method.begin(), method.end(), [](char c) { return is_token_char(static_cast<std::uint8_t>(c)); }))
-    return false;
-  out.method = as_bytes(method);
-  out.resource = as_bytes(trimmed(line.substr(first + 1, last - first - 1)));
+  const std::size_t method_bytes = token_bytes(line);
+  if (method_bytes == 0 || method_bytes == line.size() || line[method_bytes] != ' ') return false;
+  const std::size_t version = version_at(line);
+  if (version == std::string_view::npos || version <= method_bytes) return false;
+  out.method = as_bytes({line.data(), method_bytes});
+  out.resource = as_bytes(trimmed({line.data() + method_bytes + 1, version - method_bytes - 1}));
   return true;
 }
 
 constexpr std::size_t kStatusBytes = 12;  // of "HTTP/1.1 200"
 
 /// The code of "HTTP/1.x NNN" at the beginning of the text, 0 when it does not begin so.
-std::uint32_t code_at(std::string_view text) {
+inline std::uint32_t code_at(std::string_view text) {
   constexpr std::string_view kVersion = "HTTP/1.";
   if (text.size() < kStatusBytes || !text.starts_with(kVersion) || text[8] != ' ') return 0;
   const auto digit = [text](std::size_t at) { return static_cast<std::uint32_t>(text[at]) - '0'; };
@@ -254,16 +278,15 @@ bool may_be_status_line(std::string_view text) {
   return (is_blank(behind) || behind == '\r' || behind == '\n') && code_at(text) != 0;
 }
 
-/// A head that was read whole, with `body_bytes` behind it.
-ParseStep whole(const Lines& lines, std::uint64_t body_bytes, Message& out) {
-  out.head_bytes = lines.consumed();
-  return {Step::kMessage, body_bytes == kToTheEnd ? kToTheEnd : lines.consumed() + body_bytes};
+/// A message whose head was read whole, with `body_bytes` behind it.
+ParseStep whole(const Message& message, std::uint64_t body_bytes) {
+  return {Step::kMessage, body_bytes == kToTheEnd ? kToTheEnd : message.head_bytes + body_bytes};
 }
 
-ParseStep begin_chunks(const Lines& lines, ParserState& state, Direction direction, Message& out) {
+ParseStep begin_chunks(ParserState& state, Direction direction, Message& out) {
   place_of(state, direction) = kInChunks;
   out.more = true;
-  return whole(lines, 0, out);
+  return whole(out, 0);
 }
 
 std::uint8_t hint_of(std::string_view method, const Fields& fields) {
@@ -272,48 +295,58 @@ std::uint8_t hint_of(std::string_view method, const Fields& fields) {
   return fields.upgrade ? kUpgrade : kPlain;
 }
 
-ParseStep parse_request(Bytes stream, ParserState& state, Message& out) {
-  Lines lines(stream);
-  const auto line = lines.next();
-  if (!line)
-    return {!stream.empty() && !is_token_char(stream[0]) && stream[0] > ' ' ? Step::kInvalid : Step::kNeedMore};
-  if (!read_request_line(*line, out)) return {Step::kInvalid};
-  Fields fields;
-  if (!read_fields(lines, fields, out)) return {Step::kNeedMore};
+/// The framing of a request (RFC 9112 section 6.3).
+ParseStep frame_request(const Fields& fields, ParserState& state, Message& out) {
   out.kind = Kind::kRequest;
   out.endpoint = as_bytes(fields.host);
   out.hint = hint_of(as_text(out.method), fields);
   if (out.hint == kConnect || out.hint == kUpgrade) place_of(state, Direction::kToServer) = kAwaitingUpgrade;
-  if (fields.chunked) return begin_chunks(lines, state, Direction::kToServer, out);
-  if (fields.bad_length) return whole(lines, kToTheEnd, out);  // nobody can tell where it ends (RFC 9112 section 6.3)
-  return whole(lines, fields.content_length.value_or(0), out);
+  if (fields.chunked) return begin_chunks(state, Direction::kToServer, out);
+  if (fields.bad_length) return whole(out, kToTheEnd);  // nobody can tell where it ends
+  return whole(out, fields.content_length == Fields::kNoLength ? 0 : fields.content_length);
 }
 
-ParseStep parse_response(Bytes stream, ParserState& state, Message& out) {
+/// The framing of a response (RFC 9112 section 6.3).
+ParseStep frame_response(const Fields& fields, ParserState& state, Message& out) {
   constexpr std::uint32_t kSwitchingProtocols = 101, kNoContent = 204, kNotModified = 304;
-  Lines lines(stream);
-  if (!may_be_status_line(as_text(stream))) return {Step::kInvalid};
-  const auto line = lines.next();
-  if (!line) return {Step::kNeedMore};
-  out.status = read_status_line(*line);
-  if (out.status == 0) return {Step::kInvalid};
-  Fields fields;
-  if (!read_fields(lines, fields, out)) return {Step::kNeedMore};
   out.has_status = true;
   out.kind = Kind::kResponse;
   const bool tunnel = state.hint == kConnect && out.status / 100 == 2;
   out.upgrades = out.status == kSwitchingProtocols || tunnel;
-  if (out.upgrades) return whole(lines, 0, out);
+  if (out.upgrades) return whole(out, 0);
   if (out.status / 100 == 1) {
     out.kind = Kind::kInterim;
-    return whole(lines, 0, out);
+    return whole(out, 0);
   }
   if (place_of(state, Direction::kToServer) == kAwaitingUpgrade) place_of(state, Direction::kToServer) = kAtHead;
-  if (state.hint == kHead || out.status == kNoContent || out.status == kNotModified) return whole(lines, 0, out);
-  if (fields.chunked) return begin_chunks(lines, state, Direction::kToClient, out);
-  if (fields.transfer_encoded) return whole(lines, kToTheEnd, out);
-  if (fields.bad_length) return whole(lines, kToTheEnd, out);
-  return whole(lines, fields.content_length.value_or(kToTheEnd), out);
+  if (state.hint == kHead || out.status == kNoContent || out.status == kNotModified) return whole(out, 0);
+  if (fields.chunked) return begin_chunks(state, Direction::kToClient, out);
+  if (fields.transfer_encoded || fields.bad_length) return whole(out, kToTheEnd);
+  return whole(out, fields.content_length);  // without one to the end
+}
+
+/// Could a message begin so, whose first line is not whole yet?
+bool may_be_first_line(std::string_view text, Direction direction) {
+  if (direction == Direction::kToClient) return may_be_status_line(text);
+  return text.empty() || token_bytes(text.substr(0, 1)) == 1 || static_cast<unsigned char>(text[0]) <= ' ';
+}
+
+bool read_first_line(std::string_view line, Direction direction, Message& out) {
+  if (direction == Direction::kToServer) return read_request_line(line, out);
+  out.status = read_status_line(line);
+  return out.status != 0;
+}
+
+/// A head from its first byte on.
+ParseStep read_head(Bytes stream, Direction direction, ParserState& state, Message& out) {
+  Lines lines(stream);
+  const auto line = lines.next();
+  if (!line) return {may_be_first_line(as_text(stream), direction) ? Step::kNeedMore : Step::kInvalid};
+  if (!read_first_line(*line, direction, out)) return {Step::kInvalid};
+  Fields fields;
+  if (!read_fields(lines, fields, out)) return {Step::kNeedMore};
+  out.head_bytes = lines.consumed();
+  return direction == Direction::kToServer ? frame_request(fields, state, out) : frame_response(fields, state, out);
 }
 
 /// "1a;ext=1": the size in hex. Nothing when it is not one.
@@ -356,7 +389,7 @@ ParseStep parse_chunk(Bytes stream, std::uint8_t& place, std::size_t searched) {
 
 /// Could more be said of a head than when it was searched last? Only once its first line or an empty line has ended.
 bool head_has_grown(std::string_view head, const Searched& searched) {
-  if (searched.bytes == 0 || searched.bytes > head.size()) return true;
+  if (searched.bytes > head.size()) return true;
   for (std::size_t end = head.find('\n', searched.bytes); end != std::string_view::npos;
        end = head.find('\n', end + 1)) {
     const std::size_t before = head[end - 1] == '\r' && end > 1 ? end - 2 : end - 1;
@@ -374,35 +407,36 @@ std::size_t empty_lines(Bytes stream) {
   return empty;
 }
 
-ParseStep parse_head(Bytes stream, Direction direction, ParserState& state, Message& out) {
+/// Elsewhere than at the beginning of a message. Nothing when a head is to be read from its beginning.
+[[gnu::noinline]] std::optional<ParseStep> parse_on(Bytes stream, Direction direction, ParserState& state) {
+  std::uint8_t& place = place_of(state, direction);
   const Searched searched = searched_of(state, direction);
-  if (!head_has_grown(as_text(stream), searched)) {
-    set_searched(state, direction, stream.size(), searched.has_line != 0);
-    return {Step::kNeedMore};
+  if (place == kAwaitingUpgrade) return ParseStep{Step::kNeedMore};
+  if (place == kInHead) {
+    if (!head_has_grown(as_text(stream), searched)) {
+      set_searched(state, direction, stream.size(), searched.has_line != 0);
+      return ParseStep{Step::kNeedMore};
+    }
+    place = kAtHead;
+    set_searched(state, direction, 0, false);
+    return std::nullopt;
   }
-  if (const std::size_t empty = empty_lines(stream)) return {Step::kSkip, empty};
-  const ParseStep step =
-      direction == Direction::kToServer ? parse_request(stream, state, out) : parse_response(stream, state, out);
-  const bool again = step.step == Step::kNeedMore;
-  set_searched(state, direction, again ? stream.size() : 0,
-               again && as_text(stream).find('\n') != std::string_view::npos);
+  const ParseStep step = parse_chunk(stream, place, searched.bytes <= stream.size() ? searched.bytes : 0);
+  if (step.step == Step::kInvalid) place = kAtHead;
+  set_searched(state, direction, step.step == Step::kNeedMore ? stream.size() : 0, false);
   return step;
 }
 
 ParseStep parse(Bytes stream, Direction direction, ParserState& state, Message& out) {
-  std::uint8_t& place = place_of(state, direction);
-  switch (place) {
-    case kInChunks:
-    case kInTrailers: {
-      const std::uint32_t searched = searched_of(state, direction).bytes;
-      const ParseStep step = parse_chunk(stream, place, searched <= stream.size() ? searched : 0);
-      if (step.step == Step::kInvalid) place = kAtHead;
-      set_searched(state, direction, step.step == Step::kNeedMore ? stream.size() : 0, false);
-      return step;
-    }
-    case kAwaitingUpgrade: return {Step::kNeedMore};
-    default: return parse_head(stream, direction, state, out);
+  if (place_of(state, direction) != kAtHead) [[unlikely]]
+    if (const auto step = parse_on(stream, direction, state)) return *step;
+  if (const std::size_t empty = empty_lines(stream)) return {Step::kSkip, empty};
+  const ParseStep step = read_head(stream, direction, state, out);
+  if (step.step == Step::kNeedMore) {
+    place_of(state, direction) = kInHead;
+    set_searched(state, direction, stream.size(), as_text(stream).find('\n') != std::string_view::npos);
   }
+  return step;
 }
 
 /// Does the stream begin with "METHOD target HTTP/1."? kMaybe while the first line is not whole.
@@ -410,13 +444,12 @@ Probe probe_request(std::string_view text) {
   constexpr std::size_t kMethodBytesMax = 24;
   const std::size_t line_end = text.find('\n');
   std::string_view line = text.substr(0, line_end);
-  if (line.ends_with('\r')) line.remove_suffix(1);
+  line = without_cr(line);
   const std::size_t space = line.find(' ');
   const std::string_view method = line.substr(0, space);
   if (method.size() > kMethodBytesMax || method.empty() || method.front() < 'A' || method.front() > 'Z')
     return Probe::kNo;
-  if (!std::all_of(method.begin(), method.end(), [](char c) { return is_token_char(static_cast<std::uint8_t>(c)); }))
-    return Probe::kNo;
+  if (token_bytes(method) != method.size()) return Probe::kNo;
   const bool known = std::find(kMethods.begin(), kMethods.end(), method) != kMethods.end();
   const std::size_t version = version_at(line);
   if (version != std::string_view::npos && version > space) return Probe::kYes;
@@ -449,10 +482,7 @@ bool may_begin(std::string_view text, Direction direction) {
 }
 
 /// Does the line end as a request line does?
-bool ends_request(std::string_view line) {
-  if (line.ends_with('\r')) line.remove_suffix(1);
-  return version_at(line) != std::string_view::npos;
-}
+bool ends_request(std::string_view line) { return version_at(without_cr(line)) != std::string_view::npos; }
 
 std::size_t resync(Bytes stream, Direction direction, ParserState& state) {
   place_of(state, direction) = kAtHead;

@@ -86,7 +86,9 @@ struct Message {
     status = 0;
     key = 0;
     head_bytes = id_count = 0;
-    method = resource = endpoint = {};
+    method = {};
+    resource = {};
+    endpoint = {};
   }
 };
 

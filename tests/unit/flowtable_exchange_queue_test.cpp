@@ -208,6 +208,24 @@ TEST(ExchangeQueue, AKeyPairsWhateverWasLost) {
   for (const auto& hop : hops) EXPECT_TRUE(hop.request.seen() && hop.response.seen()) << hop.key;
 }
 
+TEST(ExchangeQueue, WhatAwaitsItsAcknowledgmentWhenKeysBeginIsGivenOutOnceItHasIt) {
+  Script script({}, 53);
+  script.handshake();
+  script.client.send("hello, who is there?");
+  script.server.send("nobody");
+  script.client.set_acknowledged(0);
+  for (std::uint16_t id = 1; id <= 2; ++id) {
+    script.client.send(dns_tcp(id, "a.example", false));
+    script.server.send(dns_tcp(id, "a.example", true));
+  }
+  EXPECT_TRUE(script.records.hops.empty());
+  script.client.ack_at(6);
+  script.server.send(dns_tcp(3, "a.example", true));
+  ASSERT_EQ(script.records.hops.size(), 1u);
+  EXPECT_EQ(script.records.hops[0].protocol, "opaque");
+  EXPECT_NE(script.records.hops[0].response.ack_ns, 0u);
+}
+
 TEST(ExchangeQueue, HundredsInFlightAreAllPairedAndAcknowledged) {
   constexpr int kCount = 500;
   Script script;

@@ -48,6 +48,21 @@ TEST(TextLines, AreThoseFoundByteByByte) {
   }
 }
 
+TEST(TextLines, UnwantedOnesArePassedOver) {
+  Lines lines(base::as_bytes("a: 1\r\nb: 2\r\n\nb: 3\n\rx\nb: 4"));
+  std::vector<std::string> seen;
+  const auto begins_otherwise = [](const char* line) { return *line != 'a' && *line != 'x'; };
+  const auto is_third = [&seen](std::string_view line) {
+    seen.emplace_back(line);
+    return seen.size() == 3;
+  };
+  EXPECT_TRUE(lines.find(begins_otherwise, is_third));
+  EXPECT_EQ(seen, (std::vector<std::string>{"b: 2\r", "", "b: 3"}));
+  EXPECT_EQ(lines.next(), "\rx");
+  EXPECT_FALSE(lines.find(begins_otherwise, is_third));
+  EXPECT_EQ(seen.size(), 3u);  // the last line is not whole
+}
+
 TEST(TextLines, KeepTheLastLineUntilItIsWhole) {
   Lines lines(base::as_bytes("one\r\ntw"));
   EXPECT_EQ(lines.next(), "one");
