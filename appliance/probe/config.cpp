@@ -130,6 +130,8 @@ LiveInput read_live_input(const YAML::Node& node) {
   capture.asks_nic_time = section.flag("nic_time", capture.asks_nic_time);
   if (input.way == CaptureWay::kEbpf && capture.asks_nic_time)
     section.fail("nic_time", "goes with a ring: eBPF has the host's clock only");
+  if (input.way == CaptureWay::kEbpf && decode::is_trailer(input.feed.stamps))
+    section.fail("time", "is of stamps behind the frame, which eBPF leaves out; a ring has them: capture: ring");
   return input;
 }
 
