@@ -273,11 +273,11 @@ int run_probe(const ProbeOptions& options) {
   if (!config) return fail(kWrongUsage, config.error().what);
   if (options.check) {
     if (const auto good = check_surroundings(*config); !good) return fail(kWrongUsage, good.error().what);
+    if (const auto good = check_host(*config); !good) return fail(kCannotRead, good.error().what);
     fmt::print("{}: is right; the probe takes at most about {} MiB of memory\n",
                options.config.empty() ? "the configuration" : options.config, memory_max(*config) >> 20);
-    const auto processes = try_processes(config->processes);
-    fmt::print("processes: {}\n", processes ? *processes : "are not found: " + processes.error().what);
-    return processes ? kDone : kCannotRead;
+    fmt::print("processes: {}\n", try_processes(config->processes).value_or("not at all"));
+    return kDone;
   }
   catch_stop_signals();
   auto probe = Probe::start(*config);
