@@ -222,8 +222,9 @@ CLI::App* add_probe(CLI::App& app, ProbeOptions& options) {
   command
       ->add_option(
           "-i,--interface", options.interfaces,
-          "listen here until SIGINT or SIGTERM; INTERFACE, NETNS/INTERFACE, dpdk:PORT or any with =NAME:ROLE of\n"
-          "the point; 'veth*', '@veth' (a driver's), '*/eth0' stand for all that match, now and later. Once for each.\n"
+          "listen here until SIGINT, SIGTERM or SIGHUP; INTERFACE, NETNS/INTERFACE, dpdk:PORT or any with\n"
+          "=NAME:ROLE of the point; 'veth*', '@veth' (a driver's), '*/eth0' stand for all that match, now and later.\n"
+          "Once for each. "
           "Needs CAP_NET_RAW (and CAP_SYS_ADMIN for another namespace)")
       ->allow_extra_args(false);
   command
