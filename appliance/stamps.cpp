@@ -40,7 +40,7 @@ std::vector<PointStamp> stamps_of_point(const StampedPoint& point, std::vector<P
   }
   if (kept == 0) return stamps;
   if (of_capture.size() == 1) of_capture.front().packets = kept;
-  // Which of an interface's clocks stamped a part of its packets, nobody has counted.
+  // In which of an interface's ways a part of its packets was stamped, nobody has counted.
   const bool is_part = by_switch || !point.is_interface;
   if (of_capture.size() > 1 && is_part)
     for (PointStamp& one : of_capture) one.packets = 0;

@@ -6,7 +6,9 @@ namespace hoptap::bpf {
 namespace {
 
 base::Failure absence() {
-  return {.what = "eBPF is not built into this hoptap (it needs clang and libbpf-dev when built)"};
+  return {.what =
+              "eBPF is not built into this program: hoptap has it when clang and libbpf-dev are there as it is built, "
+              "hoptap-probe is always without"};
 }
 
 }  // namespace

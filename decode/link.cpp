@@ -129,8 +129,8 @@ Result<NetworkPacket> read_tagged(std::uint16_t type, Slice slice, Link& link) {
   for (int tags = 0; const std::size_t tag_bytes = tag_bytes_of(type, slice.bytes); ++tags) {
     if (tags == kTagsMax) return tl::unexpected(Error::kUnsupported);
     if (!slice.has(tag_bytes)) return short_of(slice, tag_bytes);
-    const bool is_vlan = type == ether_type::kVlan || type == ether_type::kServiceVlan || type == ether_type::kVlanOld;
-    if (is_vlan && link.vlan_count < Link::kVlansMax) link.vlans[link.vlan_count++] = be16(slice.bytes, 0) & 0x0fff;
+    if (is_vlan_type(type) && link.vlan_count < Link::kVlansMax)
+      link.vlans[link.vlan_count++] = be16(slice.bytes, 0) & 0x0fff;
     type = be16(slice.bytes, tag_bytes - 2);
     slice = slice.behind(tag_bytes);
   }

@@ -33,6 +33,11 @@ inline constexpr std::uint16_t kAristaStamp = 0xd28b;   ///< a time, then the ty
 inline constexpr std::uint16_t kCiscoTimeTag = 0x8905;  ///< TTAG of Nexus 9000: 8 bytes with the types (CSCvu17177)
 }  // namespace ether_type
 
+/// IEEE 802.1Q and 802.1ad, and what came before the latter.
+constexpr bool is_vlan_type(std::uint64_t type) {
+  return type == ether_type::kVlan || type == ether_type::kServiceVlan || type == ether_type::kVlanOld;
+}
+
 /// A type that frames of a network have: read here, or ARP.
 constexpr bool is_known_type(std::uint16_t type) {
   switch (type) {

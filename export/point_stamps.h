@@ -9,7 +9,8 @@
 
 namespace hoptap::exporting {
 
-/// Packets of a point whose times one clock gave. A point has one for each clock; docs/formats/wire.md lists `by`.
+/// Packets of a point whose times were given in one way. A point has one for each; docs/formats/wire.md lists `by`, and
+/// which of them are one clock.
 struct PointStamp {
   static constexpr std::size_t kNameBytesMax = 32;
   static constexpr std::size_t kOfPointMax = 8;  ///< more are left out

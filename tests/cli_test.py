@@ -5,6 +5,7 @@ usage: cli_test.py HOPTAP PCAPS
 """
 import gzip
 import json
+import os
 import pathlib
 import shutil
 import struct
@@ -202,6 +203,28 @@ class CommandLine(unittest.TestCase):
             if words == probe:
                 findings = rows(hoptap("doctor", "--json", "-c", config))
                 self.assertTrue(any(complaint.decode() in str(finding) for finding in findings), text)
+
+    def test_check_and_doctor_refuse_what_a_probe_refuses_here(self):
+        bare = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()
+        without_dpdk = any(one["topic"] == "dpdk" and "not built" in one["text"] for one in rows(hoptap("doctor", "--json")))
+        config = self.scratch / "probe.yaml"
+        tried = [("interfaces: [{interface: lo}]", 0, b"is right"),
+                 ("interfaces: [{interface: lo, capture: ebpf}]", 3, b"lo: "),
+                 ("interfaces: [{interface: lo}]\nprocesses: proc", 0, b"by /proc"),
+                 ("interfaces: [{interface: lo}]\nprocesses: auto", 0, b"by /proc"),
+                 ("interfaces: [{interface: lo}]\nprocesses: ebpf", 3, b"processes: ")]
+        port = "interfaces: [{interface: 'dpdk:p'}]"
+        tried.append((port, 3, b"dpdk:p: this program was built without DPDK") if without_dpdk else (port, 0, b"is right"))
+        for text, code, words in tried:
+            config.write_text(text + "\n")
+            done = subprocess.run((*bare, HOPTAP, "probe", "-c", config, "--check"), capture_output=True, check=False)
+            self.assertEqual((done.returncode, words in done.stdout + done.stderr), (code, True), (text, done))
+            self.assertEqual(b"is right" in done.stdout, code == 0, text)
+            found = rows(subprocess.run((*bare, HOPTAP, "doctor", "--json", "-c", config), capture_output=True, check=False))
+            verdicts = [one["severity"] for one in found if one["topic"] == "config"]
+            self.assertEqual(verdicts, ["good" if code == 0 else "trouble"], text)
+        done = hoptap("doctor", "--json", "-i", "dpdk:p")
+        self.assertEqual(any(one["topic"] == "dpdk:p" and one["severity"] == "trouble" for one in rows(done)), without_dpdk)
 
     def test_no_tracer_is_5_and_says_how_to_start_one(self):
         for words in (["traces"], ["traces", "0123456789abcdef"], ["verdicts"], ["points"], ["metrics"]):

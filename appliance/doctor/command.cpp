@@ -24,6 +24,8 @@ void add(Findings& findings, Findings more) {
 }
 
 Finding input_finding(const LiveInput& input) {
+  if (const auto possible = check_way(input); !possible)
+    return {input.point.name, Severity::kTrouble, possible.error().what, ""};
   if (input.way == CaptureWay::kDpdk)
     return {input.point.name, Severity::kNote, "is a port of DPDK: it would have to be taken to be looked at",
             fmt::format("hoptap doctor -i dpdk:{} --listen 5 listens there (a virtual device needs the probe's --eal: "
@@ -51,7 +53,7 @@ Findings config_findings(const std::string& path) {
   if (!text) return {{"config", Severity::kTrouble, text.error().what, "is the path right?"}};
   auto config = read_probe_config(*text, path);
   if (!config) return {{"config", Severity::kTrouble, config.error().what, "hoptap probe --example shows every key"}};
-  for (const auto& checked : {check(*config), check_surroundings(*config)})
+  for (const auto& checked : {check(*config), check_surroundings(*config), check_host(*config)})
     if (!checked) return {{"config", Severity::kTrouble, checked.error().what, ""}};
   Findings findings{
       {"config", Severity::kGood,

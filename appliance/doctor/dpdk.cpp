@@ -11,7 +11,7 @@ namespace hoptap::appliance {
 Finding dpdk_finding() {
   const std::string version = capture::dpdk_version();
   if (version.empty())
-    return {"dpdk", Severity::kNote, "not built into this hoptap; nothing else needs it",
+    return {"dpdk", Severity::kNote, "not built into this hoptap; only ports of DPDK need it",
             "for ports of DPDK: install libdpdk-dev, meson setup --reconfigure -Ddpdk=enabled build"};
   const capture::HugePages pages = capture::look_at_hugepages();
   const std::vector<std::string> devices = capture::user_space_devices();

@@ -48,7 +48,8 @@ capture::LiveConfig small_on_loopback() {
 
 Finding ebpf_finding() {
   if (const auto tried = bpf::try_programs(); !tried)
-    return {"ebpf", Severity::kNote, tried.error().what + "; nothing needs it: `capture: ring` and a simpler fanout do",
+    return {"ebpf", Severity::kNote,
+            tried.error().what + "; only `capture: ebpf` and `processes: ebpf` need it, a ring and /proc do without",
             ""};
   return {
       "ebpf", Severity::kGood,

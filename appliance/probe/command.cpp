@@ -222,8 +222,9 @@ CLI::App* add_probe(CLI::App& app, ProbeOptions& options) {
   command
       ->add_option(
           "-i,--interface", options.interfaces,
-          "listen here until SIGINT or SIGTERM; INTERFACE, NETNS/INTERFACE, dpdk:PORT or any with =NAME:ROLE of\n"
-          "the point; 'veth*', '@veth' (a driver's), '*/eth0' stand for all that match, now and later. Once for each.\n"
+          "listen here until SIGINT, SIGTERM or SIGHUP; INTERFACE, NETNS/INTERFACE, dpdk:PORT or any with\n"
+          "=NAME:ROLE of the point; 'veth*', '@veth' (a driver's), '*/eth0' stand for all that match, now and later.\n"
+          "Once for each. "
           "Needs CAP_NET_RAW (and CAP_SYS_ADMIN for another namespace)")
       ->allow_extra_args(false);
   command
@@ -273,11 +274,11 @@ int run_probe(const ProbeOptions& options) {
   if (!config) return fail(kWrongUsage, config.error().what);
   if (options.check) {
     if (const auto good = check_surroundings(*config); !good) return fail(kWrongUsage, good.error().what);
+    if (const auto good = check_host(*config); !good) return fail(kCannotRead, good.error().what);
     fmt::print("{}: is right; the probe takes at most about {} MiB of memory\n",
                options.config.empty() ? "the configuration" : options.config, memory_max(*config) >> 20);
-    const auto processes = try_processes(config->processes);
-    fmt::print("processes: {}\n", processes ? *processes : "are not found: " + processes.error().what);
-    return processes ? kDone : kCannotRead;
+    fmt::print("processes: {}\n", try_processes(config->processes).value_or("not at all"));
+    return kDone;
   }
   catch_stop_signals();
   auto probe = Probe::start(*config);

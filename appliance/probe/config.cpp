@@ -7,7 +7,9 @@
 
 #include "appliance/probe/interface_pattern.h"
 #include "appliance/probe/point_section.h"
+#include "appliance/processes/finder.h"
 #include "appliance/yaml/section.h"
+#include "bpf-optional/head_tap.h"
 #include "capture/filter.h"
 
 namespace hoptap::appliance {
@@ -130,6 +132,8 @@ LiveInput read_live_input(const YAML::Node& node) {
   capture.asks_nic_time = section.flag("nic_time", capture.asks_nic_time);
   if (input.way == CaptureWay::kEbpf && capture.asks_nic_time)
     section.fail("nic_time", "goes with a ring: eBPF has the host's clock only");
+  if (input.way == CaptureWay::kEbpf && decode::is_trailer(input.feed.stamps))
+    section.fail("time", "is of stamps behind the frame, which eBPF leaves out; a ring has them: capture: ring");
   return input;
 }
 
@@ -234,6 +238,23 @@ base::Outcome<void> check_surroundings(const ProbeConfig& config) {
   if (sender.probe.empty()) sender.probe = "the host's name";
   if (auto good = exporting::check(sender, true); !good) return good;
   return config.metrics_http ? check(*config.metrics_http) : base::Outcome<void>();
+}
+
+base::Outcome<void> check_way(const LiveInput& input) {
+  if (input.way == CaptureWay::kDpdk) return capture::try_dpdk(input.capture.interface);
+  if (input.way != CaptureWay::kEbpf) return {};
+  if (const auto tried = bpf::try_programs(); !tried)
+    return tl::unexpected(base::Failure{
+        fmt::format("{}: {}; `capture: ring` does without", input.capture.interface, tried.error().what)});
+  return {};
+}
+
+base::Outcome<void> check_host(const ProbeConfig& config) {
+  for (const LiveInput& input : config.interfaces)
+    if (auto possible = check_way(input); !possible) return possible;
+  if (const auto tried = try_processes(config.processes); !tried)
+    return tl::unexpected(base::Failure{"processes: " + tried.error().what});
+  return {};
 }
 
 }  // namespace hoptap::appliance

@@ -56,6 +56,14 @@ struct ProbeConfig {
 /// probe that runs waits for them.
 [[nodiscard]] base::Outcome<void> check_surroundings(const ProbeConfig& config);
 
+/// Fails when a way to capture cannot work on this host, or not in this build: eBPF, DPDK. Loads programs of eBPF,
+/// attaches them to nothing, takes no device; says nothing about the interface.
+[[nodiscard]] base::Outcome<void> check_way(const LiveInput& input);
+
+/// check_way() of each interface, and the way to find processes: a probe that starts here would be refused. For --check
+/// and doctor.
+[[nodiscard]] base::Outcome<void> check_host(const ProbeConfig& config);
+
 /// A commented file with every key.
 std::string_view example_probe_config();
 

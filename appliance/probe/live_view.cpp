@@ -84,8 +84,8 @@ std::vector<std::string> LiveView::news(const LiveCapture& live) {
       strain_[at] = status.strain;
     }
     if (dropped_[at] == 0 && drops(status) > 0)
-      news.push_back(fmt::format("{}: {} drops packets, {} so far; more workers or a larger ring may help", point,
-                                 giver_of(live.input(at)), drops(status)));
+      news.push_back(fmt::format("{}: {} drops packets, {} so far; {} may help", point, giver_of(live.input(at)),
+                                 drops(status), remedy_of(live.input(at))));
     dropped_[at] = drops(status);
     tell_mirrors(live, at, news);
   }
@@ -148,6 +148,16 @@ std::string points_text(const LiveCapture& live) {
 
 std::string_view giver_of(const LiveInput& input) {
   return input.way == CaptureWay::kDpdk ? "the driver" : "the kernel";
+}
+
+std::string_view remedy_of(const LiveInput& input) {
+  switch (input.way) {
+    case CaptureWay::kRing: return "more workers or a larger ring (ring_mib)";
+    case CaptureWay::kLibpcap: return "a larger ring (ring_mib), or capture: ring with more workers,";
+    case CaptureWay::kEbpf: return "a larger ring (ring_mib) or fewer head_bytes";
+    case CaptureWay::kDpdk: return "more workers";
+  }
+  return "";
 }
 
 std::string account_text(const std::string& point, const LiveStatus& status, std::string_view giver) {

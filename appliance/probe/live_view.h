@@ -45,6 +45,9 @@ std::string points_text(const LiveCapture& live);
 /// Who has the packets before us: "the kernel", or "the driver" of a port of DPDK.
 std::string_view giver_of(const LiveInput& input);
 
+/// What the configuration has against packets that were dropped.
+std::string_view remedy_of(const LiveInput& input);
+
 /// What became of the packets of each mirror session that came in at an interface.
 std::vector<std::string> mirror_accounts(const LiveCapture& live, std::size_t input);
 

@@ -53,8 +53,8 @@ CLI::App* add_tracer(CLI::App& app, TracerOptions& options) {
       "  hoptap tracer --example > tracer.yaml       a commented configuration with every key\n"
       "  hoptap tracer -c tracer.yaml --check        is it right?\n"
       "\n"
-      "Runs in the foreground until it is interrupted; what probes were acknowledged is on disk and is taken up "
-      "again.\n"
+      "Runs in the foreground until SIGINT, SIGTERM or SIGHUP; what probes were acknowledged is on disk and is taken "
+      "up again.\n"
       "Ask it with hoptap traces, hoptap verdicts, hoptap points, or over HTTP (docs/api.md).\n");
   command->add_option("-c,--config", options.config, "a YAML file");
   command->add_option("--data", options.data, "the folder of the database");

@@ -20,7 +20,7 @@ struct TracerOptions {
 
 CLI::App* add_tracer(CLI::App& app, TracerOptions& options);
 
-/// Runs until SIGINT or SIGTERM. @return an ExitCode
+/// Runs until SIGINT, SIGTERM or SIGHUP. @return an ExitCode
 int run_tracer(const TracerOptions& options);
 
 }  // namespace hoptap::appliance

@@ -14,6 +14,8 @@ base::Failure absent(const std::string& port) {
 
 std::string dpdk_version() { return ""; }
 
+base::Outcome<void> try_dpdk(const std::string& port) { return tl::unexpected(absent("dpdk:" + port)); }
+
 base::Outcome<void> start_dpdk(const DpdkConfig&, std::span<const DpdkPort> ports) {
   return tl::unexpected(absent(ports.empty() ? "dpdk" : "dpdk:" + ports.front().name));
 }

@@ -30,6 +30,9 @@ struct DpdkPort {
 /// "22.11.11"; "" in a build without DPDK.
 std::string dpdk_version();
 
+/// Fails in a build without DPDK, in the words of the other functions. Starts nothing.
+[[nodiscard]] base::Outcome<void> try_dpdk(const std::string& port);
+
 /// Starts DPDK for these ports; other devices are left alone. Once in a process, before privileges are dropped, for
 /// devices and memory are opened here; packets are read without any. A thread of DPDK's for interrupts begins: see
 /// in_dpdk_thread(). Uses hugepages when enough are free, else small pages. Fails, in words, on the second call too.

@@ -63,6 +63,8 @@ struct Errand {
 
 }  // namespace
 
+base::Outcome<void> try_dpdk(const std::string&) { return {}; }
+
 std::string dpdk_version() {
   constexpr std::string_view kName = "DPDK ";
   const std::string_view version = ::rte_version();

@@ -45,13 +45,22 @@ std::optional<std::uint64_t> erspan_stamp(const Mirror& mirror, std::uint64_t ca
   return without_tai(count * unit, captured_ns);
 }
 
-/// The header lies behind the addresses and VLAN tags. 48 bits have the lower 16 of the seconds only.
-std::optional<std::uint64_t> arista_stamp(base::Bytes frame, std::uint64_t captured_ns) {
-  constexpr std::size_t kTypeAt = 12, kTagBytes = 4, kShortBytes = 12;
+std::size_t network_at(base::Bytes frame, std::uint16_t& type) {
+  constexpr std::size_t kTypeAt = 12, kTagBytes = 4;
   std::size_t at = kTypeAt;
-  while (at + kTagBytes <= frame.size() && base::load_be(frame.subspan(at, 2)) == ether_type::kVlan) at += kTagBytes;
-  if (at + 2 > frame.size() || base::load_be(frame.subspan(at, 2)) != ether_type::kAristaStamp) return std::nullopt;
-  const base::Bytes header = frame.subspan(at + 2);
+  while (at + kTagBytes + 2 <= frame.size() && is_vlan_type(base::load_be(frame.subspan(at, 2)))) at += kTagBytes;
+  if (at + 2 > frame.size()) return 0;
+  type = static_cast<std::uint16_t>(base::load_be(frame.subspan(at, 2)));
+  return at + 2;
+}
+
+/// 48 bits have the lower 16 of the seconds only.
+std::optional<std::uint64_t> arista_stamp(base::Bytes frame, std::uint64_t captured_ns) {
+  constexpr std::size_t kShortBytes = 12;
+  std::uint16_t type = 0;
+  const std::size_t at = network_at(frame, type);
+  if (at == 0 || type != ether_type::kAristaStamp) return std::nullopt;
+  const base::Bytes header = frame.subspan(at);
   const std::size_t bytes = arista_stamp_bytes(header);
   if (bytes == 0 || header.size() < bytes) return std::nullopt;
   const bool is_utc = header[2] != 0;

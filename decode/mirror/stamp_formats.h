@@ -15,6 +15,9 @@ inline constexpr std::uint64_t kStampFarNs = 3'600'000'000'000;
 
 inline std::uint64_t apart(std::uint64_t one, std::uint64_t other) { return one > other ? one - other : other - one; }
 
+/// Where what a frame carries begins, behind addresses and VLAN tags, and its Ethernet type; 0: too short.
+std::size_t network_at(base::Bytes frame, std::uint16_t& type);
+
 /// 0: nobody says.
 std::uint32_t unit_ns(Granularity granularity);
 

@@ -26,6 +26,20 @@ enum class StampSource : std::uint8_t {
   kArista7150,  ///< 31 bits of a counter behind the frame or in place of its check sequence, and keyframes
 };
 
+/// Are its stamps behind the frame? One that was cut has none.
+constexpr bool is_trailer(StampSource source) {
+  switch (source) {
+    case StampSource::kMetamako:
+    case StampSource::kCiscoIe:
+    case StampSource::kCiscoHpt:
+    case StampSource::kArista7150: return true;
+    case StampSource::kPacket:
+    case StampSource::kErspan:
+    case StampSource::kArista: break;
+  }
+  return false;
+}
+
 /// Packets by what became of their stamp. The others keep the capture's time.
 struct StampCounts {
   std::uint64_t taken = 0;

@@ -31,17 +31,6 @@ bool agree(const Keyframe& one, const Keyframe& other) {
   return off_ns <= slack_ns && off_ns >= -slack_ns;
 }
 
-/// Behind addresses and VLAN tags; 0: too short.
-std::size_t network_at(base::Bytes frame, std::uint16_t& type) {
-  constexpr std::size_t kTypeAt = 12, kTagBytes = 4;
-  std::size_t at = kTypeAt;
-  const auto is_vlan = [](std::uint64_t one) { return one == ether_type::kVlan || one == ether_type::kServiceVlan; };
-  while (at + kTagBytes + 2 <= frame.size() && is_vlan(base::load_be(frame.subspan(at, 2)))) at += kTagBytes;
-  if (at + 2 > frame.size()) return 0;
-  type = static_cast<std::uint16_t>(base::load_be(frame.subspan(at, 2)));
-  return at + 2;
-}
-
 }  // namespace
 
 std::optional<Keyframe> read_keyframe(base::Bytes frame) {

@@ -1,4 +1,5 @@
 // The configuration of probe and tracer: what is taken, and complaints that name the line and the fix.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "appliance/probe/config.h"
@@ -239,10 +240,24 @@ TEST(ProbeConfig, ComplaintsNameTheLineAndTheFix) {
            Complaint{"interfaces: [{interface: e, capture: ebpf, workers: 2}]\n", "cannot share out"},
            Complaint{"interfaces: [{interface: e, head_bytes: 99}]\n", "goes with capture: ebpf"},
            Complaint{"interfaces: [{interface: e, capture: ebpf, nic_time: true}]\n", "goes with a ring"},
+           Complaint{"interfaces:\n  - interface: e\n    capture: ebpf\n    time: metamako\n",
+                     "p.yaml:4: time of an interface is of stamps behind the frame"},
+           Complaint{"interfaces: [{interface: e, capture: ebpf, time: cisco_ie}]\n", "capture: ring"},
+           Complaint{"interfaces: [{interface: e, capture: ebpf, time: cisco_hpt}]\n", "capture: ring"},
+           Complaint{"interfaces: [{interface: e, capture: ebpf, time: arista_7150}]\n", "capture: ring"},
        }) {
     const auto read = read_probe_config(one.text, "p.yaml");
     ASSERT_FALSE(read) << one.text;
     EXPECT_NE(read.error().what.find(one.words), std::string::npos) << one.words << "\n" << read.error().what;
+  }
+}
+
+TEST(ProbeConfig, StampsAheadOfThePayloadGoWithHeads) {
+  for (const char* time : {"capture: ebpf, time: packet", "capture: ebpf, time: erspan", "capture: ebpf, time: arista",
+                           "capture: libpcap, time: metamako", "time: metamako"}) {
+    const std::string text = fmt::format("interfaces: [{{interface: e, {}}}]", time);
+    const auto read = read_probe_config(text, "p.yaml");
+    EXPECT_TRUE(read) << time << ": " << read.error().what;
   }
 }
 

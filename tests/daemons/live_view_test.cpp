@@ -54,6 +54,22 @@ TEST(LiveView, NamesTheDriverOfAPortOfDpdk) {
   EXPECT_TRUE(account_text("tor", status, giver_of(port)).ends_with("; what the driver dropped is not known"));
 }
 
+/// What it advises must be taken by the configuration.
+TEST(LiveView, AdvisesWhatGoesWithTheWayOfCapture) {
+  using appliance::CaptureWay;
+  const auto remedy = [](CaptureWay way) {
+    appliance::LiveInput input;
+    input.way = way;
+    return std::string(remedy_of(input));
+  };
+  for (const CaptureWay way : {CaptureWay::kRing, CaptureWay::kLibpcap, CaptureWay::kEbpf})
+    EXPECT_NE(remedy(way).find("ring_mib"), std::string::npos);
+  EXPECT_NE(remedy(CaptureWay::kRing).find("more workers"), std::string::npos);
+  EXPECT_NE(remedy(CaptureWay::kLibpcap).find("capture: ring with more workers"), std::string::npos);
+  EXPECT_EQ(remedy(CaptureWay::kEbpf).find("workers"), std::string::npos);
+  EXPECT_EQ(remedy(CaptureWay::kDpdk), "more workers");
+}
+
 TEST(LiveView, SumsKnowWhatAllOfThemKnow) {
   capture::LiveCounters ring = status_of_ring(100).capture, other;
   other.packets = 7;

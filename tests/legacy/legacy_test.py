@@ -132,6 +132,19 @@ def starts(options, _):
     return wrong
 
 
+def says_what_it_is_without(options, folder):
+    """Before it is started, and in words that are true of it."""
+    config, wrong = folder / "probe.yaml", []
+    for text, words in (("interfaces: [{interface: lo, capture: ebpf}]", "hoptap-probe is always without"),
+                        ("interfaces: [{interface: lo}]\nprocesses: ebpf", "hoptap-probe is always without"),
+                        ("interfaces: [{interface: 'dpdk:p'}]", "built without DPDK")):
+        config.write_text(text + "\n")
+        code, output, _, _ = run([options.probe, "-c", config, "--check"], env={})
+        if code != 3 or words not in output or "is right" in output:
+            wrong.append(f"--check of {text} ended with {code}: {output}")
+    return wrong
+
+
 def replays(options, folder, inside=(), host="127.0.0.1", label="replay", root=None):
     """All captures through one probe under the policy. `root`: the folder that is / for it."""
     captures = daemons.points_of(options.pcaps / "lab" / "demo" / "captures")
@@ -196,7 +209,7 @@ def main():
     if run([options.k310, shutil.which("true")])[0] == SKIPPED:
         print("skipped: this machine takes no seccomp filter")
         return SKIPPED
-    steps = [is_static, policy_refuses, starts, replays, replays_on_an_old_processor]
+    steps = [is_static, policy_refuses, starts, says_what_it_is_without, replays, replays_on_an_old_processor]
     if os.geteuid() == 0:
         steps.append(replays_in_nothing)
     else:

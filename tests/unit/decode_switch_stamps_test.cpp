@@ -47,7 +47,10 @@ TEST(SwitchStamps, AristaHeadersOfBothLengthsAndScales) {
   const Buffer narrow = Writer().u16(kSeconds & 0xffff).u32(kRest).take();
   const Buffer narrow_tai = Writer().u16((kSeconds + 37) & 0xffff).u32(kRest).take();
   for (const Buffer& packet : {arista(0x0110, wide), arista(0x0010, wide_tai), arista(0x0111, wide, {{.id = 5}}),
-                               arista(0x0120, narrow), arista(0x0020, narrow_tai)}) {
+                               arista(0x0110, wide, {{.id = 5, .type = 0x88a8}}),
+                               arista(0x0120, narrow, {{.id = 5, .type = 0x88a8}, {.id = 6}}),
+                               arista(0x0010, wide_tai, {{.id = 5, .type = 0x9100}, {.id = 6}}), arista(0x0120, narrow),
+                               arista(0x0020, narrow_tai)}) {
     EXPECT_EQ(look(StampSource::kArista, packet).time_ns, kStamp);
     const test::OneDecoded one = test::decode_one(packet);  // and what follows is read, whoever's time it is
     EXPECT_EQ(one->outcome, Outcome::kTcp);
