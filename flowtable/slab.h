@@ -19,7 +19,9 @@ inline constexpr SlabIndex kNoIndex = UINT32_MAX;
 class Reserved {
  public:
   explicit Reserved(std::size_t bytes) : bytes_(bytes) {
-    base_ = ::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    // Private memory that is read first is a page of zeros that all share, until it is written to: then the kernel
+    // interrupts every CPU with a thread of this process, for each page.
+    base_ = ::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base_ == MAP_FAILED) throw std::bad_alloc();
   }
   ~Reserved() { ::munmap(base_, bytes_); }
