@@ -13,7 +13,8 @@
 
 namespace hoptap::bpf {
 
-/// A TCP socket, once: when it is connected, or could not be, or is read from. And again when it is closed.
+/// A TCP socket, once: when it is connected, or could not be, or is read from. And when it is closed: that also of one
+/// that was not told of.
 struct SocketEvent {
   base::Endpoint local;
   base::Endpoint remote;

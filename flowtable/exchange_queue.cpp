@@ -18,10 +18,10 @@ using decode::l7::Pairing;
 Exchange* ExchangeQueue::has_begun(Exchange& exchange, const Parser& parser, const Message& message,
                                    const MessageStart& start) {
   note_message(exchange, message, context_);
-  if (parser.pairing != Pairing::kTurn || &exchange != &exchanges_.back())
-    return &exchange;  // late: turns have gone on
-  last_turn_ = start.direction;
-  has_turn_ = true;
+  if (parser.pairing == Pairing::kTurn && &exchange == &exchanges_.back()) {  // else it is late: turns have gone on
+    last_turn_ = start.direction;
+    has_turn_ = true;
+  }
   return &exchange;
 }
 

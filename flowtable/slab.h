@@ -15,7 +15,8 @@ namespace hoptap::flowtable {
 using SlabIndex = std::uint32_t;
 inline constexpr SlabIndex kNoIndex = UINT32_MAX;
 
-/// Address space for `bytes` that reads as zero and takes memory page by page as it is written.
+/// Address space for `bytes` that reads as zero and takes memory page by page as it is touched; never huge pages, but
+/// where the kernel is told to use them for shared memory.
 class Reserved {
  public:
   explicit Reserved(std::size_t bytes) : bytes_(bytes) {

@@ -19,16 +19,17 @@ std::uint64_t service_class(const flowtable::HopRecord& record) {
   return base::hash_values(base::hash_bytes(base::as_bytes(record.protocol)), handshake) | 1;
 }
 
-/// The quick times of a link whose receiver is sometimes still awake from the packet before are far below the rest.
-/// Then those above the usual one say how its times spread.
+/// The quick times of a link whose receiver is sometimes still awake from the packet before are far below the rest, by
+/// a good part of the usual one. Then those above it say how its times spread.
 Usual usual_of(const base::Sketch& sketch) {
   // Of an exponential distribution: from the 5th to the 20th percentile it goes ln(0.95 / 0.8) of its mean, from the
   // 20th to the 40th ln(0.8 / 0.6).
   constexpr double kBelowToAbove = 0.172 / 0.288;
   const std::int64_t usual = sketch.quantile_ns(0.20);
   const std::int64_t below = usual - sketch.quantile_ns(0.05);
+  const bool is_far_below = below > usual / 4;
   const auto above = static_cast<std::int64_t>(kBelowToAbove * static_cast<double>(sketch.quantile_ns(0.40) - usual));
-  return {usual, std::max(2 * above < below ? above : below, kSpreadMinNs), true};
+  return {usual, std::max(is_far_below && 2 * above < below ? above : below, kSpreadMinNs), true};
 }
 
 }  // namespace

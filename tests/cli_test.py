@@ -209,7 +209,7 @@ class CommandLine(unittest.TestCase):
         without_dpdk = any(one["topic"] == "dpdk" and "not built" in one["text"] for one in rows(hoptap("doctor", "--json")))
         config = self.scratch / "probe.yaml"
         tried = [("interfaces: [{interface: lo}]", 0, b"is right"),
-                 ("interfaces: [{interface: lo, capture: ebpf}]", 3, b"lo: "),
+                 ("interfaces: [{interface: lo, capture: ebpf}]", 3, b"`capture: ring` does without"),
                  ("interfaces: [{interface: lo}]\nprocesses: proc", 0, b"by /proc"),
                  ("interfaces: [{interface: lo}]\nprocesses: auto", 0, b"by /proc"),
                  ("interfaces: [{interface: lo}]\nprocesses: ebpf", 3, b"processes: ")]

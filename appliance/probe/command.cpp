@@ -277,7 +277,7 @@ int run_probe(const ProbeOptions& options) {
     if (const auto good = check_host(*config); !good) return fail(kCannotRead, good.error().what);
     fmt::print("{}: is right; the probe takes at most about {} MiB of memory\n",
                options.config.empty() ? "the configuration" : options.config, memory_max(*config) >> 20);
-    fmt::print("processes: {}\n", try_processes(config->processes).value_or("not at all"));
+    fmt::print("processes: {}\n", *try_processes(config->processes));
     return kDone;
   }
   catch_stop_signals();

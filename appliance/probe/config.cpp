@@ -252,8 +252,7 @@ base::Outcome<void> check_way(const LiveInput& input) {
 base::Outcome<void> check_host(const ProbeConfig& config) {
   for (const LiveInput& input : config.interfaces)
     if (auto possible = check_way(input); !possible) return possible;
-  if (const auto tried = try_processes(config.processes); !tried)
-    return tl::unexpected(base::Failure{"processes: " + tried.error().what});
+  if (const auto tried = try_processes(config.processes); !tried) return tl::unexpected(tried.error());
   return {};
 }
 

@@ -15,7 +15,7 @@ namespace {
 constexpr std::uint64_t kMiB = 1u << 20;
 constexpr std::uint64_t kProgramBytes = 48 * kMiB;  // code, gRPC, the batch that is put together
 constexpr std::uint64_t kWorkerBytes = 12 * kMiB;   // fragments (8), duplicates, spare texts, its stack
-constexpr std::uint64_t kFinderBytes = 32 * kMiB;   // of processes: sockets (2^16), the tables of /proc, a ring
+constexpr std::uint64_t kFinderBytes = 48 * kMiB;   // of processes: sockets (2^16), the tables of /proc, a ring
 constexpr double kPartMin = 0.02;                   // of the limits asked for: 10,000 connections of the default
 
 std::size_t threads_of(const LiveInput& input) { return is_pattern(input) ? input.interfaces_max : input.workers; }

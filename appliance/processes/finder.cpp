@@ -41,8 +41,14 @@ std::string proc_limits() {
 std::string proc_words() { return "by /proc, of connections that are open for a second or longer" + proc_limits(); }
 
 std::string ebpf_words() {
+  const std::string words = "by eBPF, as they connect and accept";
+  if (!in_first_pid_namespace()) return words + "; none from before, for the probe is not in the host's pid namespace";
   const std::string limits = proc_limits();
-  return "by eBPF, as they connect and accept" + (limits.empty() ? "" : "; from before by /proc" + limits);
+  return words + (limits.empty() ? "" : "; from before by /proc" + limits);
+}
+
+base::Failure refused(const base::Failure& why) {
+  return {fmt::format("processes: ebpf: {}; 'processes: auto' takes /proc where eBPF does not work", why.what)};
 }
 
 std::string fallen_back(const base::Failure& why) { return fmt::format("{} ({})", proc_words(), why.what); }
@@ -54,7 +60,7 @@ base::Outcome<std::string> try_processes(ProcessWay way) {
   if (way == ProcessWay::kProc) return proc_words();
   const auto tried = bpf::try_socket_watch();
   if (tried) return ebpf_words();
-  if (way == ProcessWay::kEbpf) return tl::unexpected(tried.error());
+  if (way == ProcessWay::kEbpf) return tl::unexpected(refused(tried.error()));
   return fallen_back(tried.error());
 }
 
@@ -65,9 +71,7 @@ base::Outcome<std::unique_ptr<ProcessFinder>> ProcessFinder::open(ProcessWay way
   finder->words_ = proc_words();
   if (way != ProcessWay::kProc) {
     auto watch = bpf::SocketWatch::open();
-    if (!watch && way == ProcessWay::kEbpf)
-      return tl::unexpected(base::Failure{fmt::format(
-          "processes: ebpf: {}; 'processes: auto' takes /proc where eBPF does not work", watch.error().what)});
+    if (!watch && way == ProcessWay::kEbpf) return tl::unexpected(refused(watch.error()));
     if (!watch) finder->words_ = fallen_back(watch.error());
     if (watch) finder->watch_ = std::move(*watch);
   }

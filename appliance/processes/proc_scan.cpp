@@ -166,13 +166,11 @@ std::vector<HeldSocket> ProcScan::look() {
     if (!pid) return;
     std::string process = root_ + "/" + name;
     const std::uint64_t network_namespace = namespace_inode(process + "/ns/net");
+    const bool is_hidden = network_namespace == 0 && (errno == EACCES || errno == EPERM);
+    if (network_namespace == 0 && !is_hidden) return;  // it ended, or has only its parent's wait left
     ++counts_.processes;
-    if (network_namespace == 0) {
-      if (errno == EACCES || errno == EPERM) {  // not ours to see, and then its descriptors are not either
-        ++counts_.unreadable;
-      } else {  // it ended, or has only its parent's wait left
-        --counts_.processes;
-      }
+    if (is_hidden) {  // and then its descriptors are too
+      ++counts_.unreadable;
       return;
     }
     if (namespaces.try_emplace(network_namespace, true).second) read_tables(process, network_namespace);

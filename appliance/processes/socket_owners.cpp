@@ -42,7 +42,8 @@ void SocketOwners::make_room() {
 void SocketOwners::put(const SocketKey& key, SocketOwner owner) {
   Holders& holders = make_holders(key);
   SocketOwner& latest = holders.latest;
-  const bool is_open = !latest.is_none() && latest.until_ns >= owner.from_ns;
+  const bool is_seen = owner.inode != 0 && !latest.is_none() && latest.until_ns >= owner.from_ns;
+  const bool is_open = latest.until_ns == UINT64_MAX || is_seen;
   if (is_open && owner.inode != 0 && owner.inode == latest.inode) {
     owner.from_ns = std::min(owner.from_ns, latest.from_ns);
     owner.connection = latest.connection;
@@ -50,11 +51,12 @@ void SocketOwners::put(const SocketKey& key, SocketOwner owner) {
     owner.is_ambiguous = true;
     owner.open = latest.open + 1;
   } else {
-    if (is_open && owner.inode != 0) {  // somewhere between the two looks
+    if (is_seen) {  // it ended, and the other began, somewhere between the two looks
       latest.until_ns = latest.seen_ns;
       owner.from_ns = owner.seen_ns;
+    } else if (is_open) {  // its end went unseen
+      latest.until_ns = owner.from_ns;
     }
-    latest.until_ns = std::min(latest.until_ns, owner.from_ns);
     holders.former = std::move(latest);
   }
   latest = std::move(owner);
@@ -64,7 +66,8 @@ void SocketOwners::put(const SocketKey& key, SocketOwner owner) {
 void SocketOwners::end(const SocketKey& key, std::uint64_t network_namespace, std::uint64_t time_ns) {
   Holders& holders = make_holders(key);
   SocketOwner& latest = holders.latest;
-  if (latest.until_ns != UINT64_MAX) {  // nobody read from this one
+  if (time_ns < latest.seen_ns) return;  // of another before
+  if (latest.until_ns != UINT64_MAX) {   // nobody read from this one
     holders.former = std::exchange(latest, {.until_ns = time_ns, .network_namespace = network_namespace});
     latest.from_ns = holders.former.until_ns;
     make_room();
@@ -79,12 +82,6 @@ void SocketOwners::describe(const SocketKey& key, std::uint64_t from_ns,
   if (holders == nullptr) return;
   for (SocketOwner* const owner : {&holders->former, &holders->latest})
     if (owner->process && owner->from_ns == from_ns) owner->process = process;
-}
-
-const SocketOwner* SocketOwners::find(const SocketKey& key) const {
-  if (const auto found = young_.find(key); found != young_.end()) return &found->second.latest;
-  const auto found = old_.find(key);
-  return found != old_.end() ? &found->second.latest : nullptr;
 }
 
 std::shared_ptr<const flowtable::Process> SocketOwners::at(const SocketKey& key, const SocketUse& use) {

@@ -55,7 +55,7 @@ struct SocketUse {
 
 class SocketOwners {
  public:
-  static constexpr std::size_t kSocketsMax = 1u << 16;  ///< at least half as many are kept; about 220 bytes each
+  static constexpr std::size_t kSocketsMax = 1u << 16;  ///< at least half as many are kept; about 360 bytes each
 
   explicit SocketOwners(std::size_t sockets_max = kSocketsMax) : half_(sockets_max / 2) {}
 
@@ -68,9 +68,6 @@ class SocketOwners {
 
   /// The holder that put() was told of with this `from_ns` is better known by now.
   void describe(const SocketKey& key, std::uint64_t from_ns, const std::shared_ptr<const flowtable::Process>& process);
-
-  /// Null when nothing is known of the latest. Valid until the next put() or end().
-  const SocketOwner* find(const SocketKey& key) const;
 
   /// Who held the socket that was open when the use began; null: not known. Remembers whose connection it is.
   std::shared_ptr<const flowtable::Process> at(const SocketKey& key, const SocketUse& use);

@@ -40,6 +40,7 @@ struct sock_common {
   __be16 skc_dport;
   __u16 skc_num;
   unsigned short skc_family;
+  volatile unsigned char skc_state;
   possible_net_t skc_net;
   struct in6_addr skc_v6_daddr, skc_v6_rcv_saddr;
 };
@@ -150,11 +151,12 @@ int changes(__u64* arguments) {
   return 0;
 }
 
-// Called with what a process has read, by that process: it holds the lock of the socket, which no packet does.
+// Called with what a process has read, by that process: it holds the lock of the socket, which no packet does. What was
+// reset can still be read; its end has been told.
 SEC("tp_btf/tcp_rcv_space_adjust")
 int reads(__u64* arguments) {
   struct sock* const sk = (struct sock*)arguments[0];
-  if (bpf_sk_storage_get(&holders, sk, 0, 0) || !sk->sk_lock.owned) return 0;
+  if (bpf_sk_storage_get(&holders, sk, 0, 0) || !sk->sk_lock.owned || sk->__sk_common.skc_state == CLOSE) return 0;
   struct task_struct* const task = bpf_get_current_task_btf();
   if (task->flags & KERNEL_THREAD) return 0;
   struct holder* const holder = bpf_sk_storage_get(&holders, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);

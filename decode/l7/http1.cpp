@@ -389,7 +389,7 @@ ParseStep parse_chunk(Bytes stream, std::uint8_t& place, std::size_t searched) {
 
 /// Could more be said of a head than when it was searched last? Only once its first line or an empty line has ended.
 bool head_has_grown(std::string_view head, const Searched& searched) {
-  if (searched.bytes > head.size()) return true;
+  if (searched.bytes == 0 || searched.bytes > head.size()) return true;
   for (std::size_t end = head.find('\n', searched.bytes); end != std::string_view::npos;
        end = head.find('\n', end + 1)) {
     const std::size_t before = head[end - 1] == '\r' && end > 1 ? end - 2 : end - 1;

@@ -142,7 +142,7 @@ def run_scenario(lab: topology.Lab, servers: services.Services, scenario: scenar
     requests, phases = drive(lab, scenario, clients)
     counters = taken.stop()
     lab.wire(f"dump {out.resolve()}/truth/wire.log")
-    write_truth(out, requests, servers.truth(scenario.name))
+    write_truth(out, requests, servers.truth(scenario.name, phases[0]["start_ns"]))
     text = json.dumps(describe(scenario, points, phases, counters, requests), indent=2)
     (out / "scenario.json").write_text(text + "\n")
 

@@ -87,8 +87,8 @@ class Services:
             subprocess.run(self.lab.inside("pod-b", "curl", "-sS", "-o", "/dev/null", *request), check=True,
                            timeout=START_MAX_S)
 
-    def truth(self, scenario: str) -> list[dict]:
-        """What the servers saw of one scenario, in order of receipt. nginx's clock has 1 ms steps."""
+    def truth(self, scenario: str, since_ns: int) -> list[dict]:
+        """What the servers saw of one scenario since then, in order of receipt. nginx's clock has 1 ms steps."""
         rows = []
         for line in read_lines(self.lab.folder / "nginx.access"):
             seen = json.loads(line)
@@ -97,7 +97,7 @@ class Services:
                          "received_ns": answered_ns - round(float(seen["took_s"]) * 1000) * 10**6})
         for port in SLOW_SERVERS:
             rows += [json.loads(line) for line in read_lines(self.lab.folder / f"slow-{port}.jsonl")]
-        mine = [row for row in rows if row["id"].rpartition("-")[0] == scenario]
+        mine = [row for row in rows if row["id"].rpartition("-")[0] == scenario and row["answered_ns"] >= since_ns - row["precision_ns"]]
         return sorted(mine, key=lambda row: row["received_ns"])
 
 

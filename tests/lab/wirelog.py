@@ -82,6 +82,7 @@ def spans(frames: list[Frame]) -> dict[str, Span]:
         span = make_span(label, [frame for frame in of_query if frame.direction == "ab"],
                          [frame for frame in of_query if frame.direction == "ba"], of_query, True)
         if span:
+            span.frames = of_query
             found[label] = span
     return found
 

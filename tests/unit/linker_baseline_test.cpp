@@ -51,6 +51,13 @@ TEST(Baseline, ReceiversThatAreSometimesAwakeDoNotWidenIt) {
   EXPECT_LT(usual.spread_ns, 15 * kUs);
 }
 
+TEST(Baseline, WhatTheSketchCannotTellApartIsNotNarrow) {
+  Baseline baseline;  // its buckets are 2 % wide
+  for (int at = 0; at < 300; ++at) baseline.add(trace_with((at % 10 == 0 ? 19'500 : 20'050) * kUs, 0, 100));
+  const Trace trace = trace_with(0, 0, 100);
+  EXPECT_GT(baseline.usual(trace, trace.parts[1]).spread_ns, 200 * kUs);
+}
+
 TEST(Baseline, IsUnknownUntilThereAreEnough) {
   Baseline baseline;
   const Trace trace = trace_with(100 * kUs, 0, 100);
