@@ -4,6 +4,7 @@
 #include <cstring>
 #include <optional>
 
+#include "decode/l7/http1_chunks.h"
 #include "decode/l7/parser.h"
 #include "decode/l7/text_lines.h"
 
@@ -13,9 +14,6 @@ namespace {
 using base::as_bytes;
 using base::as_text;
 using base::Bytes;
-
-constexpr std::uint64_t kBodyBytesMax = 1ULL << 60;  // beyond: not a length but garbage
-constexpr std::size_t kChunkLineBytesMax = 4096;     // size and extensions; more means we lost our place
 
 /// What a request says about the framing of its response (RFC 9112 section 6.3).
 enum Hint : std::uint8_t { kPlain = 0, kHead = 1, kConnect = 2, kUpgrade = 3 };
@@ -73,14 +71,6 @@ char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c
 bool equal_ignoring_case(std::string_view a, std::string_view b) {
   return a.size() == b.size() &&
          std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
-}
-
-bool is_blank(char c) { return c == ' ' || c == '\t'; }
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
-  return text;
 }
 
 /// Is `item` a member of the comma-separated list (RFC 9110 section 5.6.1)?
@@ -349,44 +339,6 @@ ParseStep read_head(Bytes stream, Direction direction, ParserState& state, Messa
   return direction == Direction::kToServer ? frame_request(fields, state, out) : frame_response(fields, state, out);
 }
 
-/// "1a;ext=1": the size in hex. Nothing when it is not one.
-std::optional<std::uint64_t> chunk_size(std::string_view line) {
-  std::uint64_t size = 0;
-  std::size_t digits = 0;
-  for (; digits < line.size(); ++digits) {
-    const char c = lower(line[digits]);
-    const bool decimal = c >= '0' && c <= '9';
-    if (!decimal && (c < 'a' || c > 'f')) break;
-    size = size << 4 | static_cast<std::uint64_t>(decimal ? c - '0' : c - 'a' + 10);
-    if (size > kBodyBytesMax) return std::nullopt;
-  }
-  const std::string_view rest = trimmed(line.substr(digits));
-  if (digits == 0 || (!rest.empty() && rest.front() != ';')) return std::nullopt;
-  return size;
-}
-
-/// Inside a chunked body (RFC 9112 section 7.1).
-ParseStep parse_chunk(Bytes stream, std::uint8_t& place, std::size_t searched) {
-  constexpr std::uint64_t kLineEndBytes = 2;
-  if (as_text(stream).find('\n', searched) == std::string_view::npos)
-    return {place == kInChunks && stream.size() > kChunkLineBytesMax ? Step::kInvalid : Step::kNeedMore};
-  Lines lines(stream);
-  if (place == kInChunks) {
-    const auto line = lines.next();
-    if (!line) return {Step::kInvalid};
-    const auto size = chunk_size(*line);
-    if (!size) return {Step::kInvalid};
-    if (*size > 0) return {Step::kPart, lines.consumed() + *size + kLineEndBytes};
-    place = kInTrailers;
-    return {Step::kPart, lines.consumed()};
-  }
-  const auto line = lines.next();
-  if (!line) return {Step::kNeedMore};
-  if (!line->empty()) return {Step::kPart, lines.consumed()};
-  place = kAtHead;
-  return {Step::kEnd, lines.consumed()};
-}
-
 /// Could more be said of a head than when it was searched last? Only once its first line or an empty line has ended.
 bool head_has_grown(std::string_view head, const Searched& searched) {
   if (searched.bytes == 0 || searched.bytes > head.size()) return true;
@@ -421,8 +373,10 @@ std::size_t empty_lines(Bytes stream) {
     set_searched(state, direction, 0, false);
     return std::nullopt;
   }
-  const ParseStep step = parse_chunk(stream, place, searched.bytes <= stream.size() ? searched.bytes : 0);
-  if (step.step == Step::kInvalid) place = kAtHead;
+  bool in_trailers = place == kInTrailers;
+  const ParseStep step = parse_chunk(stream, searched.bytes <= stream.size() ? searched.bytes : 0, in_trailers);
+  place = in_trailers ? kInTrailers : kInChunks;
+  if (step.step == Step::kInvalid || step.step == Step::kEnd) place = kAtHead;
   set_searched(state, direction, step.step == Step::kNeedMore ? stream.size() : 0, false);
   return step;
 }

@@ -17,6 +17,15 @@
 
 namespace hoptap::decode::l7 {
 
+inline bool is_blank(char c) { return c == ' ' || c == '\t'; }
+
+/// Without blanks at either end.
+inline std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
+  return text;
+}
+
 inline std::string_view without_cr(std::string_view line) {
   if (line.ends_with('\r')) line.remove_suffix(1);
   return line;

@@ -183,7 +183,7 @@ def evaluate_one(folder: pathlib.Path, hoptap: str) -> Row:
     if struck:
         anyhow = evaluate.check_traces(evaluate.Result(""), traces, ids, described["points"])  # unanswered ones as well
         judge_struck(row.verdicts, anyhow, struck, described["fault"])
-    judge_healthy(row.verdicts, best, answered - struck, spans, transits.Transits(folder))
+    judge_healthy(row.verdicts, best, answered - struck, spans, transits.Transits(folder, log))
     of_run = evaluate.Result("")
     evaluate.check_verdict(of_run, [line for line in said if line.get("type") == "verdict"], described["expected"], spans)
     row.links.verdict, row.run = of_run.verdict, "wrong" if of_run.problems else "right"

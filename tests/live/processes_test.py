@@ -61,7 +61,7 @@ while True:
 print(os.getpid(), number)
 """
 
-# Of one connection: answers, or reads late and never answers, or never reads.
+# Of one connection: answers, or reads late and never answers, or never reads, or only when the client is gone.
 ONCE_SERVER = r"""
 import socket, sys, time
 open("/proc/self/comm", "w").write(sys.argv[1])
@@ -69,8 +69,9 @@ listener = socket.create_server(("198.18.104.2", 81))
 print("serves", flush=True)
 one = listener.accept()[0]
 if sys.argv[1] != "hung":
-    if sys.argv[1] == "late": time.sleep(0.3)
+    time.sleep({"quick": 0, "late": 0.3, "after": 1.5}[sys.argv[1]])
     one.recv(4096)
+    print("has read", flush=True)
     if sys.argv[1] == "quick": one.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 time.sleep(60)
 """
@@ -224,17 +225,20 @@ def short_ones(tracer, server, group):
 
 def one_after_the_other(tracer):
     """Connections of the same addresses and ports: who does not read is not taken for the one before, who reads late is found."""
-    for kind in ("quick", "hung", "late", "hung"):
+    kinds = ("quick", "hung", "late", "hung", "after", "hung")
+    for kind in kinds:
         server = subprocess.Popen([*inside("far"), sys.executable, "-c", ONCE_SERVER, kind], stdout=subprocess.PIPE, text=True)
         try:
             server.stdout.readline()
             pid = int(run(*inside("near"), sys.executable, "-c", ONCE_CLIENT).split()[0])
-            holder = None if kind == "hung" else expected(server.pid, kind)
+            if kind != "hung":
+                server.stdout.readline()
+            holder = expected(server.pid, kind) if kind in ("quick", "late") else None
             check(hops_of(tracer, pid, 1)[0], expected(pid, "once"), holder)
         finally:
             server.kill()
             server.wait()
-    print("eBPF: 4 connections of the same ports, each with its own server or none")
+    print(f"eBPF: {len(kinds)} connections of the same ports, each with its own server or none")
 
 
 def long_ones(tracer, server, group):
