@@ -132,8 +132,10 @@ class Traffic:
             self.errors.append(f"{client.__name__}: {error!r}")
 
     def start(self) -> None:
+        """One after the other within the time between two requests of one: together they would wait for each other."""
         for thread in self.threads:
             thread.start()
+            time.sleep(1 / self.rate_per_s / len(self.threads))
 
     def join(self) -> list[Request]:
         """All requests by the time they began."""
