@@ -35,7 +35,8 @@ struct head_cpu {
   unsigned long long last_ns;  // time of the last whole record; set behind `position`
   unsigned int first;          // number + 1 of the first chunk
   unsigned int is_busy;        // the program runs
-  unsigned long long padding;
+  unsigned int is_closed;      // packets pass by uncounted; set by the reader
+  unsigned int padding;
 };
 
 /// The program's only variable; in the reader's memory too.
@@ -43,13 +44,12 @@ struct head_shared {
   struct head_cpu cpus[HEAD_CPUS_MAX];
   unsigned long long free;    // lower half: number + 1 of the free chunk on top, 0: none; upper half: changes each time
   unsigned long long nested;  // seen where the program was interrupted by itself (PREEMPT_RT); not in the ring
-  unsigned long long padding[6];
-  unsigned int is_closed;  // packets pass by uncounted
 };
 
 /// Set before the program is loaded.
 struct head_settings {
-  unsigned int link_bytes;  // before the IP header
-  unsigned int head_bytes;  // of the payload, from the beginning of a message
-  unsigned int snap_bytes;  // of any packet
+  unsigned int link_bytes;   // before the IP header
+  unsigned int head_bytes;   // of the payload of TCP, from the beginning of a message; 0: headers alone
+  unsigned int other_bytes;  // of what is not TCP, behind its headers
+  unsigned int snap_bytes;   // of any packet
 };

@@ -73,7 +73,9 @@ class OpenTap final : public HeadTap {
     return reader_->has_work();
   }
 
-  void close_intake() override { std::atomic_ref(shared()->is_closed).store(1); }
+  void close_intake() override {
+    for (head_cpu& one : std::span(shared()->cpus).first(possible_cpus())) std::atomic_ref(one.is_closed).store(1);
+  }
 
   HeadTapCounts counts() const override {
     HeadTapCounts sum{.unreadable = reader_->unreadable()};
@@ -106,6 +108,7 @@ base::Outcome<void> set(bpf_object* object, const HeadTapConfig& config) {
   constexpr unsigned kEthernetBytes = 14;
   const head_settings settings{.link_bytes = config.is_ethernet ? kEthernetBytes : 0,
                                .head_bytes = config.head_bytes,
+                               .other_bytes = std::max(config.head_bytes, HeadTapConfig::kHeadBytes),
                                .snap_bytes = std::min(config.snap_bytes, HeadTapConfig::kSnapBytesMax)};
   if (const int error = bpf_map__set_initial_value(find_map(object, ".rodata"), &settings, sizeof(settings));
       error != 0)

@@ -123,7 +123,8 @@ LiveInput read_live_input(const YAML::Node& node) {
     section.fail("workers", "is 1 with capture: libpcap or ebpf, which cannot share out");
   if (section.has("head_bytes") && input.way != CaptureWay::kEbpf)
     section.fail("head_bytes", "goes with capture: ebpf; a ring has snap_bytes");
-  input.head_bytes = static_cast<std::uint32_t>(section.integer("head_bytes", input.head_bytes, {0, 65536}));
+  if (section.has("head_bytes"))
+    input.head_bytes = static_cast<std::uint32_t>(section.integer("head_bytes", 0, {0, 65536}));
   if (is_pattern(input)) capture.block_count = kPatternRingMib;
   capture.block_count = static_cast<std::uint32_t>(
       (section.integer("ring_mib", std::uint64_t{capture.block_bytes} * capture.block_count >> 20, {2, 16384}) << 20) /

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "appliance/points.h"
@@ -31,7 +32,7 @@ struct LiveInput {
   PointHint point;
   FeedConfig feed;
   CaptureWay way = CaptureWay::kRing;
-  std::uint32_t head_bytes = 4096;  ///< kEbpf: of a TCP payload, from where a message may begin
+  std::optional<std::uint32_t> head_bytes;  ///< kEbpf: HeadTapConfig's; none: as messages need them, 0 without messages
   std::size_t interfaces_max = 64;  ///< at once, where it stands for many (interface_pattern.h)
   std::size_t workers = 1;          ///< threads, each with a ring of its own; the kernel shares out by flow
 };

@@ -6,6 +6,7 @@
 
 #include "appliance/clock.h"
 #include "appliance/probe/head_source.h"
+#include "bpf-optional/head_tap.h"
 #include "capture/live/pcap_live.h"
 #include "capture/live/ring_source.h"
 #include "export/wire/batch.h"
@@ -21,9 +22,12 @@ constexpr std::chrono::milliseconds kShortNap{5};  // until records are taken
 constexpr std::chrono::milliseconds kLastReading{1000};
 constexpr int kWaitMs = 50;
 
-base::Outcome<std::unique_ptr<capture::LiveSource>> open_source(const LiveInput& input) {
+base::Outcome<std::unique_ptr<capture::LiveSource>> open_source(const LiveWorkerConfig& config) {
+  const LiveInput& input = config.input;
   switch (input.way) {
-    case CaptureWay::kEbpf: return open_head_source(input.capture, input.head_bytes);
+    case CaptureWay::kEbpf:
+      return open_head_source(input.capture,
+                              input.head_bytes.value_or(config.flows.l7 ? bpf::HeadTapConfig::kHeadBytes : 0));
     case CaptureWay::kLibpcap: return capture::open_pcap_live(input.capture);
     default: return capture::open_ring(input.capture);  // queues of DPDK are opened by LiveCapture
   }
@@ -77,7 +81,7 @@ capture::LiveCounters sum_of(capture::LiveCounters sum, const capture::LiveCount
 base::Outcome<std::unique_ptr<LiveWorker>> LiveWorker::open(const LiveWorkerConfig& config,
                                                             std::unique_ptr<capture::LiveSource> given) {
   if (given) return std::unique_ptr<LiveWorker>(new LiveWorker(config, std::move(given)));
-  auto source = open_source(config.input);
+  auto source = open_source(config);
   if (!source) return tl::unexpected(source.error());
   return std::unique_ptr<LiveWorker>(new LiveWorker(config, std::move(*source)));
 }
@@ -203,7 +207,7 @@ void LiveWorker::reopen() {
     return;
   }
   next_open_ = Clock::now() + kOpenEvery;
-  auto source = open_source(config_.input);
+  auto source = open_source(config_);
   if (!source) {
     trouble_ = "is not there: " + source.error().what;
     return;

@@ -5,7 +5,7 @@
 #include "inner_flow.bpf.h"
 
 enum {
-  FLOWS = 1 << 16,
+  FLOWS_BITS = 14,
   CAPTURED_MAX = 1 << 16,
   MAC_PAIR_BYTES = 12,
   TAG_BYTES = 4,
@@ -15,33 +15,37 @@ enum {
   NEXT_PROGRAM = -1,  // TCX_NEXT and TC_ACT_UNSPEC: the packet goes on as if we were not there
 };
 
-const volatile struct head_settings settings = {ETHERNET_BYTES, 4096, CAPTURED_MAX};
+const volatile struct head_settings settings = {ETHERNET_BYTES, 4096, 4096, CAPTURED_MAX};
 
-// By hash: how far its message is. A stranger in its place only costs bytes: a message begins anew.
+// By hash: how far its message is. A stranger in its place only costs bytes: a message begins anew. Small, since each
+// page and line of it that is touched is one less of the application's in the cache.
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
-  __uint(max_entries, FLOWS);
+  __uint(max_entries, 1 << FLOWS_BITS);
   __type(key, __u32);
-  __type(value, __u64);
+  __type(value, __u32);
 } flows SEC(".maps");
 
-// A flow's place: its hash, then these.
-enum { WAY_BIT = 1u << 31, ENDED_BIT = 1u << 30, PASSED_MASK = ENDED_BIT - 1 };
+// A flow's place: what of its hash does not say where the place is, then these.
+enum {
+  WAY_BIT = 1u << 13,
+  ENDED_BIT = 1u << 12,
+  PASSED_MASK = ENDED_BIT - 1,
+  PASSED_UNIT = 32,  // bytes; what does not fill one is forgotten, which only costs bytes
+};
 
 /// How many of `payload_bytes` are to be kept: those of the first head_bytes since the direction changed, or since a
 /// segment that ended what its sender had to say (PSH). Of a packet that is longer than that, as hosts that leave
 /// segmentation to the NIC have them, less: most of it is a body, and copying it takes the application's time.
 static __always_inline __u32 kept_payload(const struct inner_flow* flow, __u32 payload_bytes) {
-  const __u32 hash = hash_of(flow), at = hash % FLOWS;
-  __u64* const place = bpf_map_lookup_elem(&flows, &at);
+  const __u32 hash = hash_of(flow), at = hash >> (32 - FLOWS_BITS);
+  __u32* const place = bpf_map_lookup_elem(&flows, &at);
   if (!place) return payload_bytes;
-  const __u64 known = *place;
-  const __u32 way = flow->to_target ? WAY_BIT : 0, state = (__u32)known;
-  const int goes_on = known >> 32 == hash && (state & WAY_BIT) == way && (state & ENDED_BIT) == 0;
-  const __u32 passed = goes_on ? state & PASSED_MASK : 0;
-  __u32 now = passed + payload_bytes;
+  const __u32 known = *place, is = hash << FLOWS_BITS | (flow->to_target ? WAY_BIT : 0);
+  const __u32 passed = (known & ~PASSED_MASK) == is ? (known & PASSED_MASK) * PASSED_UNIT : 0;
+  __u32 now = (passed + payload_bytes) / PASSED_UNIT;
   if (now > PASSED_MASK) now = PASSED_MASK;
-  *place = (__u64)hash << 32 | way | (flow->flags & TCP_FLAG_PSH ? ENDED_BIT : 0) | now;
+  *place = is | (flow->flags & TCP_FLAG_PSH ? ENDED_BIT : 0) | now;
   const __u32 left = passed < settings.head_bytes ? settings.head_bytes - passed : 0;
   if (payload_bytes <= left) return payload_bytes;
   return payload_bytes > settings.head_bytes && left > settings.head_bytes / 4 ? settings.head_bytes / 4 : left;
@@ -90,45 +94,33 @@ static __always_inline int find_plain_ipv6(struct __sk_buff* skb, struct inner_f
   return 1;
 }
 
-static __always_inline int find_plain_flow(struct __sk_buff* skb, struct inner_flow* flow) {
-  return settings.link_bytes == ETHERNET_BYTES && (find_plain_ipv4(skb, flow) || find_plain_ipv6(skb, flow));
-}
-
 /// Bytes from the beginning of the packet that are to be kept.
-static __always_inline __u32 kept_bytes(struct __sk_buff* skb) {
-  struct inner_flow flow = {0};
-  if (!find_plain_flow(skb, &flow)) find_inner_flow(skb, &flow);
-  __u32 kept = settings.link_bytes + flow.offset;
-  if (!flow.has_tcp) {
-    kept += settings.head_bytes;
-  } else if (flow.end == 0) {  // more than a length can say: segments that are still together
-    kept += kept_payload(&flow, skb->len > kept ? skb->len - kept : 0);
-  } else if (flow.end > flow.offset) {
-    kept += kept_payload(&flow, flow.end - flow.offset);
+static __always_inline __u32 kept_bytes(struct __sk_buff* skb, const struct inner_flow* flow) {
+  __u32 kept = settings.link_bytes + flow->offset;
+  if (!flow->has_tcp) {
+    kept += settings.other_bytes;
+  } else if (settings.head_bytes != 0) {
+    // Without an end it is more than a length can say: segments that are still together.
+    const __u32 end = flow->end != 0 ? settings.link_bytes + flow->end : skb->len;
+    if (end > kept) kept += kept_payload(flow, end - kept);
   }
   if (kept > skb->len) kept = skb->len;
   return kept < settings.snap_bytes ? kept : settings.snap_bytes;
 }
 
-/// `bytes` of the packet behind a record of `room` bytes; the tag that the kernel took out is put back.
-static __always_inline int fill(struct __sk_buff* skb, __u8* to, __u32 bytes, __u32 room) {
-  if (!skb->vlan_present) {
-    if (bytes < 1 || bytes > room) return -1;
-    return bpf_skb_load_bytes(skb, 0, to, bytes);
-  }
-  if (bpf_skb_load_bytes(skb, 0, to, MAC_PAIR_BYTES) != 0) return -1;
-  *(__u16*)(to + MAC_PAIR_BYTES) = (__u16)skb->vlan_proto;
-  *(__u16*)(to + MAC_PAIR_BYTES + 2) = bpf_htons((__u16)skb->vlan_tci);
-  bytes -= MAC_PAIR_BYTES;
-  if (bytes < 1 || bytes > room - MAC_PAIR_BYTES - TAG_BYTES) return -1;
-  return bpf_skb_load_bytes(skb, MAC_PAIR_BYTES, to + MAC_PAIR_BYTES + TAG_BYTES, bytes);
+/// Of what is no plain IPv4. Like all that is not inline, apart from what runs for nearly every packet, so that the
+/// latter is a few lines of the cache.
+static __attribute__((noinline)) __u32 kept_of_others(struct __sk_buff* skb) {
+  struct inner_flow flow = {0};
+  if (settings.link_bytes != ETHERNET_BYTES || !find_plain_ipv6(skb, &flow)) find_inner_flow(skb, &flow);
+  return kept_bytes(skb, &flow);
 }
 
-/// The packet's record, of at most `room` bytes. Nobody is woken: the reader looks by itself, and waking it would be
-/// this packet's time.
+/// The packet's record, of at most `room` bytes; a tag that the kernel took out, of `tag_bytes`, is put back. Nobody is
+/// woken: the reader looks by itself, and waking it would be this packet's time.
 static __always_inline void keep(struct __sk_buff* skb, struct head_cpu* mine, __u64 now_ns, __u32 bytes,
-                                 const __u32 room) {
-  const __u32 tag_bytes = skb->vlan_present ? TAG_BYTES : 0;
+                                 const __u32 tag_bytes, const __u32 room) {
+  const __u32 before_bytes = tag_bytes ? MAC_PAIR_BYTES : 0;
   struct head_record* const record = place(mine, room);
   if (!record) {
     ++mine->no_room;
@@ -137,31 +129,53 @@ static __always_inline void keep(struct __sk_buff* skb, struct head_cpu* mine, _
   record->time_ns = now_ns;
   record->wire_bytes = skb->len + tag_bytes;
   record->captured_bytes = bytes + tag_bytes;
-  if (fill(skb, (__u8*)(record + 1), bytes, room - sizeof(*record)) != 0) {
-    ++mine->unreadable;
-    return;
+  __u8* to = (__u8*)(record + 1);
+  const __u32 behind_bytes = bytes - before_bytes;
+  if (tag_bytes) {
+    if (bpf_skb_load_bytes(skb, 0, to, MAC_PAIR_BYTES) != 0) goto unreadable;
+    *(__u16*)(to + MAC_PAIR_BYTES) = (__u16)skb->vlan_proto;
+    *(__u16*)(to + MAC_PAIR_BYTES + 2) = bpf_htons((__u16)skb->vlan_tci);
+    to += MAC_PAIR_BYTES + TAG_BYTES;
   }
+  if (behind_bytes < 1 || behind_bytes > room - sizeof(*record) - before_bytes - tag_bytes) goto unreadable;
+  if (bpf_skb_load_bytes(skb, before_bytes, to, behind_bytes) != 0) goto unreadable;
   finish(mine, sizeof(*record) + bytes + tag_bytes, now_ns);
+  return;
+unreadable:
+  ++mine->unreadable;
 }
 
-/// Rooms are of few sizes, which the verifier knows; each the end of a chunk that is left empty at most.
+/// What is long or has a tag. Rooms are of few sizes, which the verifier knows; each the end of a chunk that is left
+/// empty at most.
+static __attribute__((noinline)) int keep_others(struct __sk_buff* skb, struct head_cpu* mine, __u64 now_ns,
+                                                 __u32 bytes) {
+  if (skb->vlan_present) {
+    keep(skb, mine, now_ns, bytes, TAG_BYTES, CAPTURED_MAX + ROOM_AROUND);
+  } else if (bytes <= ROOM_MIDDLE - ROOM_AROUND) {
+    keep(skb, mine, now_ns, bytes, 0, ROOM_MIDDLE);
+  } else {
+    keep(skb, mine, now_ns, bytes, 0, CAPTURED_MAX + ROOM_AROUND);
+  }
+  return 0;
+}
+
 static __always_inline void take(struct __sk_buff* skb, struct head_cpu* mine) {
   ++mine->seen;
   const __u64 now_ns = bpf_ktime_get_ns();
-  const __u32 bytes = kept_bytes(skb);
-  if (bytes <= ROOM_SMALL - ROOM_AROUND) {
-    keep(skb, mine, now_ns, bytes, ROOM_SMALL);
-  } else if (bytes <= ROOM_MIDDLE - ROOM_AROUND) {
-    keep(skb, mine, now_ns, bytes, ROOM_MIDDLE);
+  struct inner_flow flow = {0};
+  const int is_plain = settings.link_bytes == ETHERNET_BYTES && find_plain_ipv4(skb, &flow);
+  const __u32 bytes = is_plain ? kept_bytes(skb, &flow) : kept_of_others(skb);
+  if (bytes <= ROOM_SMALL - ROOM_AROUND && !skb->vlan_present) {
+    keep(skb, mine, now_ns, bytes, 0, ROOM_SMALL);
   } else {
-    keep(skb, mine, now_ns, bytes, CAPTURED_MAX + ROOM_AROUND);
+    keep_others(skb, mine, now_ns, bytes);
   }
 }
 
 SEC("tc")
 int head_tap(struct __sk_buff* skb) {
-  if (*(volatile __u32*)&shared.is_closed) return NEXT_PROGRAM;
   struct head_cpu* const mine = &shared.cpus[bpf_get_smp_processor_id() % HEAD_CPUS_MAX];
+  if (*(volatile __u32*)&mine->is_closed) return NEXT_PROGRAM;
   if (*(volatile __u32*)&mine->is_busy) {
     __sync_fetch_and_add(&shared.nested, 1);
     return NEXT_PROGRAM;

@@ -242,12 +242,13 @@ void CollectorReactor::OnDone() {
     finish_alarm_.reset();
   }
   if (reason == StreamEndReason::kClosed && context_.IsCancelled()) reason = StreamEndReason::kBroken;
+  if (greeted_) {
+    shared_->sink.goodbye(stream_.hello());
+    shared_->tally.probes -= 1;
+  }
+  // Whoever reads that a stream has ended finds the sink told of it.
   shared_->tally.streams_ended[static_cast<std::size_t>(reason)] += 1;
   shared_->tally.streams -= 1;
-  if (greeted_) {
-    shared_->tally.probes -= 1;
-    shared_->sink.goodbye(stream_.hello());
-  }
   if (entered_) shared_->sessions.leave(stream_.hello().instance, this);
   done_(this);
 }

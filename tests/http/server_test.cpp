@@ -121,8 +121,8 @@ TEST_F(ServerOverAStore, RefusesWhatIsNoRequestOrTooLarge) {
 }
 
 TEST_F(ServerOverAStore, ClosesThoseWhoTrickleOrIdle) {
-  config_.read_timeout = std::chrono::milliseconds(50);
-  config_.idle_timeout = std::chrono::milliseconds(50);
+  config_.read_timeout = std::chrono::milliseconds(500);
+  config_.idle_timeout = std::chrono::milliseconds(500);
   start();
   RawClient silent(server_->port());
   RawClient slow(server_->port());

@@ -207,11 +207,11 @@ TEST_P(HeadSourceTest, LeavesBodiesOut) {
     std::size_t kept_payload;
   };
   const std::vector<Case> cases{
-      {{.payload_bytes = 300}, 300},                  // a request
+      {{.payload_bytes = 320}, 320},                  // a request
       {{.back = true}, 0},                            // its acknowledgement turns nothing
-      {{.payload_bytes = 900, .pushes = true}, 700},  // goes on, up to kHeadBytes
-      {{.payload_bytes = 900, .back = true}, 900},    // the answer
-      {{.payload_bytes = 900, .back = true}, 100},
+      {{.payload_bytes = 900, .pushes = true}, 680},  // goes on, up to kHeadBytes
+      {{.payload_bytes = 896, .back = true}, 896},    // the answer
+      {{.payload_bytes = 900, .back = true}, 104},
       {{}, 0},
       {{.payload_bytes = 900, .back = true}, 0},     // its body
       {{.payload_bytes = 600, .port = 40001}, 600},  // another connection
@@ -239,7 +239,7 @@ TEST_P(HeadSourceTest, FindsTcpInTunnelsAndBehindTags) {
                                                           {Around::kVxlan, 14 + 20 + 8 + 8 + kIpv4HeadBytes},
                                                           {Around::kTag, kIpv4HeadBytes + 4}};
   for (std::uint32_t n = 0; n < cases.size(); ++n) {
-    for (const std::uint32_t bytes : {80u, 70u})
+    for (const std::uint32_t bytes : {64u, 70u})
       sender.send(segment_frame({.payload_bytes = bytes, .port = 41000 + n}, cases[n].first));
   }
   const std::vector<Seen> seen = collect(*source, 2 * cases.size());
@@ -247,9 +247,23 @@ TEST_P(HeadSourceTest, FindsTcpInTunnelsAndBehindTags) {
   for (std::uint32_t n = 0; n < cases.size(); ++n) {
     SCOPED_TRACE(n);
     const auto [around, head_bytes] = cases[n];
-    expect_cut(seen[2 * n], segment_frame({.payload_bytes = 80, .port = 41000 + n}, around), head_bytes + 80);
-    expect_cut(seen[2 * n + 1], segment_frame({.payload_bytes = 70, .port = 41000 + n}, around), head_bytes + 20);
+    expect_cut(seen[2 * n], segment_frame({.payload_bytes = 64, .port = 41000 + n}, around), head_bytes + 64);
+    expect_cut(seen[2 * n + 1], segment_frame({.payload_bytes = 70, .port = 41000 + n}, around), head_bytes + 36);
   }
+}
+
+TEST_P(HeadSourceTest, CopiesHeadersAloneWhereNoMessagesAreAskedFor) {
+  const VethPair pair;
+  const auto source = opened({.interface = pair.far}, 0);
+  ASSERT_NE(source, nullptr);
+  const FrameSender sender(pair.near);
+  const Frame segment = segment_frame({.payload_bytes = 300}), other = make_frame(1, 500);
+  sender.send(segment);
+  sender.send(other);
+  const std::vector<Seen> seen = collect(*source, 2);
+  ASSERT_EQ(seen.size(), 2u);
+  expect_cut(seen[0], segment, kIpv4HeadBytes);
+  expect_cut(seen[1], other, other.size());
 }
 
 TEST_P(HeadSourceTest, PutsVlanTagsBack) {
