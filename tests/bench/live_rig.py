@@ -222,9 +222,10 @@ class Tcpdump(Listener):
 
 
 class Probe(Listener):
-    def __init__(self, rig: Rig, messages: bool, workers: int = 1, more: str = "snap_bytes: 262144"):
+    def __init__(self, rig: Rig, messages: bool, workers: int = 1, more: str = "snap_bytes: 262144", at: str = "far"):
         super().__init__(rig)
-        self.messages, self.workers, self.more = messages, workers, more
+        self.log = rig.folder / f"probe-{at}.log"
+        self.messages, self.workers, self.more, self.at = messages, workers, more, at
         self.name = "hoptap probe, " + ("messages" if messages else "metrics only") + (f", {workers} workers" if workers > 1 else "")
         self.what = "`messages: true`" if messages else "`limits: {messages: false}`"
 
@@ -232,8 +233,8 @@ class Probe(Listener):
         return {self.rig.listener_core} if self.workers == 1 else {self.rig.sender_core, self.rig.listener_core}
 
     def words(self):
-        config = self.rig.folder / "probe.yaml"
-        config.write_text(PROBE % {"messages": "true" if self.messages else "false", "interface": f"{self.rig.far}/far",
+        config = self.rig.folder / f"probe-{self.at}.yaml"
+        config.write_text(PROBE % {"messages": "true" if self.messages else "false", "interface": f"{self.rig.far}/{self.at}",
                                    "ring": RING_MIB, "workers": self.workers, "more": self.more})
         # No tracer is there: records are encoded, compressed and put into the spool, and the oldest leave it.
         return [HOPTAP, "probe", "-c", config, "--name", "bench", "--tracer", "127.0.0.1:9", "--wait", "0", "--progress", "never"]
