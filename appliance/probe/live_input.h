@@ -33,8 +33,8 @@ struct LiveInput {
   FeedConfig feed;
   CaptureWay way = CaptureWay::kRing;
   std::optional<std::uint32_t> head_bytes;  ///< kEbpf: HeadTapConfig's; none: as messages need them, 0 without messages
-  std::size_t interfaces_max = 64;  ///< at once, where it stands for many (interface_pattern.h)
-  std::size_t workers = 1;          ///< threads, each with a ring of its own; the kernel shares out by flow
+  std::size_t interfaces_max = 64;          ///< at once, where it stands for many (interface_pattern.h)
+  std::size_t workers = 1;                  ///< threads, each with a ring of its own; the kernel shares out by flow
 };
 
 /// Reads "INTERFACE[=NAME[:ROLE[:ORDER]]]", the value of --interface.
