@@ -26,11 +26,13 @@ class Plan:
     two_workers: bool = True
     wrk_seconds: int = 3
     wrk_rounds: int = 6
-    slices_seconds: int = 100  # for each size of answer
+    slices_seconds: int = 150  # for each size of answer
+    slices_probes: int = 3
 
 
 FULL = Plan()
-SHORT = Plan(seconds=0.7, tries=1, rates=(20_000, 100_000), mixed=False, two_workers=False, wrk_seconds=1, wrk_rounds=1, slices_seconds=2)
+SHORT = Plan(seconds=0.7, tries=1, rates=(20_000, 100_000), mixed=False, two_workers=False, wrk_seconds=1, wrk_rounds=1, slices_seconds=2,
+             slices_probes=1)
 
 
 @dataclasses.dataclass

@@ -21,6 +21,7 @@ from measuring import Failed
 
 BODIES = (700, 16_000)  # bytes of an answer
 SLICE_S, SETTLE_S = 0.06, 0.03
+ALONE = ("alone", 0)
 NGINX = """daemon off; master_process off; user root; pid %(folder)s/nginx.pid; error_log %(folder)s/nginx.err;
 events { worker_connections 256; }
 http { access_log off; keepalive_requests 1000000000; client_body_temp_path %(folder)s/b; proxy_temp_path %(folder)s/p;
@@ -135,8 +136,8 @@ class Meter:
         return (self.requests() - requests) / max(1e-9, self.cpu_s() - used)
 
 
-def in_slices(rig: Rig, body: int, seconds: float, programs: dict[str, int]) -> dict[str, list[float]]:
-    """@return requests a CPU second in each slice beside each of the programs, and alone; the slices of one round have one place"""
+def in_slices(rig: Rig, body: int, seconds: float, programs: dict) -> dict:
+    """@return requests a CPU second in each slice beside each of the programs, and ALONE; the slices of one round have one place"""
     words = [*rig.inside(rig.near), "wrk", "-t1", "-c32", f"-d{int(seconds) + 600}s", f"http://{FAR}/{body}.txt"]
     wrk = rig.start(words, {rig.sender_core}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -147,9 +148,9 @@ def in_slices(rig: Rig, body: int, seconds: float, programs: dict[str, int]) -> 
         wrk.wait(timeout=20)
 
 
-def _take_turns(rig: Rig, seconds: float, programs: dict[str, int], wrk: int) -> dict[str, list[float]]:
+def _take_turns(rig: Rig, seconds: float, programs: dict, wrk: int) -> dict:
     nginx = int((rig.folder / "nginx.pid").read_text())
-    found: dict[str, list[float]] = {name: [] for name in ("alone", *programs)}
+    found: dict = {name: [] for name in (ALONE, *programs)}
     order, choice, end = list(found), random.Random(1), time.monotonic() + seconds
     with Meter(rig, (nginx, wrk)) as meter:
         while time.monotonic() < end:
@@ -168,25 +169,34 @@ def kept(slices: list[float], alone: list[float]) -> tuple[float, float]:
     return statistics.mean(middle), statistics.stdev(middle) / math.sqrt(len(middle)) if len(middle) > 1 else math.nan
 
 
-def beside_ebpf(rig: Rig, seconds: float, report: Report) -> None:
-    """The probes listen where nothing passes; their programs, and with them their readers, get nginx's packets in turn."""
-    report.table("nginx and wrk on one core, eBPF comes and goes", "requests a CPU second", "of those alone", "standard error", "slices")
+def beside_ebpf(rig: Rig, seconds: float, probes: int, report: Report) -> None:
+    """The probes listen where nothing passes; their programs, and with them their readers, get nginx's packets in turn.
+    @param probes  of each kind: where in memory its program comes to lie makes a difference"""
+    report.table("nginx and wrk on one core, eBPF comes and goes", "requests a CPU second", "of those alone", "from one probe to another",
+                 "standard error of one", "slices of one")
     with contextlib.ExitStack() as stack:
-        programs = {"an empty program": attach.empty()}
-        for name, messages in (("probe, metrics only", False), ("probe, messages", True)):
-            spare = f"spare{len(programs)}"
-            run("ip", "-n", rig.far, "link", "add", spare, "type", "veth", "peer", "name", f"{spare}-peer")
-            run("ip", "-n", rig.far, "link", "set", "dev", spare, "up")
-            stack.enter_context(Probe(rig, messages, more="capture: ebpf", at=spare))
-            programs[name] = attach.newest("head_tap")
+        programs = {("an empty program", 0): attach.empty()}
+        for number in range(probes):
+            for name, messages in (("probe, metrics only", False), ("probe, messages", True)):
+                spare = f"spare{len(programs)}"
+                run("ip", "-n", rig.far, "link", "add", spare, "type", "veth", "peer", "name", f"{spare}-peer")
+                run("ip", "-n", rig.far, "link", "set", "dev", spare, "up")
+                stack.enter_context(Probe(rig, messages, more="capture: ebpf", at=spare))
+                programs[name, number] = attach.newest("head_tap")
         for program in programs.values():
             stack.callback(os.close, program)
         for body in BODIES:
-            found = in_slices(rig, body, seconds, programs)
-            for name, slices in found.items():
-                share, error = kept(slices, found["alone"])
-                shares = ("", "") if name == "alone" else (f"{share:.1%}", f"{error:.1%}")
-                report.row(f"{body:,} bytes: {name}", f"{statistics.median(slices):,.0f}", *shares, len(slices))
+            _report_slices(f"{body:,} bytes", in_slices(rig, body, seconds, programs), report)
+
+
+def _report_slices(title: str, found: dict, report: Report) -> None:
+    alone = found.pop(ALONE)
+    report.row(f"{title}: alone", f"{statistics.median(alone):,.0f}", "", "", "", len(alone))
+    for name in dict.fromkeys(name for name, _ in found):
+        every = [slices for (of, _), slices in found.items() if of == name]
+        shares, errors = zip(*(kept(slices, alone) for slices in every))
+        report.row(f"{title}: {name}", f"{statistics.median(sum(every, [])):,.0f}", f"{statistics.mean(shares):.1%}",
+                   f"{min(shares):.1%} to {max(shares):.1%}" if len(shares) > 1 else "", f"{max(errors):.1%}", len(every[0]))
 
 
 def report_on(rig: Rig, plan, report: Report, wrong: list[str]) -> None:
@@ -194,7 +204,7 @@ def report_on(rig: Rig, plan, report: Report, wrong: list[str]) -> None:
     with Application(rig) as served:
         in_rounds(rig, plan, served, report, wrong)
         if has_ebpf():
-            beside_ebpf(rig, plan.slices_seconds, report)
+            beside_ebpf(rig, plan.slices_seconds, plan.slices_probes, report)
 
 
 def has_ebpf() -> bool:
