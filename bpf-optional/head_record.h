@@ -26,7 +26,7 @@ struct head_chunk {
 /// 0: it has taken none.
 enum { HEAD_CHUNK_SHIFT = 24, HEAD_TAKEN_SHIFT = 40, HEAD_CHUNK_MASK = 0xffff, HEAD_AT_MASK = 0xffffff };
 
-/// Of one CPU; a cache line that it alone writes.
+/// Of one CPU; a cache line that it alone writes, but for `is_closed`.
 struct head_cpu {
   unsigned long long seen;        // all that came by while the tap was open
   unsigned long long no_room;     // of these, not in the ring because it was full
@@ -36,7 +36,7 @@ struct head_cpu {
   unsigned int first;          // number + 1 of the first chunk
   unsigned int is_busy;        // the program runs
   unsigned int is_closed;      // packets pass by uncounted; set by the reader
-  unsigned int padding;
+  unsigned int padding[3];
 };
 
 /// The program's only variable; in the reader's memory too.

@@ -24,8 +24,10 @@
 namespace hoptap::bpf {
 namespace {
 
-/// One more than the highest number that a CPU may have, for those are what the program counts by; at most
-/// HEAD_CPUS_MAX.
+static_assert(sizeof(head_cpu) == 64, "a cache line");
+
+/// One more than the highest number that a CPU may have, for those are what the program counts by; of more than
+/// HEAD_CPUS_MAX, that and one.
 std::uint32_t possible_cpus() {
   static const std::uint32_t cpus = [] {
     std::string list;  // "0-3,8-11"
@@ -35,7 +37,7 @@ std::uint32_t possible_cpus() {
     std::uint32_t highest = 0;
     const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), highest);
     if (error != std::errc()) highest = static_cast<std::uint32_t>(std::max(1l, ::sysconf(_SC_NPROCESSORS_CONF)) - 1);
-    return std::min<std::uint32_t>(highest, HEAD_CPUS_MAX - 1) + 1;
+    return std::min<std::uint32_t>(highest, HEAD_CPUS_MAX) + 1;
   }();
   return cpus;
 }

@@ -2,26 +2,19 @@
 
 #include <fmt/format.h>
 #include <linux/capability.h>
-#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <system_error>
+
+#include "base/capabilities.h"
 
 namespace hoptap::bpf {
 namespace {
 
 constexpr unsigned kCapPerfmon = 38, kCapBpf = 39;  // newer than some <linux/capability.h>
-
-bool has_capability(unsigned capability) {
-  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
-  std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> sets{};
-  if (::syscall(SYS_capget, &header, sets.data()) != 0) return false;
-  return (sets[capability / 32].effective >> capability % 32 & 1) != 0;
-}
 
 std::string kernel_release() {
   utsname name{};
@@ -30,10 +23,10 @@ std::string kernel_release() {
 
 /// "": none.
 std::string_view missing_capability(EbpfNeeds needs) {
-  if (needs == EbpfNeeds::kPackets && !has_capability(CAP_NET_ADMIN)) return "CAP_NET_ADMIN";
-  if (has_capability(CAP_SYS_ADMIN)) return "";
-  if (!has_capability(kCapBpf)) return "CAP_BPF";
-  return has_capability(kCapPerfmon) ? "" : "CAP_PERFMON";
+  if (needs == EbpfNeeds::kPackets && !base::has_capability(CAP_NET_ADMIN)) return "CAP_NET_ADMIN";
+  if (base::has_capability(CAP_SYS_ADMIN)) return "";
+  if (!base::has_capability(kCapBpf)) return "CAP_BPF";
+  return base::has_capability(kCapPerfmon) ? "" : "CAP_PERFMON";
 }
 
 }  // namespace
@@ -42,9 +35,8 @@ base::Failure refusal(std::string_view doing, int error, EbpfNeeds needs) {
   const std::string_view missing = missing_capability(needs);
   // Without CAP_PERFMON the verifier takes no bounded loops in our programs, and says EINVAL.
   if ((error == EPERM || error == EACCES || error == EINVAL) && !missing.empty())
-    return {.what = fmt::format("{}: eBPF needs {}: run as root or `setcap "
-                                "cap_net_raw,cap_net_admin,cap_bpf,cap_perfmon+ep` this program",
-                                doing, missing)};
+    return {.what = fmt::format("{}: eBPF needs {}: run as root or `setcap {}` this program", doing, missing,
+                                base::setcap_words({CAP_NET_ADMIN, kCapBpf, kCapPerfmon}))};
   const std::string words = std::generic_category().message(error);
   if (error == EPERM || error == EACCES)
     return {.what =

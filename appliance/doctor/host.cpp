@@ -16,8 +16,8 @@
 #include <string>
 
 #include "appliance/doctor/dpdk.h"
-#include "appliance/probe/privileges.h"
 #include "appliance/processes/finder.h"
+#include "base/capabilities.h"
 #include "bpf-optional/head_tap.h"
 #include "capture/live/pcap_live.h"
 #include "capture/live/ring_source.h"
@@ -85,7 +85,7 @@ Finding kernel_finding() {
 }
 
 Findings privilege_findings() {
-  const std::uint64_t has = effective_capabilities();
+  const std::uint64_t has = base::effective_capabilities();
   const auto finding = [&](int capability, const char* name, Severity without, const char* what, const char* fix) {
     const bool there = (has >> capability & 1) != 0;
     return Finding{"privileges", there ? Severity::kGood : without,

@@ -99,7 +99,9 @@ void read_dpdk(const YAML::Node& node, capture::DpdkConfig& dpdk) {
   for (const YAML::Node& word : words) dpdk.eal.push_back(word.as<std::string>());
 }
 
-LiveInput read_live_input(const YAML::Node& node) {
+constexpr std::uint32_t kMessageHeadBytesMin = 1024;  // of which a quarter is kept of long packets
+
+LiveInput read_live_input(const YAML::Node& node, bool messages) {
   const Section section(node, "an interface",
                         {"interface", "point", "role", "order", "promiscuous", "outgoing", "capture", "workers",
                          "ring_mib", "snap_bytes", "head_bytes", "nic_time", "mirrors", "time", "interfaces_max"});
@@ -125,9 +127,15 @@ LiveInput read_live_input(const YAML::Node& node) {
     section.fail("head_bytes", "goes with capture: ebpf; a ring has snap_bytes");
   if (section.has("head_bytes"))
     input.head_bytes = static_cast<std::uint32_t>(section.integer("head_bytes", 0, {0, 65536}));
+  if (messages && input.head_bytes && *input.head_bytes < kMessageHeadBytesMin)
+    section.fail("head_bytes",
+                 fmt::format("is at least {}, else no message is seen whole; for metrics alone say limits: "
+                             "{{messages: false}}",
+                             kMessageHeadBytesMin));
   if (is_pattern(input)) capture.block_count = kPatternRingMib;
+  const Range ring_range{2, input.way == CaptureWay::kEbpf ? 1024.0 : 16384.0};
   capture.block_count = static_cast<std::uint32_t>(
-      (section.integer("ring_mib", std::uint64_t{capture.block_bytes} * capture.block_count >> 20, {2, 16384}) << 20) /
+      (section.integer("ring_mib", std::uint64_t{capture.block_bytes} * capture.block_count >> 20, ring_range) << 20) /
       capture.block_bytes);
   capture.snap_bytes = static_cast<std::uint32_t>(section.integer("snap_bytes", capture.snap_bytes, {64, 262144}));
   capture.asks_nic_time = section.flag("nic_time", capture.asks_nic_time);
@@ -166,7 +174,7 @@ ProbeConfig read(const YAML::Node& root) {
   config.replay_speed = top.number("replay_speed", config.replay_speed, {0, kReplaySpeedMax});
   if (const YAML::Node list = top.find("interfaces"); list.IsDefined()) {
     if (!list.IsSequence()) top.fail("interfaces", "is a list; each begins with '- interface: ...'");
-    for (const YAML::Node& input : list) config.interfaces.push_back(read_live_input(input));
+    for (const YAML::Node& input : list) config.interfaces.push_back(read_live_input(input, config.flows.l7));
   }
   return config;
 }

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/capability.h>
 #include <linux/if_packet.h>
 #include <sys/socket.h>
 
@@ -133,7 +134,7 @@ class HeadSource final : public capture::LiveSource {
 base::Outcome<capture::Descriptor> open_watching_socket(const capture::LiveConfig& config) {
   capture::Descriptor socket(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
   if (socket.is_open()) return socket;
-  if (errno == EPERM) return tl::unexpected(capture::privilege_failure(config.interface, "CAP_NET_RAW"));
+  if (errno == EPERM) return tl::unexpected(capture::privilege_failure(config.interface, CAP_NET_RAW));
   return tl::unexpected(capture::system_failure(config.interface, "cannot open a packet socket", errno));
 }
 

@@ -21,13 +21,6 @@ __user_cap_header_struct of_this_thread() { return {.version = _LINUX_CAPABILITY
 
 }  // namespace
 
-std::uint64_t effective_capabilities() {
-  __user_cap_header_struct header = of_this_thread();
-  CapabilitySets sets{};
-  if (::syscall(SYS_capget, &header, sets.data()) != 0) return 0;
-  return std::uint64_t{sets[1].effective} << 32 | sets[0].effective;
-}
-
 base::Outcome<void> keep_capabilities(std::uint64_t kept) {
   const auto fail = [](const char* what) {
     return tl::unexpected(

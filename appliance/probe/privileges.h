@@ -18,7 +18,4 @@ namespace hoptap::appliance {
 /// 1 << CAP_... (capabilities(7)).
 [[nodiscard]] base::Outcome<void> keep_capabilities(std::uint64_t kept);
 
-/// Of this thread.
-std::uint64_t effective_capabilities();
-
 }  // namespace hoptap::appliance

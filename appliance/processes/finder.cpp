@@ -11,6 +11,7 @@
 #include "appliance/probe/privileges.h"
 #include "appliance/probe/sandbox.h"
 #include "appliance/processes/container_id.h"
+#include "base/capabilities.h"
 
 namespace hoptap::appliance {
 namespace {
@@ -33,7 +34,7 @@ bool in_first_pid_namespace() {
 std::string proc_limits() {
   if (!in_first_pid_namespace())
     return "; only of this container's own processes, for the probe is not in the host's pid namespace";
-  if ((effective_capabilities() & kScanCapabilities) != kScanCapabilities)
+  if ((base::effective_capabilities() & kScanCapabilities) != kScanCapabilities)
     return "; only of this user's own processes, for CAP_SYS_PTRACE or CAP_DAC_READ_SEARCH is missing";
   return "";
 }

@@ -5,7 +5,7 @@
 #include "inner_flow.bpf.h"
 
 enum {
-  FLOWS_BITS = 14,
+  WAYS_BITS = 14,
   CAPTURED_MAX = 1 << 16,
   MAC_PAIR_BYTES = 12,
   TAG_BYTES = 4,
@@ -17,42 +17,49 @@ enum {
 
 const volatile struct head_settings settings = {ETHERNET_BYTES, 4096, 4096, CAPTURED_MAX};
 
-// By hash: how far its message is. A stranger in its place only costs bytes: a message begins anew. Small, since each
-// page and line of it that is touched is one less of the application's in the cache.
-struct {
-  __uint(type, BPF_MAP_TYPE_ARRAY);
-  __uint(max_entries, 1 << FLOWS_BITS);
-  __type(key, __u32);
-  __type(value, __u32);
-} flows SEC(".maps");
-
-// A flow's place: what of its hash does not say where the place is, then these.
-enum {
-  WAY_BIT = 1u << 13,
-  ENDED_BIT = 1u << 12,
-  PASSED_MASK = ENDED_BIT - 1,
-  PASSED_UNIT = 32,  // bytes; what does not fill one is forgotten, which only costs bytes
+struct way_places {
+  __u64 of[1 << WAYS_BITS];
 };
 
-/// How many of `payload_bytes` are to be kept: those of the first head_bytes since the direction changed, or since a
-/// segment that ended what its sender had to say (PSH). Of a packet that is longer than that, as hosts that leave
+// Of each direction of a connection, by hash, where its message begins: the sequence number in the upper half, who it
+// is and what was acknowledged with it in the lower one. A stranger in its place only costs bytes: a message begins
+// anew. Small, since each page and line of it that is touched is one less of the application's in the cache.
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct way_places);
+} ways SEC(".maps");
+
+/// Not the same in the other direction.
+static __always_inline __u64 hash_of_way(const struct inner_flow* flow) {
+  const __u64 addresses = (__u64)flow->source << 32 | flow->target;
+  const __u64 ports = (__u64)flow->source_port << 16 | flow->target_port;
+  return addresses * 0x9e3779b97f4a7c15ull + ports * 0xc2b2ae3d27d4eb4full;
+}
+
+/// How many of `payload_bytes` are to be kept: those of the first head_bytes of a message. One begins where something
+/// else is acknowledged than before, for then the other side has spoken; and behind a segment that ended what its sender
+/// had to say (PSH). By sequence numbers, so that what was lost and comes again is kept as it would have been, and what
+/// belongs before the beginning as if it were one. Of a packet that is longer than head_bytes, as hosts that leave
 /// segmentation to the NIC have them, less: most of it is a body, and copying it takes the application's time.
 static __always_inline __u32 kept_payload(const struct inner_flow* flow, __u32 payload_bytes) {
-  const __u32 hash = hash_of(flow), at = hash >> (32 - FLOWS_BITS);
-  __u32* const place = bpf_map_lookup_elem(&flows, &at);
-  if (!place) return payload_bytes;
-  const __u32 known = *place, is = hash << FLOWS_BITS | (flow->to_target ? WAY_BIT : 0);
-  const __u32 passed = (known & ~PASSED_MASK) == is ? (known & PASSED_MASK) * PASSED_UNIT : 0;
-  __u32 now = (passed + payload_bytes) / PASSED_UNIT;
-  if (now > PASSED_MASK) now = PASSED_MASK;
-  *place = is | (flow->flags & TCP_FLAG_PSH ? ENDED_BIT : 0) | now;
+  const __u64 hash = hash_of_way(flow);
+  const __u32 first = 0, is = (__u32)(hash >> (32 - WAYS_BITS)) ^ flow->acknowledged * HASH_FACTOR;
+  struct way_places* const places = bpf_map_lookup_elem(&ways, &first);
+  if (!places) return payload_bytes;
+  __u64* const place = &places->of[hash >> (64 - WAYS_BITS)];
+  const __u64 known = *place;
+  __u32 begin = (__u32)known == is ? (__u32)(known >> 32) : flow->sequence;
+  const __u32 beyond = flow->sequence - begin;
+  const int is_before = (__s32)beyond < 0;
+  if (!is_before && (flow->flags & TCP_FLAG_PSH) != 0) begin = flow->sequence + payload_bytes;
+  *place = (__u64)begin << 32 | is;
+  const __u32 passed = is_before ? 0 : beyond;
   const __u32 left = passed < settings.head_bytes ? settings.head_bytes - passed : 0;
   if (payload_bytes <= left) return payload_bytes;
   return payload_bytes > settings.head_bytes && left > settings.head_bytes / 4 ? settings.head_bytes / 4 : left;
 }
-
-/// Two of 16 bits, as they are in a packet.
-static __always_inline __u32 word(__u16 high, __u16 low) { return (__u32)bpf_ntohs(high) << 16 | bpf_ntohs(low); }
 
 /// What nearly every packet is: TCP right behind Ethernet and an IP header without options. As find_inner_flow() would,
 /// in a fifth of the time. False: something else.
@@ -69,7 +76,7 @@ static __always_inline int find_plain_ipv4(struct __sk_buff* skb, struct inner_f
   if ((head->fragment & bpf_htons(0x3fff)) != 0 || head->total_bytes == 0) return 0;
   set_addresses(flow, word(head->source[0], head->source[1]), word(head->target[0], head->target[1]));
   set_ports(flow, head->ports[0], head->ports[1]);
-  set_tcp(flow, 20, bpf_ntohs(head->flags));
+  set_tcp(flow, 20, head->numbers, bpf_ntohs(head->flags));
   flow->end = bpf_ntohs(head->total_bytes);
   return 1;
 }
@@ -86,10 +93,10 @@ static __always_inline int find_plain_ipv6(struct __sk_buff* skb, struct inner_f
   if (head->type != bpf_htons(TYPE_IPV6) || head->version >> 4 != 6 || head->next != PROTOCOL_TCP) return 0;
   if (head->payload_bytes == 0) return 0;
   const __u16 *const from = head->source, *const to = head->target;
-  set_addresses(flow, word(from[0] ^ from[2] ^ from[4] ^ from[6], from[1] ^ from[3] ^ from[5] ^ from[7]),
-                word(to[0] ^ to[2] ^ to[4] ^ to[6], to[1] ^ to[3] ^ to[5] ^ to[7]));
+  set_addresses(flow, fold(word(from[0], from[1]), word(from[2], from[3]), word(from[4], from[5]), word(from[6], from[7])),
+                fold(word(to[0], to[1]), word(to[2], to[3]), word(to[4], to[5]), word(to[6], to[7])));
   set_ports(flow, head->ports[0], head->ports[1]);
-  set_tcp(flow, 40, bpf_ntohs(head->flags));
+  set_tcp(flow, 40, head->numbers, bpf_ntohs(head->flags));
   flow->end = 40 + bpf_ntohs(head->payload_bytes);
   return 1;
 }
@@ -130,15 +137,16 @@ static __always_inline void keep(struct __sk_buff* skb, struct head_cpu* mine, _
   record->wire_bytes = skb->len + tag_bytes;
   record->captured_bytes = bytes + tag_bytes;
   __u8* to = (__u8*)(record + 1);
-  const __u32 behind_bytes = bytes - before_bytes;
+  __u32 more_bytes = bytes - before_bytes - 1;  // than one
   if (tag_bytes) {
     if (bpf_skb_load_bytes(skb, 0, to, MAC_PAIR_BYTES) != 0) goto unreadable;
     *(__u16*)(to + MAC_PAIR_BYTES) = (__u16)skb->vlan_proto;
     *(__u16*)(to + MAC_PAIR_BYTES + 2) = bpf_htons((__u16)skb->vlan_tci);
     to += MAC_PAIR_BYTES + TAG_BYTES;
   }
-  if (behind_bytes < 1 || behind_bytes > room - sizeof(*record) - before_bytes - tag_bytes) goto unreadable;
-  if (bpf_skb_load_bytes(skb, before_bytes, to, behind_bytes) != 0) goto unreadable;
+  asm volatile("" : "+r"(more_bytes));  // else another register may be handed over than is checked
+  if (more_bytes >= room - sizeof(*record) - before_bytes - tag_bytes) goto unreadable;
+  if (bpf_skb_load_bytes(skb, before_bytes, to, more_bytes + 1) != 0) goto unreadable;
   finish(mine, sizeof(*record) + bytes + tag_bytes, now_ns);
   return;
 unreadable:
@@ -147,16 +155,17 @@ unreadable:
 
 /// What is long or has a tag. Rooms are of few sizes, which the verifier knows; each the end of a chunk that is left
 /// empty at most.
-static __attribute__((noinline)) int keep_others(struct __sk_buff* skb, struct head_cpu* mine, __u64 now_ns,
-                                                 __u32 bytes) {
-  if (skb->vlan_present) {
+static __attribute__((noinline)) void keep_others(struct __sk_buff* skb, struct head_cpu* mine, __u64 now_ns,
+                                                  __u32 bytes) {
+  if (skb->vlan_present && bytes <= ROOM_MIDDLE - ROOM_AROUND) {
+    keep(skb, mine, now_ns, bytes, TAG_BYTES, ROOM_MIDDLE);
+  } else if (skb->vlan_present) {
     keep(skb, mine, now_ns, bytes, TAG_BYTES, CAPTURED_MAX + ROOM_AROUND);
   } else if (bytes <= ROOM_MIDDLE - ROOM_AROUND) {
     keep(skb, mine, now_ns, bytes, 0, ROOM_MIDDLE);
   } else {
     keep(skb, mine, now_ns, bytes, 0, CAPTURED_MAX + ROOM_AROUND);
   }
-  return 0;
 }
 
 static __always_inline void take(struct __sk_buff* skb, struct head_cpu* mine) {

@@ -43,22 +43,29 @@ enum {
 enum walk_at { AT_TYPE, AT_PROTOCOL, AT_END };  // what the next header is told by
 
 struct inner_flow {
-  __u32 source, target;  // innermost addresses; of IPv6 folded to 32 bits
-  __u32 ports;           // xor of both; 0 when not known
-  __u32 mirror;          // of the ends of a tunnel whose packets are numbered, their hash; else 0
-  __u32 offset;          // from the first IP header to what has not been walked over
-  __u32 end;             // behind the innermost IP packet, as its header says; 0 when it does not
-  __u16 type;            // of what is at offset: an EtherType, at AT_TYPE
-  __u8 protocol;         // an IP protocol, at AT_PROTOCOL, and of the innermost packet at AT_END
-  __u8 flags;            // of TCP
-  __u8 has_tcp;          // offset is behind the TCP header
-  __u8 to_target;        // which of its two directions; meaningless in itself
+  __u32 source, target;            // innermost addresses; of IPv6 folded to 32 bits
+  __u16 source_port, target_port;  // as in the packet; 0 when not known
+  __u32 mirror;                    // of the ends of a tunnel whose packets are numbered, their hash; else 0
+  __u32 offset;                    // from the first IP header to what has not been walked over
+  __u32 end;                       // behind the innermost IP packet, as its header says; 0 when it does not
+  __u32 sequence, acknowledged;    // of TCP
+  __u16 type;                      // of what is at offset: an EtherType, at AT_TYPE
+  __u8 protocol;                   // an IP protocol, at AT_PROTOCOL, and of the innermost packet at AT_END
+  __u8 flags;                      // of TCP
+  __u8 has_tcp;                    // offset is behind the TCP header
   __u8 extensions;
 };
 
+enum { HASH_FACTOR = 0x9e3779b1u };
+
 /// The same either way; every bit of it in the upper ones.
 static __always_inline __u32 hash_of(const struct inner_flow* flow) {
-  return (flow->source ^ flow->target ^ flow->ports) * 0x9e3779b1u;
+  return (flow->source ^ flow->target ^ flow->source_port ^ flow->target_port) * HASH_FACTOR;
+}
+
+/// Of an IPv6 address, so that addresses of one network and their interchanged halves differ.
+static __always_inline __u32 fold(__u32 first, __u32 second, __u32 third, __u32 last) {
+  return ((first * HASH_FACTOR + second) * HASH_FACTOR + third) * HASH_FACTOR + last;
 }
 
 static __always_inline int load(struct __sk_buff* skb, __u32 offset, void* to, __u32 bytes) {
@@ -72,8 +79,7 @@ static __always_inline int is_vlan(__u16 type) {
 static __always_inline void set_addresses(struct inner_flow* flow, __u32 source, __u32 target) {
   flow->source = source;
   flow->target = target;
-  flow->ports = 0;
-  flow->to_target = source < target;
+  flow->source_port = flow->target_port = 0;
 }
 
 static __always_inline enum walk_at walk_ipv4(struct __sk_buff* skb, struct inner_flow* flow) {
@@ -97,8 +103,8 @@ static __always_inline enum walk_at walk_ipv6(struct __sk_buff* skb, struct inne
   flow->end = payload_bytes == 0 ? 0 : flow->offset + sizeof(head) + payload_bytes;
   flow->offset += sizeof(head);
   flow->protocol = bpf_ntohl(head[1]) >> 8 & 0xff;
-  set_addresses(flow, bpf_ntohl(head[2] ^ head[3] ^ head[4] ^ head[5]),
-                bpf_ntohl(head[6] ^ head[7] ^ head[8] ^ head[9]));
+  set_addresses(flow, fold(bpf_ntohl(head[2]), bpf_ntohl(head[3]), bpf_ntohl(head[4]), bpf_ntohl(head[5])),
+                fold(bpf_ntohl(head[6]), bpf_ntohl(head[7]), bpf_ntohl(head[8]), bpf_ntohl(head[9])));
   return AT_PROTOCOL;
 }
 
@@ -154,8 +160,8 @@ static __always_inline enum walk_at walk_gre(struct __sk_buff* skb, struct inner
 }
 
 static __always_inline void set_ports(struct inner_flow* flow, __u16 source, __u16 target) {
-  flow->ports = source ^ target;
-  if (flow->source == flow->target) flow->to_target = bpf_ntohs(source) < bpf_ntohs(target);
+  flow->source_port = source;
+  flow->target_port = target;
 }
 
 static __always_inline enum walk_at walk_udp(struct __sk_buff* skb, struct inner_flow* flow) {
@@ -175,8 +181,14 @@ static __always_inline enum walk_at walk_udp(struct __sk_buff* skb, struct inner
   return flow->type == TYPE_ETHERNET_IN_GRE ? walk_ethernet(skb, flow) : AT_TYPE;
 }
 
-/// `last`: the 16 bits with its length and flags, of the TCP header at `offset`.
-static __always_inline void set_tcp(struct inner_flow* flow, __u32 offset, __u16 last) {
+/// Two of 16 bits, as they are in a packet.
+static __always_inline __u32 word(__u16 high, __u16 low) { return (__u32)bpf_ntohs(high) << 16 | bpf_ntohs(low); }
+
+/// Of the TCP header at `offset`. `numbers`: of sequence and acknowledgement; `last`: the 16 bits with its length and
+/// flags.
+static __always_inline void set_tcp(struct inner_flow* flow, __u32 offset, const __u16* numbers, __u16 last) {
+  flow->sequence = word(numbers[0], numbers[1]);
+  flow->acknowledged = word(numbers[2], numbers[3]);
   flow->flags = last & 0xff;
   flow->offset = offset + (last >> 12) * 4;
   flow->has_tcp = 1;
@@ -186,7 +198,7 @@ static __always_inline enum walk_at walk_tcp(struct __sk_buff* skb, struct inner
   __u16 head[7];
   if (load(skb, flow->offset, head, sizeof(head)) != 0) return AT_END;
   set_ports(flow, head[0], head[1]);
-  set_tcp(flow, flow->offset, bpf_ntohs(head[6]));
+  set_tcp(flow, flow->offset, head + 2, bpf_ntohs(head[6]));
   return AT_END;
 }
 

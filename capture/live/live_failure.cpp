@@ -1,12 +1,13 @@
 #include "capture/live/live_failure.h"
 
 #include <fmt/format.h>
+#include <linux/capability.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
-#include <cctype>
 #include <system_error>
+
+#include "base/capabilities.h"
 
 namespace hoptap::capture {
 namespace {
@@ -27,14 +28,10 @@ base::Failure system_failure(const std::string& interface, std::string_view doin
   return live_failure(interface, fmt::format("{}: {}", doing, std::generic_category().message(error)));
 }
 
-base::Failure privilege_failure(const std::string& interface, std::string_view capability) {
-  std::string lower(capability);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
-  constexpr std::string_view kAlways = "cap_net_raw";  // and setcap takes away what it does not name
-  const std::string all = lower == kAlways ? lower : fmt::format("{},{}", kAlways, lower);
-  return live_failure(interface,
-                      fmt::format("needs {}: run as root or `setcap {}+ep {}`", capability, all, own_program()));
+base::Failure privilege_failure(const std::string& interface, unsigned capability) {
+  return live_failure(interface, fmt::format("needs {}: run as root or `setcap {} {}`",
+                                             capability == CAP_SYS_ADMIN ? "CAP_SYS_ADMIN" : "CAP_NET_RAW",
+                                             base::setcap_words({capability}), own_program()));
 }
 
 base::Failure filter_failure(const std::string& interface, std::string_view filter, std::string_view complaint) {

@@ -1,6 +1,7 @@
 #include "capture/live/network_namespace.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <sys/stat.h>
 
@@ -28,7 +29,7 @@ base::Outcome<void> in_network_namespace(const std::string& path, const std::fun
       error = errno;
     }
   }).join();
-  if (error == EPERM) return tl::unexpected(privilege_failure(path, "CAP_SYS_ADMIN"));
+  if (error == EPERM) return tl::unexpected(privilege_failure(path, CAP_SYS_ADMIN));
   if (error == EINVAL) return tl::unexpected(live_failure(path, "is not a network namespace"));
   if (error != 0) return tl::unexpected(system_failure(path, "cannot enter the network namespace", error));
   return {};

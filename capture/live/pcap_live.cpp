@@ -1,6 +1,7 @@
 #include "capture/live/pcap_live.h"
 
 #include <fmt/format.h>
+#include <linux/capability.h>
 #include <pcap/pcap.h>
 #include <poll.h>
 
@@ -190,7 +191,7 @@ class PcapLive final : public LiveSource {
 
 base::Failure activate_failure(const LiveConfig& config, pcap_t* handle, int code) {
   switch (code) {
-    case PCAP_ERROR_PERM_DENIED: return privilege_failure(config.interface, "CAP_NET_RAW");
+    case PCAP_ERROR_PERM_DENIED: return privilege_failure(config.interface, CAP_NET_RAW);
     case PCAP_ERROR_NO_SUCH_DEVICE: return no_such_interface(config.interface);
     case PCAP_ERROR_IFACE_NOT_UP:
       return live_failure(config.interface, fmt::format("is down: `ip link set dev {} up`", config.interface));

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
@@ -60,7 +61,7 @@ base::Outcome<RingSocket> RingSocket::open(const LiveConfig& config, const std::
   // IP header: SOCK_DGRAM; which of the two it is, is known only when there is a socket to ask through.
   ring.socket_ = Descriptor(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
   if (!ring.socket_.is_open()) {
-    if (errno == EPERM) return tl::unexpected(privilege_failure(config.interface, "CAP_NET_RAW"));
+    if (errno == EPERM) return tl::unexpected(privilege_failure(config.interface, CAP_NET_RAW));
     return tl::unexpected(system_failure(config.interface, "cannot open a packet socket", errno));
   }
   auto interface = find_interface(ring.fd(), config.interface);

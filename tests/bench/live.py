@@ -6,11 +6,11 @@ import shutil
 import signal
 
 import live_application
+import live_slices
 import measuring
 import traffic
 from engine import Report, write_into
 from live_rig import RING_MIB, Count, Listener, Probe, Rig, RingCount, Tcpdump, net_rx_by_core, write_small_frames
-from measuring import Failed
 
 BEGIN, END = "<!-- begin: ./dev bench live --write -->", "<!-- end: ./dev bench live --write -->"
 SKIPPED = 77
@@ -198,7 +198,9 @@ def bench_live(folder: pathlib.Path, chosen) -> int:
                    f"a veth pair, rings of {RING_MIB} MiB; sender on core {rig.sender_core}, listener on core {rig.listener_core}"
                    f"{', ahead of others on the machine (nice -10)' if chosen.ahead else ''}.")
         rates(rig, plan, report, wrong)
-        live_application.report_on(rig, plan, report, wrong)
+        with live_application.Application(rig) as served:
+            live_application.in_rounds(rig, plan, served, report, wrong)
+            live_slices.report_on(rig, plan.slices_seconds, plan.slices_probes, report, wrong)
     report.say(f"\nLoad at the end: {os.getloadavg()[0]:.1f}.")
     if chosen.write:
         write_into(chosen.write, report, BEGIN, END)

@@ -1,27 +1,18 @@
-"""What an application loses to listeners beside it: nginx and wrk have a core of their own, the listeners the other. Packet sockets
-take turns of seconds; eBPF, which comes and goes at once, takes turns of milliseconds, since it costs less than rounds of
-seconds differ from each other."""
+"""What an application loses to listeners beside it that take turns of seconds: nginx and wrk have a core of their own, the
+listeners the other."""
 import contextlib
-import json
-import math
 import os
 import pathlib
-import random
 import re
 import signal
-import socket
 import statistics
 import subprocess
-import time
 
-import attach
 from engine import Report
-from live_rig import FAR, HOPTAP, Listener, Probe, Rig, RingCount, Tcpdump, run, wait_until
+from live_rig import FAR, Listener, Probe, Rig, RingCount, Tcpdump, run, wait_until
 from measuring import Failed
 
 BODIES = (700, 16_000)  # bytes of an answer
-SLICE_S, SETTLE_S = 0.06, 0.03
-ALONE = ("alone", 0)
 NGINX = """daemon off; master_process off; user root; pid %(folder)s/nginx.pid; error_log %(folder)s/nginx.err;
 events { worker_connections 256; }
 http { access_log off; keepalive_requests 1000000000; client_body_temp_path %(folder)s/b; proxy_temp_path %(folder)s/p;
@@ -101,114 +92,3 @@ def in_rounds(rig: Rig, plan, served: Application, report: Report, wrong: list[s
         for name, (rate, per_cpu_s, _) in middle.items():
             report.row(f"{body:,} bytes: {name}", f"{rate:,.0f}", f"{rate / middle['alone'][0]:.1%}", f"{per_cpu_s:,.0f}",
                        f"{per_cpu_s / middle['alone'][1]:.1%}", sum(run[2] for run in found[name]) if kinds[name] else "")
-
-
-class Meter:
-    """How many requests nginx has answered, and the CPU seconds of it and wrk until then."""
-
-    def __init__(self, rig: Rig, pids):
-        with attach.namespace(rig.near):
-            self.socket = socket.create_connection((FAR, 80), timeout=20)
-        self.answers = self.socket.makefile("rb")
-        self.tasks = [open(task / "schedstat", "rb", 0) for pid in pids for task in pathlib.Path(f"/proc/{pid}/task").iterdir()]
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for one in (self.answers, self.socket, *self.tasks):
-            one.close()
-
-    def requests(self) -> int:
-        self.socket.sendall(b"GET /status HTTP/1.1\r\nHost: a\r\n\r\n")
-        length = 0
-        while head := self.answers.readline().strip():
-            if head.lower().startswith(b"content-length:"):
-                length = int(head.split(b":")[1])
-        return int(self.answers.read(length).splitlines()[2].split()[2])
-
-    def cpu_s(self) -> float:
-        return sum(int(os.pread(task.fileno(), 64, 0).split()[0]) for task in self.tasks) / 1e9
-
-    def per_cpu_s(self, seconds: float) -> float:
-        requests, used = self.requests(), self.cpu_s()
-        time.sleep(seconds)
-        return (self.requests() - requests) / max(1e-9, self.cpu_s() - used)
-
-
-def in_slices(rig: Rig, body: int, seconds: float, programs: dict) -> dict:
-    """@return requests a CPU second in each slice beside each of the programs, and ALONE; the slices of one round have one place"""
-    words = [*rig.inside(rig.near), "wrk", "-t1", "-c32", f"-d{int(seconds) + 600}s", f"http://{FAR}/{body}.txt"]
-    wrk = rig.start(words, {rig.sender_core}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        time.sleep(0.5)
-        return _take_turns(rig, seconds, programs, wrk.pid)
-    finally:
-        wrk.send_signal(signal.SIGINT)
-        wrk.wait(timeout=20)
-
-
-def _take_turns(rig: Rig, seconds: float, programs: dict, wrk: int) -> dict:
-    nginx = int((rig.folder / "nginx.pid").read_text())
-    found: dict = {name: [] for name in (ALONE, *programs)}
-    order, choice, end = list(found), random.Random(1), time.monotonic() + seconds
-    with Meter(rig, (nginx, wrk)) as meter:
-        while time.monotonic() < end:
-            choice.shuffle(order)
-            for name in order:
-                with attach.attached(programs[name], rig.far, "far") if name in programs else contextlib.nullcontext():
-                    time.sleep(SETTLE_S)
-                    found[name].append(meter.per_cpu_s(SLICE_S))
-    return found
-
-
-def kept(slices: list[float], alone: list[float]) -> tuple[float, float]:
-    """@return what is kept of `alone`: the mean of the middle four fifths of the rounds, and its standard error"""
-    ratios = sorted(one / other for one, other in zip(slices, alone))
-    middle = ratios[len(ratios) // 10:len(ratios) - len(ratios) // 10]
-    return statistics.mean(middle), statistics.stdev(middle) / math.sqrt(len(middle)) if len(middle) > 1 else math.nan
-
-
-def beside_ebpf(rig: Rig, seconds: float, probes: int, report: Report) -> None:
-    """The probes listen where nothing passes; their programs, and with them their readers, get nginx's packets in turn.
-    @param probes  of each kind: where in memory its program comes to lie makes a difference"""
-    report.table("nginx and wrk on one core, eBPF comes and goes", "requests a CPU second", "of those alone", "from one probe to another",
-                 "standard error of one", "slices of one")
-    with contextlib.ExitStack() as stack:
-        programs = {("an empty program", 0): attach.empty()}
-        for number in range(probes):
-            for name, messages in (("probe, metrics only", False), ("probe, messages", True)):
-                spare = f"spare{len(programs)}"
-                run("ip", "-n", rig.far, "link", "add", spare, "type", "veth", "peer", "name", f"{spare}-peer")
-                run("ip", "-n", rig.far, "link", "set", "dev", spare, "up")
-                stack.enter_context(Probe(rig, messages, more="capture: ebpf", at=spare))
-                programs[name, number] = attach.newest("head_tap")
-        for program in programs.values():
-            stack.callback(os.close, program)
-        for body in BODIES:
-            _report_slices(f"{body:,} bytes", in_slices(rig, body, seconds, programs), report)
-
-
-def _report_slices(title: str, found: dict, report: Report) -> None:
-    alone = found.pop(ALONE)
-    report.row(f"{title}: alone", f"{statistics.median(alone):,.0f}", "", "", "", len(alone))
-    for name in dict.fromkeys(name for name, _ in found):
-        every = [slices for (of, _), slices in found.items() if of == name]
-        shares, errors = zip(*(kept(slices, alone) for slices in every))
-        report.row(f"{title}: {name}", f"{statistics.median(sum(every, [])):,.0f}", f"{statistics.mean(shares):.1%}",
-                   f"{min(shares):.1%} to {max(shares):.1%}" if len(shares) > 1 else "", f"{max(errors):.1%}", len(every[0]))
-
-
-def report_on(rig: Rig, plan, report: Report, wrong: list[str]) -> None:
-    """@param plan  live.Plan. @param wrong  gets what does not add up"""
-    with Application(rig) as served:
-        in_rounds(rig, plan, served, report, wrong)
-        if has_ebpf():
-            beside_ebpf(rig, plan.slices_seconds, plan.slices_probes, report)
-
-
-def has_ebpf() -> bool:
-    said = subprocess.run([str(HOPTAP), "doctor", "--json", "-i", "lo"], capture_output=True, text=True, check=False).stdout
-    return any(json.loads(line)["topic"] == "ebpf" and json.loads(line)["severity"] == "good" for line in said.splitlines())
-
-

@@ -59,9 +59,11 @@ void put(Frame& frame, std::uint64_t value, int bytes) {
 
 struct Segment {
   std::uint32_t payload_bytes = 0;
+  std::uint32_t sequence = 0, acknowledged = 0;
   bool back = false;
   bool pushes = false;
   std::uint32_t port = 40000;
+  std::uint32_t client = 0x0a000001;
 };
 
 enum class Around { kNothing, kIpv6, kVxlan, kTag };
@@ -71,7 +73,8 @@ constexpr std::size_t kIpv4HeadBytes = 14 + 20 + 20;
 void put_tcp(Frame& frame, const Segment& segment) {
   put(frame, segment.back ? 80 : segment.port, 2);
   put(frame, segment.back ? segment.port : 80, 2);
-  put(frame, 0x0000000100000002, 8);
+  put(frame, segment.sequence, 4);
+  put(frame, segment.acknowledged, 4);
   put(frame, segment.pushes ? 0x5018 : 0x5010, 2);
   put(frame, 0x0400, 2);
   put(frame, 0, 4);
@@ -80,7 +83,9 @@ void put_tcp(Frame& frame, const Segment& segment) {
 
 Frame segment_frame(const Segment& segment, Around around = Around::kNothing) {
   Frame frame{2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2};
-  const std::uint32_t source = segment.back ? 0x0a000002 : 0x0a000001, target = source ^ 3;
+  constexpr std::uint32_t kServer = 0x0a0000fe;
+  const std::uint32_t source = segment.back ? kServer : segment.client,
+                      target = segment.back ? segment.client : kServer;
   const std::uint32_t tcp_bytes = 20 + segment.payload_bytes;
   if (around == Around::kTag) put(frame, 0x8100'0007, 4);
   if (around == Around::kVxlan) {
@@ -207,18 +212,24 @@ TEST_P(HeadSourceTest, LeavesBodiesOut) {
     std::size_t kept_payload;
   };
   const std::vector<Case> cases{
-      {{.payload_bytes = 320}, 320},                  // a request
-      {{.back = true}, 0},                            // its acknowledgement turns nothing
-      {{.payload_bytes = 900, .pushes = true}, 680},  // goes on, up to kHeadBytes
-      {{.payload_bytes = 896, .back = true}, 896},    // the answer
-      {{.payload_bytes = 900, .back = true}, 104},
-      {{}, 0},
-      {{.payload_bytes = 900, .back = true}, 0},     // its body
-      {{.payload_bytes = 600, .port = 40001}, 600},  // another connection
-      {{.payload_bytes = 500, .back = true, .pushes = true}, 0},
-      {{.payload_bytes = 400, .back = true}, 400},  // behind PSH something new may begin
-      {{.payload_bytes = 1400}, kHeadBytes / 4},    // a head and most of a body in one packet
-      {{.payload_bytes = 10, .pushes = true}, 0},
+      {{.payload_bytes = 300}, 300},                                      // a request
+      {{.acknowledged = 300, .back = true}, 0},                           // its acknowledgement
+      {{.payload_bytes = 900, .sequence = 300, .pushes = true}, 700},     // goes on, up to kHeadBytes
+      {{.payload_bytes = 900, .acknowledged = 1200, .back = true}, 900},  // the answer
+      {{.payload_bytes = 900, .sequence = 900, .acknowledged = 1200, .back = true}, 100},
+      {{.sequence = 1200, .acknowledged = 1800}, 0},
+      {{.payload_bytes = 900, .sequence = 2700, .acknowledged = 1200, .back = true}, 0},   // its body, behind a loss
+      {{.payload_bytes = 900, .sequence = 900, .acknowledged = 1200, .back = true}, 100},  // as it was the first time
+      {{.payload_bytes = 600, .port = 40001}, 600},                                        // another connection
+      {{.payload_bytes = 500, .sequence = 3600, .acknowledged = 1200, .back = true, .pushes = true}, 0},
+      {{.payload_bytes = 400, .sequence = 4100, .acknowledged = 1200, .back = true}, 400},  // something new
+      {{.payload_bytes = 900, .sequence = 1800, .acknowledged = 1200, .back = true}, 900},  // what was lost
+      {{.payload_bytes = 900, .sequence = 4500, .acknowledged = 1200, .back = true}, 600},
+      {{.payload_bytes = 200, .sequence = 2600, .acknowledged = 5400}, 200},  // of a request whose beginning was lost
+      {{.payload_bytes = 1400, .sequence = 1200, .acknowledged = 5400}, kHeadBytes / 4},  // which comes again, in one
+      {{.payload_bytes = 10, .sequence = 2800, .acknowledged = 5400, .pushes = true}, 10},
+      {{.payload_bytes = 1400, .sequence = 5400, .acknowledged = 2810, .back = true}, kHeadBytes / 4},
+      {{.payload_bytes = 10, .sequence = 6800, .acknowledged = 2810, .back = true, .pushes = true}, 0},
   };
   for (const Case& one : cases) sender.send(segment_frame(one.segment));
   const std::vector<Seen> seen = collect(*source, cases.size());
@@ -239,16 +250,37 @@ TEST_P(HeadSourceTest, FindsTcpInTunnelsAndBehindTags) {
                                                           {Around::kVxlan, 14 + 20 + 8 + 8 + kIpv4HeadBytes},
                                                           {Around::kTag, kIpv4HeadBytes + 4}};
   for (std::uint32_t n = 0; n < cases.size(); ++n) {
-    for (const std::uint32_t bytes : {64u, 70u})
-      sender.send(segment_frame({.payload_bytes = bytes, .port = 41000 + n}, cases[n].first));
+    for (const std::uint32_t sequence : {0u, 80u})
+      sender.send(segment_frame({.payload_bytes = 80, .sequence = sequence, .port = 41000 + n}, cases[n].first));
   }
   const std::vector<Seen> seen = collect(*source, 2 * cases.size());
   ASSERT_EQ(seen.size(), 2 * cases.size());
   for (std::uint32_t n = 0; n < cases.size(); ++n) {
     SCOPED_TRACE(n);
     const auto [around, head_bytes] = cases[n];
-    expect_cut(seen[2 * n], segment_frame({.payload_bytes = 64, .port = 41000 + n}, around), head_bytes + 64);
-    expect_cut(seen[2 * n + 1], segment_frame({.payload_bytes = 70, .port = 41000 + n}, around), head_bytes + 36);
+    expect_cut(seen[2 * n], segment_frame({.payload_bytes = 80, .port = 41000 + n}, around), head_bytes + 80);
+    const Frame second = segment_frame({.payload_bytes = 80, .sequence = 80, .port = 41000 + n}, around);
+    expect_cut(seen[2 * n + 1], second, head_bytes + 20);
+  }
+}
+
+TEST_P(HeadSourceTest, TellsConnectionsApartWhoseAddressesAndPortsDifferByTheSame) {
+  const VethPair pair;
+  const auto source = opened({.interface = pair.far});
+  ASSERT_NE(source, nullptr);
+  const FrameSender sender(pair.near);
+  constexpr std::uint32_t kConnections = 64;
+  for (const std::uint32_t sequence : {0u, 1000u}) {
+    for (std::uint32_t n = 0; n < kConnections; ++n)
+      sender.send(
+          segment_frame({.payload_bytes = 1000, .sequence = sequence, .port = n << 8, .client = 0x0a000000 + n}));
+  }
+  const std::vector<Seen> seen = collect(*source, 2 * std::size_t{kConnections});
+  ASSERT_EQ(seen.size(), 2 * std::size_t{kConnections});
+  for (std::uint32_t n = 0; n < kConnections; ++n) {
+    SCOPED_TRACE(n);
+    EXPECT_EQ(seen[n].bytes.size(), kIpv4HeadBytes + 1000);
+    EXPECT_EQ(seen[kConnections + n].bytes.size(), kIpv4HeadBytes);
   }
 }
 
@@ -295,6 +327,19 @@ TEST_P(HeadSourceTest, FiltersAndCountsIt) {
   EXPECT_EQ(counters.filtered, 100u);
   EXPECT_EQ(counters.received_by_kernel, 200u);
   expect_balanced(counters);
+}
+
+TEST_P(HeadSourceTest, TakesAsManyPacketsWithTagsAsWithout) {
+  const VethPair pair;
+  const auto source = opened({.interface = pair.far, .block_bytes = capture::kBlockBytesMin, .block_count = 2});
+  ASSERT_NE(source, nullptr);
+  const FrameSender sender(pair.near);
+  constexpr std::uint32_t kSent = 300;
+  for (std::uint32_t number = 0; number < kSent; ++number)
+    sender.send(make_frame(number, 100, test::kTestType, {{.tag = 7}}));
+  ASSERT_TRUE(test::wait_until(*source, [&] { return source->live_counters().received_by_kernel == kSent; }));
+  EXPECT_EQ(source->live_counters().dropped_by_ring, 0u);
+  EXPECT_EQ(test::drain(*source).size(), kSent);
 }
 
 TEST_P(HeadSourceTest, CountsWhatASlowReaderLost) {
