@@ -119,6 +119,9 @@ base::Outcome<void> set(bpf_object* object, const HeadTapConfig& config) {
 }
 
 base::Outcome<Object> load_tap(const HeadTapConfig& config, std::uint32_t chunk_count) {
+  if (possible_cpus() > HEAD_CPUS_MAX)
+    return tl::unexpected(
+        base::Failure{.what = fmt::format("eBPF: counts for {} processors, there are more", int{HEAD_CPUS_MAX})});
   auto object = open_object(kHeadTapObject, "head_tap");
   if (!object) return object;
   if (auto done = set(object->get(), config); !done) return tl::unexpected(std::move(done).error());
@@ -130,15 +133,12 @@ base::Outcome<Object> load_tap(const HeadTapConfig& config, std::uint32_t chunk_
 }  // namespace
 
 std::uint64_t HeadTap::ring_bytes(std::uint64_t asked_bytes) {
-  constexpr std::uint64_t kRingBytesMax = 1u << 30, kChunksPerCpuMin = 2;
+  constexpr std::uint64_t kRingBytesMax = std::uint64_t{HeadTapConfig::kRingMibMax} << 20, kChunksPerCpuMin = 2;
   const std::uint64_t chunks = std::min(asked_bytes, kRingBytesMax) / HEAD_CHUNK_BYTES;
   return std::max<std::uint64_t>(chunks, kChunksPerCpuMin * possible_cpus()) * HEAD_CHUNK_BYTES;
 }
 
 base::Outcome<std::unique_ptr<HeadTap>> HeadTap::open(const HeadTapConfig& config) {
-  if (possible_cpus() > HEAD_CPUS_MAX)
-    return tl::unexpected(
-        base::Failure{.what = fmt::format("eBPF: counts for {} processors, there are more", int{HEAD_CPUS_MAX})});
   const auto chunk_count = static_cast<std::uint32_t>(ring_bytes(config.ring_bytes) / HEAD_CHUNK_BYTES);
   auto object = load_tap(config, chunk_count);
   if (!object) return tl::unexpected(std::move(object).error());

@@ -17,15 +17,15 @@ struct HeadTapConfig {
   int interface_index = 0;
   bool is_ethernet = true;     ///< else its packets begin with the IP header
   bool takes_outgoing = true;  ///< what this host sends, too
-  /// Bytes of TCP payload that are copied from where a message may begin: where the direction changes, and behind a
-  /// segment with PSH; at most 31 more for each segment of a message. 0: headers alone. Of other packets so much, but
-  /// at least kHeadBytes, of what follows the last header that is understood.
+  /// Bytes of TCP payload that are copied from where a message begins: where its sender acknowledges something else
+  /// than before, and behind a segment with PSH. Of longer packets half of it. 0: headers alone. Of other packets so
+  /// much, but at least kHeadBytes, of what follows the last header that is understood.
   std::uint32_t head_bytes = kHeadBytes;
   std::uint32_t snap_bytes = kSnapBytesMax;  ///< of any packet, headers included
   std::uint64_t ring_bytes = 64u << 20;      ///< see HeadTap::ring_bytes()
   bool only_by_filter = false;               ///< as kernels before 6.6 do, which leaves more behind when killed
 
-  static constexpr std::uint32_t kHeadBytes = 4096, kSnapBytesMax = 65536;
+  static constexpr std::uint32_t kHeadBytes = 4096, kSnapBytesMax = 65536, kRingMibMax = 1024;
 };
 
 struct HeadTapCounts {

@@ -14,8 +14,6 @@
 namespace hoptap::bpf {
 namespace {
 
-constexpr unsigned kCapPerfmon = 38, kCapBpf = 39;  // newer than some <linux/capability.h>
-
 std::string kernel_release() {
   utsname name{};
   return ::uname(&name) == 0 ? name.release : "unknown";
@@ -25,8 +23,8 @@ std::string kernel_release() {
 std::string_view missing_capability(EbpfNeeds needs) {
   if (needs == EbpfNeeds::kPackets && !base::has_capability(CAP_NET_ADMIN)) return "CAP_NET_ADMIN";
   if (base::has_capability(CAP_SYS_ADMIN)) return "";
-  if (!base::has_capability(kCapBpf)) return "CAP_BPF";
-  return base::has_capability(kCapPerfmon) ? "" : "CAP_PERFMON";
+  if (!base::has_capability(base::kCapBpf)) return "CAP_BPF";
+  return base::has_capability(base::kCapPerfmon) ? "" : "CAP_PERFMON";
 }
 
 }  // namespace
@@ -36,7 +34,9 @@ base::Failure refusal(std::string_view doing, int error, EbpfNeeds needs) {
   // Without CAP_PERFMON the verifier takes no bounded loops in our programs, and says EINVAL.
   if ((error == EPERM || error == EACCES || error == EINVAL) && !missing.empty())
     return {.what = fmt::format("{}: eBPF needs {}: run as root or `setcap {}` this program", doing, missing,
-                                base::setcap_words({CAP_NET_ADMIN, kCapBpf, kCapPerfmon}))};
+                                needs == EbpfNeeds::kPackets
+                                    ? base::setcap_words({CAP_NET_ADMIN, base::kCapBpf, base::kCapPerfmon})
+                                    : base::setcap_words({base::kCapBpf, base::kCapPerfmon}))};
   const std::string words = std::generic_category().message(error);
   if (error == EPERM || error == EACCES)
     return {.what =

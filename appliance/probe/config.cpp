@@ -99,7 +99,7 @@ void read_dpdk(const YAML::Node& node, capture::DpdkConfig& dpdk) {
   for (const YAML::Node& word : words) dpdk.eal.push_back(word.as<std::string>());
 }
 
-constexpr std::uint32_t kMessageHeadBytesMin = 1024;  // of which a quarter is kept of long packets
+constexpr std::uint32_t kMessageHeadBytesMin = 1024;  // of which half is kept of long packets
 
 LiveInput read_live_input(const YAML::Node& node, bool messages) {
   const Section section(node, "an interface",
@@ -129,11 +129,11 @@ LiveInput read_live_input(const YAML::Node& node, bool messages) {
     input.head_bytes = static_cast<std::uint32_t>(section.integer("head_bytes", 0, {0, 65536}));
   if (messages && input.head_bytes && *input.head_bytes < kMessageHeadBytesMin)
     section.fail("head_bytes",
-                 fmt::format("is at least {}, else no message is seen whole; for metrics alone say limits: "
+                 fmt::format("is at least {}, else the heads of messages are cut; for metrics alone say limits: "
                              "{{messages: false}}",
                              kMessageHeadBytesMin));
   if (is_pattern(input)) capture.block_count = kPatternRingMib;
-  const Range ring_range{2, input.way == CaptureWay::kEbpf ? 1024.0 : 16384.0};
+  const Range ring_range{2, input.way == CaptureWay::kEbpf ? double{bpf::HeadTapConfig::kRingMibMax} : 16384.0};
   capture.block_count = static_cast<std::uint32_t>(
       (section.integer("ring_mib", std::uint64_t{capture.block_bytes} * capture.block_count >> 20, ring_range) << 20) /
       capture.block_bytes);

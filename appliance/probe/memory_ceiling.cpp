@@ -72,12 +72,11 @@ base::Outcome<void> fit_into_memory(ProbeConfig& config) {
                           ? 0
                           : static_cast<double>(config.memory_bytes_max - fixed) / static_cast<double>(shared);
   if (part < kPartMin)
-    return tl::unexpected(base::Failure{
-        fmt::format("limits: memory_mib: {} is too little: {} worker{} take{} {} MiB for rings and what they hold; "
-                    "give at least {}, or "
-                    "smaller rings (ring_mib), fewer workers, or fewer interfaces (interfaces_max)",
-                    config.memory_bytes_max / kMiB, workers(config), workers(config) == 1 ? "" : "s",
-                    workers(config) == 1 ? "s" : "", fixed / kMiB, (fixed + cut(shared, 1.1 * kPartMin)) / kMiB + 1)});
+    return tl::unexpected(base::Failure{fmt::format(
+        "limits: memory_mib: {} is too little: rings and workers ({}) take {} MiB; give at least {}, or smaller rings "
+        "(ring_mib), fewer workers, or fewer interfaces (interfaces_max)",
+        config.memory_bytes_max / kMiB, workers(config), fixed / kMiB,
+        (fixed + cut(shared, 1.1 * kPartMin)) / kMiB + 1)});
   flowtable::FlowTableConfig& flows = config.flows;
   for (std::size_t* limit : {&flows.flows_max, &flows.ledgers_max, &flows.held_bytes_max, &flows.exchanges_max,
                              &flows.text_bytes_max, &config.records_max})

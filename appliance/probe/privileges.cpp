@@ -11,6 +11,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "base/capabilities.h"
+
 namespace hoptap::appliance {
 
 namespace {
@@ -43,9 +45,9 @@ base::Outcome<void> keep_capabilities(std::uint64_t kept) {
 base::Outcome<void> drop_privileges(bool enters_namespaces, bool attaches_programs) {
   std::uint64_t kept = std::uint64_t{1} << CAP_NET_RAW;
   if (enters_namespaces) kept |= std::uint64_t{1} << CAP_SYS_ADMIN;
-  constexpr unsigned kCapPerfmon = 38, kCapBpf = 39;  // newer than some <linux/capability.h>
   if (attaches_programs)
-    kept |= std::uint64_t{1} << CAP_NET_ADMIN | std::uint64_t{1} << kCapBpf | std::uint64_t{1} << kCapPerfmon;
+    kept |=
+        std::uint64_t{1} << CAP_NET_ADMIN | std::uint64_t{1} << base::kCapBpf | std::uint64_t{1} << base::kCapPerfmon;
   return keep_capabilities(kept);
 }
 

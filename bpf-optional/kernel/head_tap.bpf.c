@@ -21,9 +21,9 @@ struct way_places {
   __u64 of[1 << WAYS_BITS];
 };
 
-// Of each direction of a connection, by hash, where its message begins: the sequence number in the upper half, who it
-// is and what was acknowledged with it in the lower one. A stranger in its place only costs bytes: a message begins
-// anew. Small, since each page and line of it that is touched is one less of the application's in the cache.
+// Of each direction of a connection, by hash, where its message begins: the sequence number in the upper half, then
+// more of the hash, and the end of what was acknowledged with it. A stranger in its place only costs bytes: a message
+// begins anew. Small, since each page and line of it that is touched is one less of the application's in the cache.
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(max_entries, 1);
@@ -38,27 +38,39 @@ static __always_inline __u64 hash_of_way(const struct inner_flow* flow) {
   return addresses * 0x9e3779b97f4a7c15ull + ports * 0xc2b2ae3d27d4eb4full;
 }
 
-/// How many of `payload_bytes` are to be kept: those of the first head_bytes of a message. One begins where something
-/// else is acknowledged than before, for then the other side has spoken; and behind a segment that ended what its sender
-/// had to say (PSH). By sequence numbers, so that what was lost and comes again is kept as it would have been, and what
-/// belongs before the beginning as if it were one. Of a packet that is longer than head_bytes, as hosts that leave
-/// segmentation to the NIC have them, less: most of it is a body, and copying it takes the application's time.
+enum {
+  ACKNOWLEDGED_MASK = (1u << 20) - 1,
+  LATE_MAX = 1u << 20,     // bytes before the beginning of a message that still belong to the one before it
+  MESSAGE_MAX = 1u << 30,  // bytes; behind them a message begins anew, for numbers go round
+};
+
+/// How far the segment is in its message. One begins where something else is acknowledged than before, for then the other
+/// side has spoken; and behind a segment that ended what its sender had to say (PSH). By sequence numbers, so that what
+/// was lost and comes again is where it would have been. 0 of what belongs before the beginning, too.
+static __always_inline __u32 passed_bytes(const struct inner_flow* flow, __u32 payload_bytes, __u64* place, __u32 who) {
+  const __u64 known = *place;
+  const __u32 begin = known >> 32, from = flow->sequence, acknowledged = flow->acknowledged & ACKNOWLEDGED_MASK;
+  const int is_same = ((__u32)known & ~ACKNOWLEDGED_MASK) == who;
+  if (is_same && begin - from - 1 < LATE_MAX) return 0;
+  const int goes_on = is_same && ((__u32)known & ACKNOWLEDGED_MASK) == acknowledged && from - begin < MESSAGE_MAX;
+  const __u32 next = flow->flags & TCP_FLAG_PSH ? from + payload_bytes : goes_on ? begin : from;
+  *place = (__u64)next << 32 | who | acknowledged;
+  return goes_on ? from - begin : 0;
+}
+
+/// How many of `payload_bytes` are to be kept: those of the first head_bytes of a message. Of a packet that is longer
+/// than that, as hosts that leave segmentation to the NIC have them, half as much: most of it is a body, and copying it
+/// takes the application's time.
 static __always_inline __u32 kept_payload(const struct inner_flow* flow, __u32 payload_bytes) {
   const __u64 hash = hash_of_way(flow);
-  const __u32 first = 0, is = (__u32)(hash >> (32 - WAYS_BITS)) ^ flow->acknowledged * HASH_FACTOR;
-  struct way_places* const places = bpf_map_lookup_elem(&ways, &first);
+  const __u32 only = 0;
+  struct way_places* const places = bpf_map_lookup_elem(&ways, &only);
   if (!places) return payload_bytes;
-  __u64* const place = &places->of[hash >> (64 - WAYS_BITS)];
-  const __u64 known = *place;
-  __u32 begin = (__u32)known == is ? (__u32)(known >> 32) : flow->sequence;
-  const __u32 beyond = flow->sequence - begin;
-  const int is_before = (__s32)beyond < 0;
-  if (!is_before && (flow->flags & TCP_FLAG_PSH) != 0) begin = flow->sequence + payload_bytes;
-  *place = (__u64)begin << 32 | is;
-  const __u32 passed = is_before ? 0 : beyond;
+  const __u32 passed =
+      passed_bytes(flow, payload_bytes, &places->of[hash >> (64 - WAYS_BITS)], (__u32)(hash >> 16) & ~ACKNOWLEDGED_MASK);
   const __u32 left = passed < settings.head_bytes ? settings.head_bytes - passed : 0;
   if (payload_bytes <= left) return payload_bytes;
-  return payload_bytes > settings.head_bytes && left > settings.head_bytes / 4 ? settings.head_bytes / 4 : left;
+  return payload_bytes > settings.head_bytes && left > settings.head_bytes / 2 ? settings.head_bytes / 2 : left;
 }
 
 /// What nearly every packet is: TCP right behind Ethernet and an IP header without options. As find_inner_flow() would,

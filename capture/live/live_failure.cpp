@@ -1,7 +1,6 @@
 #include "capture/live/live_failure.h"
 
 #include <fmt/format.h>
-#include <linux/capability.h>
 #include <unistd.h>
 
 #include <array>
@@ -29,9 +28,9 @@ base::Failure system_failure(const std::string& interface, std::string_view doin
 }
 
 base::Failure privilege_failure(const std::string& interface, unsigned capability) {
-  return live_failure(interface, fmt::format("needs {}: run as root or `setcap {} {}`",
-                                             capability == CAP_SYS_ADMIN ? "CAP_SYS_ADMIN" : "CAP_NET_RAW",
-                                             base::setcap_words({capability}), own_program()));
+  return live_failure(interface,
+                      fmt::format("needs {}: run as root or `setcap {} {}`", base::capability_name(capability),
+                                  base::setcap_words({capability}), own_program()));
 }
 
 base::Failure filter_failure(const std::string& interface, std::string_view filter, std::string_view complaint) {

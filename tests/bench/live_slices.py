@@ -1,5 +1,5 @@
 """What an application loses to eBPF beside it: nginx and wrk have a core of their own, the probes that read the other. The programs
-come and go every 60 ms, since what they cost is less than one second differs from the next."""
+come and go every 90 ms, since what they cost is less than one second differs from the next."""
 import contextlib
 import json
 import math
@@ -16,6 +16,7 @@ import attach
 from engine import Report
 from live_application import BODIES
 from live_rig import FAR, HOPTAP, Probe, Rig, run
+from measuring import Failed
 
 SLICE_S, SETTLE_S = 0.06, 0.03
 ALONE = ("alone", 0)
@@ -24,9 +25,9 @@ ALONE = ("alone", 0)
 def missing() -> str:
     """Why not; "" when it can be."""
     said = subprocess.run([str(HOPTAP), "doctor", "--json", "-i", "lo"], capture_output=True, text=True, check=False).stdout
-    ebpf = next(finding for finding in map(json.loads, said.splitlines()) if finding["topic"] == "ebpf")
-    if ebpf["severity"] != "good":
-        return f"says {ebpf['text']}"
+    ebpf = next((finding for finding in map(json.loads, said.splitlines()) if finding["topic"] == "ebpf"), None)
+    if ebpf is None or ebpf["severity"] != "good":
+        return f"says {ebpf['text'] if ebpf else 'nothing'}"
     release = tuple(int(number) for number in re.findall(r"\d+", os.uname().release)[:2])
     return "" if release >= (6, 6) else "needs Linux 6.6 (tcx)"
 
@@ -35,6 +36,7 @@ class Meter:
     """How many requests nginx has answered, and the CPU seconds of it and wrk until then."""
 
     def __init__(self, rig: Rig, pids):
+        self.pids = pids
         with attach.namespace(rig.near):
             self.socket = socket.create_connection((FAR, 80), timeout=20)
         self.answers = self.socket.makefile("rb")
@@ -54,6 +56,9 @@ class Meter:
             if head.lower().startswith(b"content-length:"):
                 length = int(head.split(b":")[1])
         return int(self.answers.read(length).splitlines()[2].split()[2])
+
+    def is_running(self) -> bool:
+        return all(pathlib.Path(f"/proc/{pid}").exists() for pid in self.pids)
 
     def cpu_s(self) -> float:
         return sum(int(os.pread(task.fileno(), 64, 0).split()[0]) for task in self.tasks) / 1e9
@@ -87,6 +92,8 @@ def _take_turns(rig: Rig, seconds: float, programs: dict, wrk: int) -> dict:
                 with attach.attached(programs[name], rig.far, "far") if name in programs else contextlib.nullcontext():
                     time.sleep(SETTLE_S)
                     found[name].append(meter.per_cpu_s(SLICE_S))
+            if not meter.is_running():
+                raise Failed("wrk or nginx ended early")
     return found
 
 
@@ -132,7 +139,7 @@ def report_on(rig: Rig, seconds: float, probes: int, report: Report, wrong: list
 def _dropped(probe: Probe, wrong: list[str]) -> int:
     count = probe.count()
     if count.received != count.processed + count.dropped:
-        wrong.append(f"{probe.name}, by eBPF: {count.received:,} received, {count.processed:,} processed, {count.dropped:,} dropped")
+        wrong.append(f"{probe.name}, by eBPF at {probe.at}: {count.received:,} received, {count.processed:,} processed, {count.dropped:,} dropped")
     return count.dropped
 
 
