@@ -151,4 +151,4 @@ def _report_slices(title: str, found: dict, dropped: dict, report: Report) -> No
         shares, errors = zip(*(kept(slices, alone) for slices in every))
         report.row(f"{title}: {name}", f"{statistics.median(sum(every, [])):,.0f}", f"{statistics.mean(shares):.1%}",
                    f"{min(shares):.1%} to {max(shares):.1%}" if len(shares) > 1 else "", f"{max(errors):.1%}", len(every[0]),
-                   sum(packets for (of, _), packets in dropped.items() if of == name))
+                   sum(packets for (of, _), packets in dropped.items() if of == name) if (name, 0) in dropped else "")
