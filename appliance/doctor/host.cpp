@@ -86,17 +86,17 @@ Finding kernel_finding() {
 
 Findings privilege_findings() {
   const std::uint64_t has = base::effective_capabilities();
-  const auto finding = [&](int capability, const char* name, Severity without, const char* what,
-                           const std::string& fix) {
+  const auto finding = [&](unsigned capability, Severity without, const char* what, const std::string& fix) {
     const bool there = (has >> capability & 1) != 0;
     return Finding{"privileges", there ? Severity::kGood : without,
-                   fmt::format("{}{}: {}", name, there ? "" : " is missing", what), there ? "" : fix};
+                   fmt::format("{}{}: {}", base::capability_name(capability), there ? "" : " is missing", what),
+                   there ? "" : fix};
   };
-  return {finding(CAP_NET_RAW, "CAP_NET_RAW", Severity::kTrouble, "to listen at interfaces",
+  return {finding(CAP_NET_RAW, Severity::kTrouble, "to listen at interfaces",
                   fmt::format("run as root, or: setcap {} $(command -v hoptap)", base::setcap_words({}))),
-          finding(CAP_SYS_ADMIN, "CAP_SYS_ADMIN", Severity::kNote, "to listen in other network namespaces",
+          finding(CAP_SYS_ADMIN, Severity::kNote, "to listen in other network namespaces",
                   "run as root when pods' interfaces are wanted"),
-          finding(CAP_NET_ADMIN, "CAP_NET_ADMIN", Severity::kNote, "for time stamps by the NIC (nic_time: true)", "")};
+          finding(CAP_NET_ADMIN, Severity::kNote, "for time stamps by the NIC (nic_time: true)", "")};
 }
 
 Finding sandbox_finding() {

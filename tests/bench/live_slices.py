@@ -36,7 +36,6 @@ class Meter:
     """How many requests nginx has answered, and the CPU seconds of it and wrk until then."""
 
     def __init__(self, rig: Rig, pids):
-        self.pids = pids
         with attach.namespace(rig.near):
             self.socket = socket.create_connection((FAR, 80), timeout=20)
         self.answers = self.socket.makefile("rb")
@@ -57,9 +56,6 @@ class Meter:
                 length = int(head.split(b":")[1])
         return int(self.answers.read(length).splitlines()[2].split()[2])
 
-    def is_running(self) -> bool:
-        return all(pathlib.Path(f"/proc/{pid}").exists() for pid in self.pids)
-
     def cpu_s(self) -> float:
         return sum(int(os.pread(task.fileno(), 64, 0).split()[0]) for task in self.tasks) / 1e9
 
@@ -75,25 +71,25 @@ def in_slices(rig: Rig, body: int, seconds: float, programs: dict) -> dict:
     wrk = rig.start(words, {rig.sender_core}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         time.sleep(0.5)
-        return _take_turns(rig, seconds, programs, wrk.pid)
+        return _take_turns(rig, seconds, programs, wrk)
     finally:
         wrk.kill()
         wrk.wait()
 
 
-def _take_turns(rig: Rig, seconds: float, programs: dict, wrk: int) -> dict:
+def _take_turns(rig: Rig, seconds: float, programs: dict, wrk: subprocess.Popen) -> dict:
     nginx = int((rig.folder / "nginx.pid").read_text())
     found: dict = {name: [] for name in (ALONE, *programs)}
     order, choice, end = list(found), random.Random(1), time.monotonic() + seconds
-    with Meter(rig, (nginx, wrk)) as meter:
+    with Meter(rig, (nginx, wrk.pid)) as meter:
         while time.monotonic() < end:
             choice.shuffle(order)
             for name in order:
                 with attach.attached(programs[name], rig.far, "far") if name in programs else contextlib.nullcontext():
                     time.sleep(SETTLE_S)
                     found[name].append(meter.per_cpu_s(SLICE_S))
-            if not meter.is_running():
-                raise Failed("wrk or nginx ended early")
+            if wrk.poll() is not None:
+                raise Failed("wrk ended early")
     return found
 
 

@@ -16,6 +16,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/capabilities.h"
 #include "bpf-optional/head_tap.h"
 #include "capture/live/ring_source.h"
 #include "tests/live/network.h"
@@ -484,9 +485,8 @@ TEST(HeadSourceRefusalTest, SaysWhatToDo) {
     expect(source.error().what, {pair.far + ": ", "eBPF", "`capture: ring` does without"});
     return;
   }
-  constexpr unsigned kCapPerfmon = 38, kCapBpf = 39;
-  expect(refusal_without(kCapBpf, pair.far), {"eBPF needs CAP_BPF: run as root or `setcap", "`capture: ring`"});
-  expect(refusal_without(kCapPerfmon, pair.far), {"eBPF needs CAP_PERFMON"});
+  expect(refusal_without(base::kCapBpf, pair.far), {"eBPF needs CAP_BPF: run as root or `setcap", "`capture: ring`"});
+  expect(refusal_without(base::kCapPerfmon, pair.far), {"eBPF needs CAP_PERFMON"});
   expect(refusal_without(CAP_NET_ADMIN, pair.far), {"eBPF needs CAP_NET_ADMIN"});
   expect(refusal_without(CAP_NET_RAW, pair.far), {"needs CAP_NET_RAW"});
   const auto source = open_head_source({.interface = pair.far + "0"}, kHeadBytes);
