@@ -3,6 +3,7 @@
 // Linux from 5.12; in a build without eBPF (absent.cpp) it fails to open and says so.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -18,7 +19,7 @@ struct HeadTapConfig {
   bool is_ethernet = true;     ///< else its packets begin with the IP header
   bool takes_outgoing = true;  ///< what this host sends, too
   /// Bytes of TCP payload that are copied from where a message begins: where its sender acknowledges something else
-  /// than before, and behind a segment with PSH. Of longer packets half of it. 0: headers alone. Of other packets so
+  /// than before, and behind a segment with PSH. Of longer packets long_bytes(). 0: headers alone. Of other packets so
   /// much, but at least kHeadBytes, of what follows the last header that is understood.
   std::uint32_t head_bytes = kHeadBytes;
   std::uint32_t snap_bytes = kSnapBytesMax;  ///< of any packet, headers included
@@ -26,6 +27,9 @@ struct HeadTapConfig {
   bool only_by_filter = false;               ///< as kernels before 6.6 do, which leaves more behind when killed
 
   static constexpr std::uint32_t kHeadBytes = 4096, kSnapBytesMax = 65536, kRingMibMax = 1024;
+
+  /// Of packets with more payload than head_bytes: the status, and of the headers what stands first.
+  std::uint32_t long_bytes() const { return std::max<std::uint32_t>(512, head_bytes / 8); }
 };
 
 struct HeadTapCounts {

@@ -9,6 +9,7 @@ namespace hoptap::flowtable {
 using base::Bytes;
 using decode::l7::kOpaqueParser;
 using decode::l7::kToTheEnd;
+using decode::l7::kToTheTurn;
 using decode::l7::Message;
 using decode::l7::Pairing;
 using decode::l7::Parser;
@@ -79,7 +80,7 @@ void Session::deliver(Direction direction, Bytes bytes, std::uint32_t sequence, 
 }
 
 void Session::take(Side& side, Bytes bytes, std::uint32_t sequence, const Stamp& stamp) {
-  if (busy_ && is_opaque()) settle_turn(*side.other, stamp.time_ns);
+  if (busy_) end_turn(*side.other, stamp.time_ns);
   side.seen = true;
   note_data(side, stamp.time_ns);
   side.latest_ns = std::max(side.latest_ns, stamp.time_ns);
@@ -114,7 +115,8 @@ void Session::take(Side& side, Bytes bytes, std::uint32_t sequence, const Stamp&
     side.mark = side.more_marks.back();
     drop_marks(side);
   }
-  busy_ = is_opaque() || !sides_[0].held.empty() || !sides_[1].held.empty();
+  const auto waits = [](const Side& each) { return !each.held.empty() || each.to_skip == kToTheTurn; };
+  busy_ = is_opaque() || waits(sides_[0]) || waits(sides_[1]);
 }
 
 /// A plain packet without data.
@@ -178,6 +180,18 @@ void Session::drop_held(Side& side, std::size_t count) {
   release_held(side, count);
 }
 
+/// Behind what is held something was not captured. `cut`: the end of the segment, so the parser tells what it can.
+void Session::give_up_held(Side& side, bool cut) {
+  if (cut) {
+    state_.is_cut = true;
+    pump(side);
+    state_.is_cut = false;
+  }
+  if (side.held.empty()) return;
+  drop_held(side, side.held.size());
+  if (!cut || !goes_on(side)) lose_place(side);
+}
+
 void Session::release_held(Side& side, std::size_t count) {
   side.held.take(count);
   context_.held_bytes -= count;
@@ -187,7 +201,7 @@ std::size_t Session::skip(Side& side, std::size_t available) {
   if (side.to_skip == 0) return 0;
   const std::size_t count = static_cast<std::size_t>(std::min<std::uint64_t>(side.to_skip, available));
   advance(side, count);
-  if (side.to_skip == kToTheEnd) return count;
+  if (side.to_skip >= kToTheTurn) return count;
   side.to_skip -= count;
   if (side.to_skip == 0 && !side.more) finish(side);
   return count;
@@ -291,6 +305,29 @@ void Session::settle_turn(Side& side, std::uint64_t time_ns) {
   settling_ = false;
 }
 
+/// The other side speaks.
+[[gnu::noinline]] void Session::end_turn(Side& side, std::uint64_t time_ns) {
+  if (is_opaque()) settle_turn(side, time_ns);
+  if (side.to_skip == kToTheTurn) finish(side);
+}
+
+/// What tells where the open message ends was not captured.
+void Session::leave_end_to_turn(Side& side) {
+  parser_->resync({}, side.direction, state_);
+  side.more = false;
+  side.to_skip = kToTheTurn;
+  busy_ = true;
+}
+
+void Session::settle() {
+  for (Side& side : sides_) {
+    if (side.to_skip != kToTheTurn) continue;
+    finish(side);
+    side.to_skip = kToTheTurn;  // should more of it come, it is no message
+  }
+  exchanges_.take_finished(true);
+}
+
 /// Sequence number up to which a direction was received, parsed or not.
 std::uint32_t Session::received(const Side& side) const {
   if (side.seen) return side.sequence + static_cast<std::uint32_t>(side.held.size());
@@ -378,10 +415,7 @@ std::uint32_t Session::gap_flag(Direction direction) const {
 
 void Session::gap(Direction direction, std::uint32_t sequence, std::uint64_t count, bool cut) {
   Side& side = this->side(direction);
-  if (!side.held.empty()) {
-    drop_held(side, side.held.size());
-    lose_place(side);
-  }
+  if (!side.held.empty()) give_up_held(side, cut);
   side.sequence = sequence;
   side.seen = true;
   if (count == 0) return;
@@ -390,6 +424,10 @@ void Session::gap(Direction direction, std::uint32_t sequence, std::uint64_t cou
   const std::size_t skipped = skip(side, count);
   side.in_gap = false;
   if (skipped == count) return;
+  if (cut && goes_on(side)) {
+    advance(side, count - skipped);
+    return leave_end_to_turn(side);
+  }
   abandon(side);  // the hole reaches beyond what we know of the message
   advance(side, count - skipped);
   lose_place(side);
@@ -433,7 +471,7 @@ void Session::end_of_stream(Direction direction) {
     undetectable_ = true;
     pump(side);
   }
-  if (side.to_skip == kToTheEnd) finish(side);
+  if (side.to_skip >= kToTheTurn) finish(side);
 }
 
 void Session::close() {

@@ -34,7 +34,7 @@ class Session {
     note_data(sent, packet.time_ns);  // within the body of the open message, and all else is at rest
     sent.latest_ns = std::max(sent.latest_ns, packet.time_ns);
     sent.sequence = packet.tcp.sequence + payload_bytes;
-    if (sent.to_skip != decode::l7::kToTheEnd) sent.to_skip -= payload_bytes;
+    if (sent.to_skip < decode::l7::kToTheTurn) sent.to_skip -= payload_bytes;
   }
 
   /// The next bytes of the stream, in order. Borrows them only while it runs.
@@ -66,7 +66,7 @@ class Session {
   std::uint32_t exchanges() const { return exchanges_.given_out(); }
 
   /// Nothing has come for a while: finished exchanges are given out.
-  void settle() { exchanges_.take_finished(true); }
+  void settle();
 
   /// The leg has ended: everything is given out.
   void close();
@@ -126,6 +126,9 @@ class Session {
   /// Has a message of this side begun, known or not?
   static bool is_inside(const Side& side) { return side.in_message || !side.held.empty(); }
 
+  /// Has the open message parts that are yet to be found?
+  static bool goes_on(const Side& side) { return side.in_message && side.more; }
+
   /// Data: closes the wait that an ACK has begun.
   static void note_data(Side& side, std::uint64_t time_ns) {
     AckWait& wait = side.wait;
@@ -168,6 +171,7 @@ class Session {
   void count_marks(Side& side);
   void drop_marks(Side& side);
   void drop_held(Side& side, std::size_t count);
+  void give_up_held(Side& side, bool cut);
   void release_held(Side& side, std::size_t count);
   /// Passes over bytes of the open message. @return how many of the available ones
   inline std::size_t skip(Side& side, std::size_t available);
@@ -178,6 +182,8 @@ class Session {
   bool is_opaque() const { return parser_ == &decode::l7::kOpaqueParser; }
   bool redetect_turn(Side& side, base::Bytes first);
   void settle_turn(Side& side, std::uint64_t time_ns);
+  void end_turn(Side& side, std::uint64_t time_ns);
+  void leave_end_to_turn(Side& side);
   inline std::uint32_t received(const Side& side) const;
   bool handshake_seen() const { return (flow_.flags & record_flag::kHandshakeSeen) != 0; }
   std::uint16_t server_port() const { return flow_.key.port(1u - flow_.client_end); }

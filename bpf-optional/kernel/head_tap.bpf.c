@@ -15,7 +15,7 @@ enum {
   NEXT_PROGRAM = -1,  // TCX_NEXT and TC_ACT_UNSPEC: the packet goes on as if we were not there
 };
 
-const volatile struct head_settings settings = {ETHERNET_BYTES, 4096, 4096, CAPTURED_MAX};
+const volatile struct head_settings settings = {ETHERNET_BYTES, 4096, 512, 4096, CAPTURED_MAX};
 
 struct way_places {
   __u64 of[1 << WAYS_BITS];
@@ -44,9 +44,9 @@ enum {
   MESSAGE_MAX = 1u << 30,  // bytes; behind them a message begins anew, for numbers go round
 };
 
-/// How far the segment is in its message. One begins where something else is acknowledged than before, for then the other
-/// side has spoken; and behind a segment that ended what its sender had to say (PSH). By sequence numbers, so that what
-/// was lost and comes again is where it would have been. 0 of what belongs before the beginning, too.
+/// How far the segment is in its message. One begins where something else is acknowledged than before, for then the
+/// other side has spoken; and behind a segment that ended what its sender had to say (PSH). By sequence numbers, so
+/// that what was lost and comes again is where it would have been. 0 of what belongs before the beginning, too.
 static __always_inline __u32 passed_bytes(const struct inner_flow* flow, __u32 payload_bytes, __u64* place, __u32 who) {
   const __u64 known = *place;
   const __u32 begin = known >> 32, from = flow->sequence, acknowledged = flow->acknowledged & ACKNOWLEDGED_MASK;
@@ -58,19 +58,29 @@ static __always_inline __u32 passed_bytes(const struct inner_flow* flow, __u32 p
   return goes_on ? from - begin : 0;
 }
 
-/// How many of `payload_bytes` are to be kept: those of the first head_bytes of a message. Of a packet that is longer
-/// than that, as hosts that leave segmentation to the NIC have them, half as much: most of it is a body, and copying it
-/// takes the application's time.
-static __always_inline __u32 kept_payload(const struct inner_flow* flow, __u32 payload_bytes) {
+/// Does an answer of HTTP/1 begin there?
+static __always_inline int is_answer(struct __sk_buff* skb, __u32 at) {
+  __u32 begin;
+  return bpf_skb_load_bytes(skb, at, &begin, sizeof(begin)) == 0 && begin == bpf_htonl(0x48545450);  // "HTTP"
+}
+
+/// How many of the bytes from `at` on are to be kept: those of the first head_bytes of a message. Of a packet that is
+/// longer than that, as hosts that leave segmentation to the NIC have them, and of an answer of HTTP/1, long_bytes:
+/// most of it is a body, and copying it takes the application's time.
+static __always_inline __u32 kept_payload(struct __sk_buff* skb, const struct inner_flow* flow, __u32 at,
+                                          __u32 payload_bytes) {
   const __u64 hash = hash_of_way(flow);
   const __u32 only = 0;
   struct way_places* const places = bpf_map_lookup_elem(&ways, &only);
   if (!places) return payload_bytes;
-  const __u32 passed =
-      passed_bytes(flow, payload_bytes, &places->of[hash >> (64 - WAYS_BITS)], (__u32)(hash >> 16) & ~ACKNOWLEDGED_MASK);
+  const __u32 passed = passed_bytes(flow, payload_bytes, &places->of[hash >> (64 - WAYS_BITS)],
+                                    (__u32)(hash >> 16) & ~ACKNOWLEDGED_MASK);
   const __u32 left = passed < settings.head_bytes ? settings.head_bytes - passed : 0;
-  if (payload_bytes <= left) return payload_bytes;
-  return payload_bytes > settings.head_bytes && left > settings.head_bytes / 2 ? settings.head_bytes / 2 : left;
+  if (payload_bytes <= settings.long_bytes || left <= settings.long_bytes)
+    return payload_bytes < left ? payload_bytes : left;
+  const int is_cut = payload_bytes > settings.head_bytes || (passed == 0 && is_answer(skb, at));
+  if (is_cut) return settings.long_bytes;
+  return payload_bytes < left ? payload_bytes : left;
 }
 
 /// What nearly every packet is: TCP right behind Ethernet and an IP header without options. As find_inner_flow() would,
@@ -105,7 +115,8 @@ static __always_inline int find_plain_ipv6(struct __sk_buff* skb, struct inner_f
   if (head->type != bpf_htons(TYPE_IPV6) || head->version >> 4 != 6 || head->next != PROTOCOL_TCP) return 0;
   if (head->payload_bytes == 0) return 0;
   const __u16 *const from = head->source, *const to = head->target;
-  set_addresses(flow, fold(word(from[0], from[1]), word(from[2], from[3]), word(from[4], from[5]), word(from[6], from[7])),
+  set_addresses(flow,
+                fold(word(from[0], from[1]), word(from[2], from[3]), word(from[4], from[5]), word(from[6], from[7])),
                 fold(word(to[0], to[1]), word(to[2], to[3]), word(to[4], to[5]), word(to[6], to[7])));
   set_ports(flow, head->ports[0], head->ports[1]);
   set_tcp(flow, 40, head->numbers, bpf_ntohs(head->flags));
@@ -121,7 +132,7 @@ static __always_inline __u32 kept_bytes(struct __sk_buff* skb, const struct inne
   } else if (settings.head_bytes != 0) {
     // Without an end it is more than a length can say: segments that are still together.
     const __u32 end = flow->end != 0 ? settings.link_bytes + flow->end : skb->len;
-    if (end > kept) kept += kept_payload(flow, end - kept);
+    if (end > kept) kept += kept_payload(skb, flow, kept, end - kept);
   }
   if (kept > skb->len) kept = skb->len;
   return kept < settings.snap_bytes ? kept : settings.snap_bytes;

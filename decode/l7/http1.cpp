@@ -315,6 +315,22 @@ ParseStep frame_response(const Fields& fields, ParserState& state, Message& out)
   return whole(out, fields.content_length);  // without one to the end
 }
 
+ParseStep frame(const Fields& fields, Direction direction, ParserState& state, Message& out) {
+  return direction == Direction::kToServer ? frame_request(fields, state, out) : frame_response(fields, state, out);
+}
+
+/// A head that was captured as far as `head_bytes`. What follows an interim response or an upgrade begins where nobody
+/// can tell.
+ParseStep frame_cut(std::size_t head_bytes, const Fields& fields, Direction direction, ParserState& state,
+                    Message& out) {
+  out.head_bytes = head_bytes;
+  frame(fields, direction, state, out);
+  if (out.kind == Kind::kInterim || out.upgrades) return {Step::kNeedMore};
+  if (place_of(state, direction) == kInChunks) place_of(state, direction) = kAtHead;
+  out.more = false;
+  return {Step::kMessage, kToTheTurn};
+}
+
 /// Could a message begin so, whose first line is not whole yet?
 bool may_be_first_line(std::string_view text, Direction direction) {
   if (direction == Direction::kToClient) return may_be_status_line(text);
@@ -334,9 +350,12 @@ ParseStep read_head(Bytes stream, Direction direction, ParserState& state, Messa
   if (!line) return {may_be_first_line(as_text(stream), direction) ? Step::kNeedMore : Step::kInvalid};
   if (!read_first_line(*line, direction, out)) return {Step::kInvalid};
   Fields fields;
-  if (!read_fields(lines, fields, out)) return {Step::kNeedMore};
-  out.head_bytes = lines.consumed();
-  return direction == Direction::kToServer ? frame_request(fields, state, out) : frame_response(fields, state, out);
+  if (read_fields(lines, fields, out)) {
+    out.head_bytes = lines.consumed();
+    return frame(fields, direction, state, out);
+  }
+  if (!state.is_cut) return {Step::kNeedMore};
+  return frame_cut(stream.size(), fields, direction, state, out);
 }
 
 /// Could more be said of a head than when it was searched last? Only once its first line or an empty line has ended.
@@ -365,7 +384,7 @@ std::size_t empty_lines(Bytes stream) {
   const Searched searched = searched_of(state, direction);
   if (place == kAwaitingUpgrade) return ParseStep{Step::kNeedMore};
   if (place == kInHead) {
-    if (!head_has_grown(as_text(stream), searched)) {
+    if (!state.is_cut && !head_has_grown(as_text(stream), searched)) {
       set_searched(state, direction, stream.size(), searched.has_line != 0);
       return ParseStep{Step::kNeedMore};
     }

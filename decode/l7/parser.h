@@ -34,6 +34,8 @@ enum class Step : std::uint8_t {
 
 /// `consumed` reaching to the end of the stream: the message ends when the sender closes.
 inline constexpr std::uint64_t kToTheEnd = std::numeric_limits<std::uint64_t>::max();
+/// The message ends when the other side speaks: nothing else tells of a head that was captured in part.
+inline constexpr std::uint64_t kToTheTurn = kToTheEnd - 1;
 
 /// What one parse() call did. `consumed` may run past the bytes given: the surplus is skipped as it
 /// arrives, never buffered (bodies).
@@ -94,6 +96,7 @@ struct Message {
 
 /// Per flow, both directions; zeroed when the protocol is detected.
 struct ParserState {
+  bool is_cut = false;    ///< what follows the bytes given was not captured: what can be told without it is to be told
   std::uint8_t hint = 0;  ///< Message::hint of the request that the next response answers; 0: none
   alignas(8) std::array<std::uint8_t, 16> bytes{};
 };

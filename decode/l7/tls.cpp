@@ -1,5 +1,7 @@
 // TLS by its records (RFC 8446 section 5.1, RFC 5246 section 6.2): content type, version, length. What
 // is inside stays sealed, but for the server name in the first client message (RFC 6066 section 3).
+#include <algorithm>
+
 #include "decode/l7/parser.h"
 
 namespace hoptap::decode::l7 {
@@ -52,7 +54,7 @@ Probe probe(Bytes first, Direction, std::uint16_t) {
   return is_record(type, static_cast<std::uint16_t>(major << 8 | minor), length) ? Probe::kYes : Probe::kNo;
 }
 
-ParseStep parse(Bytes stream, Direction direction, ParserState&, Message& out) {
+ParseStep parse(Bytes stream, Direction direction, ParserState& state, Message& out) {
   ByteCursor in(stream);
   const std::uint8_t type = in.u8();
   const std::uint16_t version = in.u16();
@@ -65,8 +67,10 @@ ParseStep parse(Bytes stream, Direction direction, ParserState&, Message& out) {
   if ((type == kAlert && !refusal) || type == kHeartbeat) return {Step::kSkip, consumed};
   if (type == kHandshakeType) {
     const bool hello = stream.size() > kHeaderBytes && stream[kHeaderBytes] == kClientHello;
-    if (stream.size() == kHeaderBytes || (hello && stream.size() < consumed)) return {Step::kNeedMore};
-    if (hello) out.endpoint = server_name(stream.subspan(kHeaderBytes, length));
+    const bool may_grow = !state.is_cut && (stream.size() == kHeaderBytes || (hello && stream.size() < consumed));
+    if (may_grow) return {Step::kNeedMore};
+    const Bytes body = stream.subspan(kHeaderBytes);
+    if (hello) out.endpoint = server_name(body.first(std::min(body.size(), length)));
   }
   out.kind = direction == Direction::kToServer ? Kind::kRequest : Kind::kResponse;
   out.encrypted = true;

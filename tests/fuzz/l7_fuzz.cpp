@@ -33,6 +33,11 @@ void drive(const Parser& parser, hoptap::base::Bytes stream, Direction direction
       at += static_cast<std::size_t>(step.consumed);
     }
   }
+  state.is_cut = true;
+  Message message;
+  const ParseStep step = parser.parse(stream.subspan(at), direction, state, message);
+  require(step.step != Step::kMessage || step.consumed > 0);
+  require(message.id_count <= Message::kIdsMax);
 }
 
 }  // namespace

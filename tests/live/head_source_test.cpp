@@ -36,6 +36,7 @@ using test::Seen;
 using test::VethPair;
 
 constexpr std::uint32_t kHeadBytes = 1000;
+static constexpr std::size_t kLongBytes = 512;  ///< HeadTapConfig::long_bytes() of it
 constexpr bool kOnlyByFilter = true;
 
 class HeadSourceTest : public testing::TestWithParam<bool> {
@@ -68,6 +69,7 @@ struct Segment {
   bool pushes = false;
   std::uint32_t port = 40000;
   std::uint32_t client = 0x0a000001;
+  std::string begins_with = {};
 };
 
 enum class Around { kNothing, kIpv6, kVxlan, kTag };
@@ -82,7 +84,9 @@ void put_tcp(Frame& frame, const Segment& segment) {
   put(frame, segment.pushes ? 0x5018 : 0x5010, 2);
   put(frame, 0x0400, 2);
   put(frame, 0, 4);
-  for (std::uint32_t at = 0; at < segment.payload_bytes; ++at) frame.push_back(static_cast<std::uint8_t>(at * 7));
+  frame.insert(frame.end(), segment.begins_with.begin(), segment.begins_with.end());
+  for (std::size_t at = segment.begins_with.size(); at < segment.payload_bytes; ++at)
+    frame.push_back(static_cast<std::uint8_t>(at * 7));
 }
 
 Frame segment_frame(const Segment& segment, Around around = Around::kNothing) {
@@ -230,9 +234,9 @@ TEST_P(HeadSourceTest, LeavesBodiesOut) {
       {{.payload_bytes = 900, .sequence = 1800, .acknowledged = 1200, .back = true}, 900},  // what was lost
       {{.payload_bytes = 900, .sequence = 4500, .acknowledged = 1200, .back = true}, 600},
       {{.payload_bytes = 200, .sequence = 2600, .acknowledged = 5400}, 200},  // of a request whose beginning was lost
-      {{.payload_bytes = 1400, .sequence = 1200, .acknowledged = 5400}, kHeadBytes / 2},  // which comes again, in one
+      {{.payload_bytes = 1400, .sequence = 1200, .acknowledged = 5400}, kLongBytes},  // which comes again, in one
       {{.payload_bytes = 10, .sequence = 2800, .acknowledged = 5400, .pushes = true}, 10},
-      {{.payload_bytes = 1400, .sequence = 5400, .acknowledged = 2810, .back = true}, kHeadBytes / 2},
+      {{.payload_bytes = 1400, .sequence = 5400, .acknowledged = 2810, .back = true}, kLongBytes},
       {{.payload_bytes = 10, .sequence = 6800, .acknowledged = 2810, .back = true, .pushes = true}, 0},
       {{.payload_bytes = 700, .sequence = 5400, .acknowledged = 3000, .back = true},
        700},  // again, the other having spoken
@@ -244,6 +248,40 @@ TEST_P(HeadSourceTest, LeavesBodiesOut) {
   for (std::size_t at = 0; at < cases.size(); ++at) {
     SCOPED_TRACE(at);
     expect_cut(seen[at], segment_frame(cases[at].segment), kIpv4HeadBytes + cases[at].kept_payload);
+  }
+  expect_balanced(source->live_counters());
+}
+
+TEST_P(HeadSourceTest, KeepsTheFirstOfAnAnswerOfHttp) {
+  const VethPair pair;
+  const auto source = opened({.interface = pair.far});
+  ASSERT_NE(source, nullptr);
+  const FrameSender sender(pair.near);
+  struct Case {
+    Segment segment;
+    std::size_t kept_payload;
+  };
+  std::vector<Case> cases{
+      {{.payload_bytes = 800, .pushes = true, .begins_with = "GET / HTTP/1.1"}, 800},
+      {{.payload_bytes = 800, .acknowledged = 800, .back = true, .begins_with = "HTTP/1.1 200"}, kLongBytes},
+      {{.payload_bytes = 800, .sequence = 800, .acknowledged = 800, .back = true, .begins_with = "HTTP"}, 200},
+      {{.payload_bytes = 300, .sequence = 800, .acknowledged = 1600}, 300},
+      {{.payload_bytes = 513, .sequence = 1600, .acknowledged = 1100, .back = true, .begins_with = "HTTP"}, kLongBytes},
+      {{.payload_bytes = 300, .sequence = 1100, .acknowledged = 2113}, 300},
+      {{.payload_bytes = 512, .sequence = 2113, .acknowledged = 1400, .back = true, .begins_with = "HTTP"}, 512},
+  };
+  for (const Around around : {Around::kNothing, Around::kIpv6, Around::kTag, Around::kVxlan}) {
+    for (Case& one : cases) {
+      ++one.segment.port;  // another connection
+      sender.send(segment_frame(one.segment, around));
+    }
+    const std::vector<Seen> seen = collect(*source, cases.size());
+    ASSERT_EQ(seen.size(), cases.size());
+    for (std::size_t at = 0; at < cases.size(); ++at) {
+      SCOPED_TRACE(at);
+      const Frame sent = segment_frame(cases[at].segment, around);
+      expect_cut(seen[at], sent, sent.size() - cases[at].segment.payload_bytes + cases[at].kept_payload);
+    }
   }
   expect_balanced(source->live_counters());
 }

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <string>
+#include <vector>
 
 #include "tests/unit/tcp_script.h"
 
@@ -226,6 +228,129 @@ TEST(Session, AMessageWhoseEndWasNotCapturedSaysSo) {
     EXPECT_EQ(hops[0].flags & record_flag::kRequestEndUnseen, 0u);
     EXPECT_EQ(hops[1].flags & record_flag::kResponseEndUnseen, 0u);
   }
+}
+
+/// Heads that the capture has in part: each message ends where the other side speaks.
+struct CutCase {
+  std::string name;
+  std::string text;
+  std::size_t captured;
+  std::vector<std::string> more;  ///< segments of the same message, of which nothing but their lengths is captured
+};
+
+class SessionCut : public testing::TestWithParam<CutCase> {
+ protected:
+  /// Sends the message. @return when its last byte passed
+  static std::uint64_t send(Script& script, Peer& from) {
+    from.send_cut(GetParam().text, GetParam().captured);
+    for (const std::string& part : GetParam().more) from.send_cut(part, 3);
+    return script.now_ns;
+  }
+};
+
+TEST_P(SessionCut, AnAnswerIsPairedAndEndsWithItsTurn) {
+  Script script;
+  script.handshake();
+  script.client.send(get("/1"));
+  const std::uint64_t ended_ns = send(script, script.server);
+  const std::uint32_t end = script.server.next();
+  script.client.ack();
+  script.wait(10 * kMillisecond);
+  script.client.send(get("/2"));
+  script.server.send(ok("", "404 No"));
+  const auto& hops = script.finish();
+  ASSERT_EQ(hops.size(), 2u);
+  EXPECT_EQ(hops[0].resource, "/1");
+  EXPECT_EQ(hops[0].status, 200u);
+  EXPECT_EQ(hops[0].response.last_ns, ended_ns);
+  EXPECT_EQ(hops[0].response.sequence + hops[0].response.bytes, end);
+  EXPECT_EQ(hops[0].flags & (record_flag::kIncomplete | record_flag::kResponseEndUnseen), 0u);
+  EXPECT_NE(hops[0].flags & record_flag::kResponseGap, 0u);
+  EXPECT_EQ(hops[1].resource, "/2");
+  EXPECT_EQ(hops[1].status, 404u);
+}
+
+TEST_P(SessionCut, AnAnswerIsGivenOutWithoutATurnBehindIt) {
+  Script script;
+  script.handshake();
+  script.client.send(get("/1"));
+  const std::uint64_t ended_ns = send(script, script.server);
+  script.wait(2 * FlowTableConfig{}.settle_ns);
+  script.table.advance(script.now_ns);
+  ASSERT_EQ(script.records.hops.size(), 1u);
+  EXPECT_EQ(script.records.hops[0].status, 200u);
+  EXPECT_EQ(script.records.hops[0].response.last_ns, ended_ns);
+  script.server.send(ok("", "500 Late"));  // may be of the same message, for all one knows
+  script.client.send(get("/2"));
+  script.server.send(ok("", "404 No"));
+  const auto& hops = script.finish();
+  ASSERT_EQ(hops.size(), 2u);
+  EXPECT_EQ(hops[1].resource, "/2");
+  EXPECT_EQ(hops[1].status, 404u);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Answers, SessionCut,
+    testing::Values(
+        CutCase{"InItsHead", "HTTP/1.1 200 OK\r\nServer: a\r\nX: " + std::string(900, 'x') + "\r\n\r\nbody", 40, {}},
+        CutCase{"InItsHeadAndMore",
+                "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n" + std::string(100, 'x'),
+                50,
+                {"xxxx", "GET / HTTP/1.1\r\n\r\n"}},
+        CutCase{"InAChunk",
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\n" + std::string(100, 'x') +
+                    "\r\n5\r\nabcde\r\n0\r\n\r\n",
+                60,
+                {}},
+        CutCase{"InTheLineOfAChunk",
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\n" + std::string(100, 'x') + "\r\n0\r\n\r\n",
+                48,
+                {"HTTP/1.1 500 No\r\n\r\n"}}),
+    [](const auto& tested) { return tested.param.name; });
+
+TEST(Session, ARequestCutInItsHeadEndsWhereItIsAnswered) {
+  Script script;
+  script.handshake();
+  script.client.send_cut("POST /1 HTTP/1.1\r\nHost: h\r\nCookie: " + std::string(500, 'x') + "\r\n\r\n12345", 60);
+  script.client.send_cut("more", 2);
+  const std::uint64_t ended_ns = script.now_ns;
+  script.server.send(ok(""));
+  script.client.send(get("/2"));
+  script.server.send(ok("", "404 No"));
+  const auto& hops = script.finish();
+  ASSERT_EQ(hops.size(), 2u);
+  EXPECT_EQ(hops[0].method, "POST");
+  EXPECT_EQ(hops[0].resource, "/1");
+  EXPECT_EQ(hops[0].endpoint, "h");
+  EXPECT_EQ(hops[0].status, 200u);
+  EXPECT_EQ(hops[0].request.last_ns, ended_ns);
+  EXPECT_NE(hops[0].flags & record_flag::kRequestGap, 0u);
+  EXPECT_EQ(hops[1].status, 404u);
+}
+
+TEST(Session, WhatFollowsACutInterimResponseIsLookedFor) {
+  Script script;
+  script.handshake();
+  script.client.send(get("/1"));
+  script.server.send_cut("HTTP/1.1 103 Early Hints\r\nLink: " + std::string(100, 'x') + "\r\n\r\n", 40);
+  script.server.send(ok(""));
+  script.client.send(get("/2"));
+  script.server.send(ok("", "404 No"));
+  const auto& hops = script.finish();
+  for (const HopRecord& hop : hops) EXPECT_NE(hop.status, 103u);
+  EXPECT_EQ(hops.back().resource, "/2");
+  EXPECT_EQ(hops.back().status, 404u);
+}
+
+TEST(Session, AClientHelloThatIsCutBeginsAnExchange) {
+  Script script({}, 443);
+  script.handshake();
+  script.client.send_cut(client_hello("www.example.com"), 20);
+  script.server.send(tls_record(22, filled(60)));
+  const auto& hops = script.finish();
+  ASSERT_EQ(hops.size(), 1u);
+  EXPECT_EQ(hops[0].protocol, "tls");
+  EXPECT_TRUE(hops[0].request.seen() && hops[0].response.seen());
 }
 
 TEST(Session, ALostPipelinedResponseInventsNoPair) {

@@ -73,6 +73,49 @@ INSTANTIATE_TEST_SUITE_P(
                  "", 200}),
     [](const auto& tested) { return tested.param.name; });
 
+class Http1Cut : public testing::TestWithParam<HeadCase> {};
+
+TEST_P(Http1Cut, TellsWhatItHas) {
+  const HeadCase& c = GetParam();
+  ParserState state;
+  Message message;
+  EXPECT_EQ(kHttp1Parser.parse(as_bytes(c.stream), c.direction, state, message).step, kNeedMore);
+  state.is_cut = true;
+  message.renew();
+  const ParseStep step = kHttp1Parser.parse(as_bytes(c.stream), c.direction, state, message);
+  EXPECT_EQ(step.step, c.step);
+  EXPECT_EQ(step.consumed, c.consumed);
+  EXPECT_FALSE(message.more);
+  if (step.step != kMessage) return;
+  EXPECT_EQ(message.head_bytes, c.stream.size());
+  EXPECT_EQ(as_text(message.method), c.method);
+  EXPECT_EQ(as_text(message.resource), c.resource);
+  EXPECT_EQ(as_text(message.endpoint), c.endpoint);
+  EXPECT_EQ(message.status, c.status);
+  state.is_cut = false;
+  const std::string next = c.direction == kUp ? "GET /next HTTP/1.1\r\n\r\n" : "HTTP/1.1 204 No\r\n\r\n";
+  EXPECT_EQ(kHttp1Parser.parse(as_bytes(next), c.direction, state, message).consumed, next.size());
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Heads, Http1Cut,
+    testing::Values(HeadCase{"InALine", kUp, "GET /a HTTP/1.1\r\nHost: h\r\nCookie: abc", kMessage, kToTheTurn, "GET",
+                             "/a", "h", 0},
+                    HeadCase{"BehindTheFirstLine", kUp, "PUT /a HTTP/1.1\r\n", kMessage, kToTheTurn, "PUT", "/a", "",
+                             0},
+                    HeadCase{"InTheFirstLine", kUp, "GET /a HTT", kNeedMore, 0, "", "", "", 0},
+                    HeadCase{"AHostInPartIsNone", kUp, "GET /a HTTP/1.1\r\nHost: www.exa", kMessage, kToTheTurn, "GET",
+                             "/a", "", 0},
+                    HeadCase{"Chunked", kUp, "PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nX", kMessage, kToTheTurn,
+                             "PUT", "/", "", 0},
+                    HeadCase{"Response", kDown, "HTTP/1.1 503 No\r\nContent-Length: 5\r\nX-A", kMessage, kToTheTurn, "",
+                             "", "", 503},
+                    HeadCase{"ChunkedResponse", kDown, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX", kMessage,
+                             kToTheTurn, "", "", "", 200},
+                    HeadCase{"Interim", kDown, "HTTP/1.1 100 Continue\r\nX", kNeedMore, 0, "", "", "", 0},
+                    HeadCase{"Upgrade", kDown, "HTTP/1.1 101 Switching\r\nX", kNeedMore, 0, "", "", "", 0}),
+    [](const auto& tested) { return tested.param.name; });
+
 TEST(Http1, ChunksAndTrailersEndTheMessage) {
   ParserState state;
   const std::string stream =

@@ -61,6 +61,21 @@ TEST(Tls, ServerNameOfTheClientHello) {
   EXPECT_TRUE(message.encrypted);
 }
 
+TEST(Tls, OfAHelloThatWasCapturedInPartTheNameIsToldIfItIsThere) {
+  const std::string hello = client_hello("www.example.com");
+  for (std::size_t length = 5; length < hello.size(); ++length) {
+    ParserState state;
+    state.is_cut = true;
+    Message message;
+    const std::string part = hello.substr(0, length);
+    const ParseStep step = kTlsParser.parse(as_bytes(part), kUp, state, message);
+    EXPECT_EQ(step.step, Step::kMessage);
+    EXPECT_EQ(step.consumed, hello.size());
+    const bool has_name = part.find("www.example.com") != std::string::npos;
+    EXPECT_EQ(as_text(message.endpoint), has_name ? "www.example.com" : "");
+  }
+}
+
 TEST(Tls, EveryCutOfAClientHelloIsSafe) {
   std::string hello = client_hello("www.example.com");
   for (std::size_t length = 1; length + 5 <= hello.size(); ++length) {  // the record says it is shorter
