@@ -84,8 +84,9 @@ void add_reason_for_nothing(const Feed& feed, std::vector<std::string>& notes) {
   }
   for (const capture::Interface& interface : feed.source().interfaces())
     if (interface.snap_bytes > 0 && interface.snap_bytes < kShortBytes)
-      notes.push_back(fmt::format("{}: packets are cut to {} bytes, too short for message heads; capture with -s 0",
-                                  feed.path(), interface.snap_bytes));
+      notes.push_back(fmt::format(
+          "{}: packets are cut to {} bytes, and a message is known by its whole first line; capture with -s 0",
+          feed.path(), interface.snap_bytes));
 }
 
 /// A capture that misses packets makes answers less sure.

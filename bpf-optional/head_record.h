@@ -48,9 +48,9 @@ struct head_shared {
 
 /// Set before the program is loaded.
 struct head_settings {
-  unsigned int link_bytes;   // before the IP header
-  unsigned int head_bytes;   // of the payload of TCP, from the beginning of a message; 0: headers alone
-  unsigned int long_bytes;   // the same, of packets with more payload than head_bytes
-  unsigned int other_bytes;  // of what is not TCP, behind its headers
-  unsigned int snap_bytes;   // of any packet
+  unsigned int link_bytes;    // before the IP header
+  unsigned int head_bytes;    // of the payload of TCP, from the beginning of a message; 0: headers alone
+  unsigned int answer_bytes;  // the same, of answers of HTTP/1 and where a packet of more than head_bytes goes on
+  unsigned int other_bytes;   // of what is not TCP, behind its headers
+  unsigned int snap_bytes;    // of any packet
 };

@@ -110,7 +110,7 @@ base::Outcome<void> set(bpf_object* object, const HeadTapConfig& config) {
   constexpr unsigned kEthernetBytes = 14;
   const head_settings settings{.link_bytes = config.is_ethernet ? kEthernetBytes : 0,
                                .head_bytes = config.head_bytes,
-                               .long_bytes = config.long_bytes(),
+                               .answer_bytes = config.answer_bytes(),
                                .other_bytes = std::max(config.head_bytes, HeadTapConfig::kHeadBytes),
                                .snap_bytes = std::min(config.snap_bytes, HeadTapConfig::kSnapBytesMax)};
   if (const int error = bpf_map__set_initial_value(find_map(object, ".rodata"), &settings, sizeof(settings));

@@ -19,8 +19,8 @@ struct HeadTapConfig {
   bool is_ethernet = true;     ///< else its packets begin with the IP header
   bool takes_outgoing = true;  ///< what this host sends, too
   /// Bytes of TCP payload that are copied from where a message begins: where its sender acknowledges something else
-  /// than before, and behind a segment with PSH. Of longer packets long_bytes(). 0: headers alone. Of other packets so
-  /// much, but at least kHeadBytes, of what follows the last header that is understood.
+  /// than before, and behind a segment with PSH. Of longer packets half of it; see answer_bytes(). 0: headers alone. Of
+  /// other packets so much, but at least kHeadBytes, of what follows the last header that is understood.
   std::uint32_t head_bytes = kHeadBytes;
   std::uint32_t snap_bytes = kSnapBytesMax;  ///< of any packet, headers included
   std::uint64_t ring_bytes = 64u << 20;      ///< see HeadTap::ring_bytes()
@@ -28,8 +28,9 @@ struct HeadTapConfig {
 
   static constexpr std::uint32_t kHeadBytes = 4096, kSnapBytesMax = 65536, kRingMibMax = 1024;
 
-  /// Of packets with more payload than head_bytes: the status, and of the headers what stands first.
-  std::uint32_t long_bytes() const { return std::max<std::uint32_t>(512, head_bytes / 8); }
+  /// The same of answers of HTTP/1: the status, and of the headers what stands first. And of packets with more payload
+  /// than head_bytes in the middle of a message.
+  std::uint32_t answer_bytes() const { return std::max<std::uint32_t>(512, head_bytes / 8); }
 };
 
 struct HeadTapCounts {

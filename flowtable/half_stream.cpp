@@ -90,10 +90,10 @@ void HalfStream::pass(const Segment& segment) {
   side_.next = segment.end();
   Session* session = ledger_.session;
   if (session == nullptr) return;
-  if (!segment.bytes.empty()) session->deliver(direction_, segment.bytes, segment.sequence, segment.stamp);
+  session->deliver(direction_, segment.bytes, segment.sequence, segment.stamp);
   if (segment.bytes.size() < segment.wire_bytes)
     session->gap(direction_, segment.sequence + static_cast<std::uint32_t>(segment.bytes.size()),
-                 segment.wire_bytes - segment.bytes.size(), !segment.bytes.empty());
+                 segment.wire_bytes - segment.bytes.size(), true);
 }
 
 /// Keeps what of the segment is not held yet; the first copy of a byte wins.

@@ -186,10 +186,16 @@ void Session::give_up_held(Side& side, bool cut) {
     state_.is_cut = true;
     pump(side);
     state_.is_cut = false;
+    if (side.to_skip == kToTheTurn) doubt_place(side);
   }
   if (side.held.empty()) return;
+  if (cut && goes_on(side)) {
+    advance(side, side.held.size());
+    release_held(side, side.held.size());
+    return;
+  }
   drop_held(side, side.held.size());
-  if (!cut || !goes_on(side)) lose_place(side);
+  lose_place(side);
 }
 
 void Session::release_held(Side& side, std::size_t count) {
@@ -317,6 +323,17 @@ void Session::leave_end_to_turn(Side& side) {
   side.more = false;
   side.to_skip = kToTheTurn;
   busy_ = true;
+  doubt_place(side);
+}
+
+/// What passed unseen on `side` may be the end of its own turn and of the other's.
+void Session::end_turns_at_hole(Side& side) {
+  if (side.to_skip == kToTheTurn) {
+    side.in_gap = true;
+    finish(side);
+    side.in_gap = false;
+  }
+  if (side.other->to_skip == kToTheTurn) finish(*side.other);
 }
 
 void Session::settle() {
@@ -396,6 +413,11 @@ void Session::abandon(Side& side) {
 
 void Session::lose_place(Side& side) {
   side.placed = false;
+  doubt_place(side);
+}
+
+/// Messages of this side may have passed that nobody saw.
+void Session::doubt_place(const Side& side) {
   exchanges_.lost_place(side.direction, side.own_ack_known ? side.own_ack : received(*side.other));
 }
 
@@ -420,6 +442,7 @@ void Session::gap(Direction direction, std::uint32_t sequence, std::uint64_t cou
   side.seen = true;
   if (count == 0) return;
   if (side.open != nullptr) side.open->record.flags |= gap_flag(direction);
+  if (!cut) end_turns_at_hole(side);
   side.in_gap = !cut;
   const std::size_t skipped = skip(side, count);
   side.in_gap = false;

@@ -34,14 +34,15 @@ class Session {
     note_data(sent, packet.time_ns);  // within the body of the open message, and all else is at rest
     sent.latest_ns = std::max(sent.latest_ns, packet.time_ns);
     sent.sequence = packet.tcp.sequence + payload_bytes;
-    if (sent.to_skip < decode::l7::kToTheTurn) sent.to_skip -= payload_bytes;
+    if (sent.to_skip != decode::l7::kToTheEnd) sent.to_skip -= payload_bytes;
   }
 
-  /// The next bytes of the stream, in order. Borrows them only while it runs.
+  /// The next bytes of the stream, in order; none, when nothing of the segment was captured. Borrows them only while it
+  /// runs.
   void deliver(Direction direction, base::Bytes bytes, std::uint32_t sequence, const Stamp& stamp);
 
   /// The next `count` bytes of the stream were not captured; `cut`: they passed in the segment delivered last, of which
-  /// the capture kept the beginning only.
+  /// the capture kept the beginning only. Else nobody knows when they passed, nor what the other side said meanwhile.
   void gap(Direction direction, std::uint32_t sequence, std::uint64_t count, bool cut);
 
   /// One UDP payload.
@@ -184,6 +185,7 @@ class Session {
   void settle_turn(Side& side, std::uint64_t time_ns);
   void end_turn(Side& side, std::uint64_t time_ns);
   void leave_end_to_turn(Side& side);
+  void end_turns_at_hole(Side& side);
   inline std::uint32_t received(const Side& side) const;
   bool handshake_seen() const { return (flow_.flags & record_flag::kHandshakeSeen) != 0; }
   std::uint16_t server_port() const { return flow_.key.port(1u - flow_.client_end); }
@@ -194,6 +196,7 @@ class Session {
   std::size_t resume(Side& side);
   void abandon(Side& side);
   void lose_place(Side& side);
+  void doubt_place(const Side& side);
   void upgrade();
   void forget_marks(Side& side);
   static std::pmr::vector<Mark>::const_iterator first_mark_from(const Side& side, std::uint32_t sequence);

@@ -65,8 +65,9 @@ static __always_inline int is_answer(struct __sk_buff* skb, __u32 at) {
 }
 
 /// How many of the bytes from `at` on are to be kept: those of the first head_bytes of a message. Of a packet that is
-/// longer than that, as hosts that leave segmentation to the NIC have them, and of an answer of HTTP/1, long_bytes:
-/// most of it is a body, and copying it takes the application's time.
+/// longer than that, as hosts that leave segmentation to the NIC have them, half as much where a message begins, else
+/// answer_bytes; so much also of an answer of HTTP/1: most of these is a body, and copying it takes the application's
+/// time.
 static __always_inline __u32 kept_payload(struct __sk_buff* skb, const struct inner_flow* flow, __u32 at,
                                           __u32 payload_bytes) {
   const __u64 hash = hash_of_way(flow);
@@ -76,11 +77,11 @@ static __always_inline __u32 kept_payload(struct __sk_buff* skb, const struct in
   const __u32 passed = passed_bytes(flow, payload_bytes, &places->of[hash >> (64 - WAYS_BITS)],
                                     (__u32)(hash >> 16) & ~ACKNOWLEDGED_MASK);
   const __u32 left = passed < settings.head_bytes ? settings.head_bytes - passed : 0;
-  if (payload_bytes <= settings.long_bytes || left <= settings.long_bytes)
-    return payload_bytes < left ? payload_bytes : left;
-  const int is_cut = payload_bytes > settings.head_bytes || (passed == 0 && is_answer(skb, at));
-  if (is_cut) return settings.long_bytes;
-  return payload_bytes < left ? payload_bytes : left;
+  const __u32 most = payload_bytes < left ? payload_bytes : left;
+  if (most <= settings.answer_bytes) return most;
+  const int is_long = payload_bytes > settings.head_bytes;
+  if (passed != 0 ? is_long : is_answer(skb, at)) return settings.answer_bytes;
+  return is_long && most > settings.head_bytes / 2 ? settings.head_bytes / 2 : most;
 }
 
 /// What nearly every packet is: TCP right behind Ethernet and an IP header without options. As find_inner_flow() would,

@@ -319,11 +319,10 @@ ParseStep frame(const Fields& fields, Direction direction, ParserState& state, M
   return direction == Direction::kToServer ? frame_request(fields, state, out) : frame_response(fields, state, out);
 }
 
-/// A head that was captured as far as `head_bytes`. What follows an interim response or an upgrade begins where nobody
-/// can tell.
-ParseStep frame_cut(std::size_t head_bytes, const Fields& fields, Direction direction, ParserState& state,
-                    Message& out) {
-  out.head_bytes = head_bytes;
+/// A head of which the rest was not captured. What follows an interim response or an upgrade begins where nobody can
+/// tell.
+ParseStep frame_cut(const Fields& fields, Direction direction, ParserState& state, Message& out) {
+  out.head_bytes = Message::kBeyond;
   frame(fields, direction, state, out);
   if (out.kind == Kind::kInterim || out.upgrades) return {Step::kNeedMore};
   if (place_of(state, direction) == kInChunks) place_of(state, direction) = kAtHead;
@@ -355,7 +354,7 @@ ParseStep read_head(Bytes stream, Direction direction, ParserState& state, Messa
     return frame(fields, direction, state, out);
   }
   if (!state.is_cut) return {Step::kNeedMore};
-  return frame_cut(stream.size(), fields, direction, state, out);
+  return frame_cut(fields, direction, state, out);
 }
 
 /// Could more be said of a head than when it was searched last? Only once its first line or an empty line has ended.

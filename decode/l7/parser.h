@@ -34,7 +34,7 @@ enum class Step : std::uint8_t {
 
 /// `consumed` reaching to the end of the stream: the message ends when the sender closes.
 inline constexpr std::uint64_t kToTheEnd = std::numeric_limits<std::uint64_t>::max();
-/// The message ends when the other side speaks: nothing else tells of a head that was captured in part.
+/// The message ends when the other side speaks: what tells where it ends was not captured.
 inline constexpr std::uint64_t kToTheTurn = kToTheEnd - 1;
 
 /// What one parse() call did. `consumed` may run past the bytes given: the surplus is skipped as it
@@ -60,6 +60,8 @@ struct IdField {
 /// copied; it is read before the next parse() call.
 struct Message {
   static constexpr std::size_t kIdsMax = 8;
+  static constexpr std::size_t kBeyond =
+      std::numeric_limits<std::size_t>::max();  ///< head_bytes: more than was captured
 
   Message() = default;
   Message(const Message&) = delete;

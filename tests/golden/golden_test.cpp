@@ -1,5 +1,5 @@
-// Every capture of tests/pcaps, four ways: as it is, cut into other segments, with a segment dropped, and
-// with two swapped. HOPTAP_GOLDEN=update rewrites the golden files.
+// Every capture of tests/pcaps, many ways: as it is, cut into other segments, with only the beginning of each packet,
+// with a segment dropped, with two swapped. HOPTAP_GOLDEN=update rewrites the golden files.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -39,10 +39,11 @@ std::string contents(const std::string& path) {
 /// which segments came through.
 using Pair = std::tuple<base::Endpoint, base::Endpoint, std::uint32_t, std::uint32_t, std::uint64_t, std::string>;
 
-std::set<Pair> pairs_of(const Records& records) {
+/// @param only  of this protocol
+std::set<Pair> pairs_of(const Records& records, std::string_view only = {}) {
   std::set<Pair> pairs;
   for (const auto& hop : records.hops) {
-    const bool framed = hop.protocol == "http" || hop.protocol == "dns";
+    const bool framed = only.empty() ? hop.protocol == "http" || hop.protocol == "dns" : hop.protocol == only;
     if (framed && hop.request.seen() && hop.response.seen())
       pairs.insert({hop.client, hop.server, hop.request.sequence, hop.response.sequence, hop.key, hop.resource});
   }
@@ -92,29 +93,54 @@ TEST_P(Golden, CutAtEveryByteAndAtRandom) {
 /// How many changed runs a capture gets at most; a larger one has its packets sampled evenly.
 constexpr std::size_t kTrialsMax = 300;
 
+/// What a capture keeps of each payload.
+constexpr std::size_t kAll = SIZE_MAX, kFew = 24, kSome = 134, kMany = 512;
+
 TEST_P(Golden, NoPairIsInventedWhenASegmentIsDropped) {
-  const auto& packets = capture_->packets();
-  const std::set<Pair> truth = pairs_of(run(packets));
-  const std::size_t step = packets.size() / kTrialsMax + 1;
-  for (std::size_t i = 0; i < packets.size(); i += step) {
-    auto changed = packets;
-    changed.erase(changed.begin() + static_cast<std::ptrdiff_t>(i));
-    for (const Pair& pair : pairs_of(run(changed)))
-      EXPECT_TRUE(truth.contains(pair)) << "packet " << i + 1 << " dropped: " << std::get<5>(pair);
+  const std::set<Pair> truth = pairs_of(run(capture_->packets()));
+  for (const std::size_t kept_bytes : {kAll, kFew, kSome}) {
+    const auto packets = beginnings(capture_->packets(), kept_bytes);
+    const std::size_t step = packets.size() / kTrialsMax + 1;
+    for (std::size_t i = 0; i < packets.size(); i += step) {
+      auto changed = packets;
+      changed.erase(changed.begin() + static_cast<std::ptrdiff_t>(i));
+      for (const Pair& pair : pairs_of(run(changed)))
+        EXPECT_TRUE(truth.contains(pair)) << "packet " << i + 1 << " dropped: " << std::get<5>(pair);
+    }
   }
 }
 
 TEST_P(Golden, NoPairIsInventedWhenSegmentsAreSwapped) {
-  const auto& packets = capture_->packets();
-  const std::set<Pair> truth = pairs_of(run(packets));
-  const std::size_t step = packets.size() / kTrialsMax + 1;
-  for (std::size_t i = 0; i + 1 < packets.size(); i += step) {
-    auto changed = packets;
-    std::swap(changed[i], changed[i + 1]);
-    std::swap(changed[i].time_ns, changed[i + 1].time_ns);
-    for (const Pair& pair : pairs_of(run(changed)))
-      EXPECT_TRUE(truth.contains(pair)) << "packets " << i + 1 << " and " << i + 2 << " swapped: " << std::get<5>(pair);
+  const std::set<Pair> truth = pairs_of(run(capture_->packets()));
+  for (const std::size_t kept_bytes : {kAll, kFew, kSome}) {
+    const auto packets = beginnings(capture_->packets(), kept_bytes);
+    const std::size_t step = packets.size() / kTrialsMax + 1;
+    for (std::size_t i = 0; i + 1 < packets.size(); i += step) {
+      auto changed = packets;
+      std::swap(changed[i], changed[i + 1]);
+      std::swap(changed[i].time_ns, changed[i + 1].time_ns);
+      for (const Pair& pair : pairs_of(run(changed)))
+        EXPECT_TRUE(truth.contains(pair))
+            << "packets " << i + 1 << " and " << i + 2 << " swapped: " << std::get<5>(pair);
+    }
   }
+}
+
+TEST(GoldenBeginnings, OfPacketsThatWereCutNearlyAllPairsAreFound) {
+  std::size_t pairs = 0, found = 0;
+  for (const std::string& name : captures()) {
+    const Capture capture(path_of(name));
+    const std::set<Pair> truth = pairs_of(run(capture.packets()), "http");
+    pairs += truth.size();
+    for (const std::size_t kept_bytes : {kFew, kSome, kMany}) {
+      const std::set<Pair> seen = pairs_of(run(beginnings(capture.packets(), kept_bytes)), "http");
+      EXPECT_TRUE(std::includes(truth.begin(), truth.end(), seen.begin(), seen.end())) << name << ", " << kept_bytes;
+      if (kept_bytes == kSome) found += seen.size();
+    }
+  }
+  RecordProperty("pairs", static_cast<int>(pairs));
+  EXPECT_GT(pairs, 500u);
+  EXPECT_GE(found, pairs * 97 / 100) << pairs << " pairs";
 }
 
 std::string test_name(const testing::TestParamInfo<std::string>& info) {

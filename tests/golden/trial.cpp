@@ -89,6 +89,14 @@ std::vector<Decoded> cut(const std::vector<Decoded>& packets, const std::functio
   return pieces;
 }
 
+std::vector<Decoded> beginnings(const std::vector<Decoded>& packets, std::size_t kept_bytes) {
+  std::vector<Decoded> changed = packets;
+  for (Decoded& packet : changed)
+    if (packet.outcome == Outcome::kTcp)
+      packet.payload = packet.payload.first(std::min(packet.payload.size(), kept_bytes));
+  return changed;
+}
+
 std::string golden_text(const Records& records, bool with_legs) {
   std::string text;
   for (const auto& hop : records.hops) text += exporting::hop_json(hop) + "\n";

@@ -39,6 +39,9 @@ Records run(const std::vector<decode::Decoded>& packets, std::size_t batch_packe
 std::vector<decode::Decoded> cut(const std::vector<decode::Decoded>& packets,
                                  const std::function<std::size_t()>& next_bytes);
 
+/// Of the payload of every TCP segment the first bytes only, as a capture with a snap length has it.
+std::vector<decode::Decoded> beginnings(const std::vector<decode::Decoded>& packets, std::size_t kept_bytes);
+
 /// A golden file's text: one line a record, in time order.
 std::string golden_text(const Records& records, bool with_legs);
 

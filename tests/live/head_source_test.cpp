@@ -36,7 +36,7 @@ using test::Seen;
 using test::VethPair;
 
 constexpr std::uint32_t kHeadBytes = 1000;
-static constexpr std::size_t kLongBytes = 512;  ///< HeadTapConfig::long_bytes() of it
+constexpr std::size_t kAnswerBytes = 512;  // HeadTapConfig::answer_bytes() of it
 constexpr bool kOnlyByFilter = true;
 
 class HeadSourceTest : public testing::TestWithParam<bool> {
@@ -234,13 +234,15 @@ TEST_P(HeadSourceTest, LeavesBodiesOut) {
       {{.payload_bytes = 900, .sequence = 1800, .acknowledged = 1200, .back = true}, 900},  // what was lost
       {{.payload_bytes = 900, .sequence = 4500, .acknowledged = 1200, .back = true}, 600},
       {{.payload_bytes = 200, .sequence = 2600, .acknowledged = 5400}, 200},  // of a request whose beginning was lost
-      {{.payload_bytes = 1400, .sequence = 1200, .acknowledged = 5400}, kLongBytes},  // which comes again, in one
+      {{.payload_bytes = 1400, .sequence = 1200, .acknowledged = 5400}, kHeadBytes / 2},  // which comes again, in one
       {{.payload_bytes = 10, .sequence = 2800, .acknowledged = 5400, .pushes = true}, 10},
-      {{.payload_bytes = 1400, .sequence = 5400, .acknowledged = 2810, .back = true}, kLongBytes},
+      {{.payload_bytes = 1400, .sequence = 5400, .acknowledged = 2810, .back = true}, kHeadBytes / 2},
       {{.payload_bytes = 10, .sequence = 6800, .acknowledged = 2810, .back = true, .pushes = true}, 0},
       {{.payload_bytes = 700, .sequence = 5400, .acknowledged = 3000, .back = true},
        700},  // again, the other having spoken
       {{.payload_bytes = 300, .sequence = 6810, .acknowledged = 3000, .back = true}, 300},  // its answer to that
+      {{.payload_bytes = 100, .port = 40002}, 100},
+      {{.payload_bytes = 1400, .sequence = 100, .port = 40002}, kAnswerBytes},  // in the middle
   };
   for (const Case& one : cases) sender.send(segment_frame(one.segment));
   const std::vector<Seen> seen = collect(*source, cases.size());
@@ -263,10 +265,11 @@ TEST_P(HeadSourceTest, KeepsTheFirstOfAnAnswerOfHttp) {
   };
   std::vector<Case> cases{
       {{.payload_bytes = 800, .pushes = true, .begins_with = "GET / HTTP/1.1"}, 800},
-      {{.payload_bytes = 800, .acknowledged = 800, .back = true, .begins_with = "HTTP/1.1 200"}, kLongBytes},
+      {{.payload_bytes = 800, .acknowledged = 800, .back = true, .begins_with = "HTTP/1.1 200"}, kAnswerBytes},
       {{.payload_bytes = 800, .sequence = 800, .acknowledged = 800, .back = true, .begins_with = "HTTP"}, 200},
       {{.payload_bytes = 300, .sequence = 800, .acknowledged = 1600}, 300},
-      {{.payload_bytes = 513, .sequence = 1600, .acknowledged = 1100, .back = true, .begins_with = "HTTP"}, kLongBytes},
+      {{.payload_bytes = 513, .sequence = 1600, .acknowledged = 1100, .back = true, .begins_with = "HTTP"},
+       kAnswerBytes},
       {{.payload_bytes = 300, .sequence = 1100, .acknowledged = 2113}, 300},
       {{.payload_bytes = 512, .sequence = 2113, .acknowledged = 1400, .back = true, .begins_with = "HTTP"}, 512},
   };

@@ -308,6 +308,101 @@ INSTANTIATE_TEST_SUITE_P(
                 {"HTTP/1.1 500 No\r\n\r\n"}}),
     [](const auto& tested) { return tested.param.name; });
 
+TEST(Session, OfAHeadThatWasCutTheHashIsOfAsManyBytesAsOfAWholeOne) {
+  const std::string answer = "HTTP/1.1 200 OK\r\nX: " + std::string(400, 'x') + "\r\nContent-Length: 0\r\n\r\n";
+  const auto hash = [&](std::size_t captured) {
+    Script script;
+    script.handshake();
+    script.client.send(get("/1"));
+    script.server.send_cut(answer, captured);
+    return script.finish().at(0).response.head_hash;
+  };
+  EXPECT_EQ(hash(300), hash(answer.size()));
+  EXPECT_EQ(hash(200), 0u);
+}
+
+TEST(Session, WhatACutAnswerHidesShiftsNoPairs) {
+  Script script;
+  script.handshake();
+  script.client.send(get("/1") + get("/2"));
+  script.server.send_cut("HTTP/1.1 200 OK\r\nX: " + std::string(100, 'x') + "\r\n\r\n" + ok("b", "404 No"), 40);
+  for (const std::string number : {"3", "4"}) {
+    script.client.send(get("/" + number));
+    script.server.send(ok("", "50" + number + " Oh"));
+  }
+  const auto& hops = script.finish();
+  std::size_t pairs = 0;
+  for (const HopRecord& hop : hops) {
+    if (hop.status < 500) continue;
+    EXPECT_EQ(hop.resource, "/" + std::to_string(hop.status - 500));
+    ++pairs;
+  }
+  EXPECT_EQ(pairs, 2u);
+}
+
+TEST(Session, WhatACutRequestHidesShiftsNoPairs) {
+  Script script;
+  script.handshake();
+  script.client.send_cut("GET /1 HTTP/1.1\r\nX: " + std::string(100, 'x') + "\r\n\r\n" + get("/2"), 40);
+  script.server.send(ok("", "501 Oh"));
+  script.server.send(ok("", "502 Oh"));
+  script.client.send(get("/3"));
+  script.server.send(ok("", "503 Oh"));
+  for (const HopRecord& hop : script.finish()) {
+    const bool is_pair = hop.request.seen() && hop.response.seen();
+    EXPECT_TRUE(!is_pair || hop.resource == "/" + std::to_string(hop.status - 500)) << hop.resource;
+  }
+}
+
+TEST(Session, SegmentsOfWhichNothingWasCapturedHaveTheirTime) {
+  Script script;
+  script.handshake();
+  script.client.send(get("/1"));
+  script.server.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\n" + std::string(60, 'x'));
+  script.server.send_cut(std::string(40, 'x') + "\r\n64\r\n" + std::string(100, 'x'), 0);
+  script.server.send_cut("\r\n0\r\n\r\n", 0);
+  const std::uint64_t ended_ns = script.now_ns;
+  script.client.ack();
+  script.wait(10 * kMillisecond);
+  script.client.send(get("/2"));
+  script.server.send("HTTP/1.1 404 No\r\nContent-Length: 40\r\n\r\n");
+  script.server.send_cut(std::string(40, 'x'), 0);
+  const auto& hops = script.finish();
+  ASSERT_EQ(hops.size(), 2u);
+  EXPECT_EQ(hops[0].response.last_ns, ended_ns);
+  EXPECT_EQ(hops[1].status, 404u);
+  EXPECT_EQ(hops[1].response.last_ns, script.now_ns);
+  for (const HopRecord& hop : hops)
+    EXPECT_EQ(hop.flags & (record_flag::kIncomplete | record_flag::kResponseEndUnseen), 0u) << hop.resource;
+}
+
+TEST(Session, ACutAnswerEndsAtAHoleOfEitherSide) {
+  for (const bool of_client : {false, true}) {
+    Script script;
+    script.handshake();
+    script.client.send(get("/1"));
+    script.server.send_cut("HTTP/1.1 200 OK\r\nX: " + std::string(100, 'x'), 40);
+    const std::uint64_t ended_ns = script.now_ns;
+    const std::uint32_t end = script.server.next();
+    script.client.ack();
+    (of_client ? script.client : script.server).lose(30);
+    (of_client ? script.server : script.client).ack();
+    script.wait(10 * kMillisecond);
+    (of_client ? script.client : script.server).ack();
+    script.server.send(ok("", "404 No"));
+    script.client.send(get("/3"));
+    script.server.send(ok("", "500 Oh"));
+    const auto& hops = script.finish();
+    ASSERT_GE(hops.size(), 2u);
+    EXPECT_EQ(hops[0].status, 200u);
+    EXPECT_EQ(hops[0].response.last_ns, ended_ns);
+    EXPECT_EQ(hops[0].response.end_sequence, end);
+    EXPECT_EQ((hops[0].flags & record_flag::kResponseEndUnseen) != 0, !of_client);
+    EXPECT_EQ(hops.back().resource, "/3");
+    EXPECT_EQ(hops.back().status, 500u);
+  }
+}
+
 TEST(Session, ARequestCutInItsHeadEndsWhereItIsAnswered) {
   Script script;
   script.handshake();
