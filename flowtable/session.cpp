@@ -8,7 +8,6 @@ namespace hoptap::flowtable {
 
 using base::Bytes;
 using decode::l7::kOpaqueParser;
-using decode::l7::kToTheEnd;
 using decode::l7::kToTheTurn;
 using decode::l7::Message;
 using decode::l7::Pairing;
