@@ -33,6 +33,7 @@ void drive(const Parser& parser, hoptap::base::Bytes stream, Direction direction
       at += static_cast<std::size_t>(step.consumed);
     }
   }
+  if (at == stream.size()) return;
   state.is_cut = true;
   Message message;
   const ParseStep step = parser.parse(stream.subspan(at), direction, state, message);
