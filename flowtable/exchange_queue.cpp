@@ -304,6 +304,7 @@ void ExchangeQueue::quiesce(const MessageStart& request) {
     return;
   }
   if (!caught_up) return;
+  if (pipelined_) return doubt_open();  // what was asked before has been answered, or will be
   if (request_place_lost_) {
     // Requests that we did not see may be owed answers: the client must have received something since,
     // and have sent nothing else meanwhile.

@@ -313,7 +313,13 @@ void Session::settle_turn(Side& side, std::uint64_t time_ns) {
 /// The other side speaks.
 [[gnu::noinline]] void Session::end_turn(Side& side, std::uint64_t time_ns) {
   if (is_opaque()) settle_turn(side, time_ns);
-  if (side.to_skip == kToTheTurn) finish(side);
+  if (side.to_skip == kToTheTurn) finish_at_turn(side);
+}
+
+/// Should more of the message come, for the other side has spoken early, it is no message start.
+void Session::finish_at_turn(Side& side) {
+  finish(side);
+  side.placed = false;
 }
 
 /// What tells where the open message ends was not captured.
@@ -332,7 +338,7 @@ void Session::end_turns_at_hole(Side& side) {
     finish(side);
     side.in_gap = false;
   }
-  if (side.other->to_skip == kToTheTurn) finish(*side.other);
+  if (side.other->to_skip == kToTheTurn) finish_at_turn(*side.other);
 }
 
 void Session::settle() {

@@ -184,6 +184,7 @@ class Session {
   bool redetect_turn(Side& side, base::Bytes first);
   void settle_turn(Side& side, std::uint64_t time_ns);
   void end_turn(Side& side, std::uint64_t time_ns);
+  void finish_at_turn(Side& side);
   void leave_end_to_turn(Side& side);
   void end_turns_at_hole(Side& side);
   inline std::uint32_t received(const Side& side) const;

@@ -181,13 +181,11 @@ TEST(ExchangeQueue, AResponseOfARefusedExchangeAnswersNoOther) {
   script.client.send(get("/6"));
   script.server.send(ok("", "206 Ok"));
   const auto& hops = script.finish();
-  std::size_t pairs = 0;
-  for (const auto& hop : hops) {
-    if (!hop.request.seen() || !hop.response.seen()) continue;
-    ++pairs;
-    EXPECT_EQ(hop.status, 200u + static_cast<std::uint32_t>(hop.resource[1] - '0')) << hop.resource;
-  }
-  EXPECT_GE(pairs, 1u) << "a client that has all responses settles the doubt";
+  ASSERT_GE(hops.size(), 7u);
+  for (const auto& hop : hops)
+    EXPECT_TRUE(!hop.request.seen() || !hop.response.seen() ||
+                hop.status == 200u + static_cast<std::uint32_t>(hop.resource[1] - '0'))
+        << hop.resource << " " << hop.status;
 }
 
 TEST(ExchangeQueue, AKeyPairsWhateverWasLost) {
