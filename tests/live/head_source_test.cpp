@@ -132,6 +132,23 @@ void expect_cut(const Seen& seen, const Frame& sent, std::size_t kept_bytes) {
   EXPECT_TRUE(std::equal(seen.bytes.begin(), seen.bytes.end(), sent.begin()));
 }
 
+struct Kept {
+  Segment segment;
+  std::size_t payload_bytes = 0;  ///< of its payload
+};
+
+/// Of segments that pass in this order so much is kept.
+void expect_kept(const std::vector<Kept>& cases, Around around, const FrameSender& sender, LiveSource& source) {
+  for (const Kept& one : cases) sender.send(segment_frame(one.segment, around));
+  const std::vector<Seen> seen = collect(source, cases.size());
+  ASSERT_EQ(seen.size(), cases.size());
+  for (std::size_t at = 0; at < cases.size(); ++at) {
+    SCOPED_TRACE(at);
+    const Frame sent = segment_frame(cases[at].segment, around);
+    expect_cut(seen[at], sent, sent.size() - cases[at].segment.payload_bytes + cases[at].payload_bytes);
+  }
+}
+
 TEST_P(HeadSourceTest, LendsFramesBothWaysInOrderWithTheirTime) {
   const VethPair pair;
   const auto source = opened({.interface = pair.far});
@@ -215,11 +232,7 @@ TEST_P(HeadSourceTest, LeavesBodiesOut) {
   const auto source = opened({.interface = pair.far});
   ASSERT_NE(source, nullptr);
   const FrameSender sender(pair.near);
-  struct Case {
-    Segment segment;
-    std::size_t kept_payload;
-  };
-  const std::vector<Case> cases{
+  const std::vector<Kept> cases{
       {{.payload_bytes = 300}, 300},                                      // a request
       {{.acknowledged = 300, .back = true}, 0},                           // its acknowledgement
       {{.payload_bytes = 900, .sequence = 300, .pushes = true}, 700},     // goes on, up to kHeadBytes
@@ -244,13 +257,7 @@ TEST_P(HeadSourceTest, LeavesBodiesOut) {
       {{.payload_bytes = 100, .port = 40002}, 100},
       {{.payload_bytes = 1400, .sequence = 100, .port = 40002}, kAnswerBytes},  // in the middle
   };
-  for (const Case& one : cases) sender.send(segment_frame(one.segment));
-  const std::vector<Seen> seen = collect(*source, cases.size());
-  ASSERT_EQ(seen.size(), cases.size());
-  for (std::size_t at = 0; at < cases.size(); ++at) {
-    SCOPED_TRACE(at);
-    expect_cut(seen[at], segment_frame(cases[at].segment), kIpv4HeadBytes + cases[at].kept_payload);
-  }
+  expect_kept(cases, Around::kNothing, sender, *source);
   expect_balanced(source->live_counters());
 }
 
@@ -259,11 +266,7 @@ TEST_P(HeadSourceTest, KeepsTheFirstOfAnAnswerOfHttp) {
   const auto source = opened({.interface = pair.far});
   ASSERT_NE(source, nullptr);
   const FrameSender sender(pair.near);
-  struct Case {
-    Segment segment;
-    std::size_t kept_payload;
-  };
-  std::vector<Case> cases{
+  std::vector<Kept> cases{
       {{.payload_bytes = 800, .pushes = true, .begins_with = "GET / HTTP/1.1"}, 800},
       {{.payload_bytes = 800, .acknowledged = 800, .back = true, .begins_with = "HTTP/1.1 200"}, kAnswerBytes},
       {{.payload_bytes = 800, .sequence = 800, .acknowledged = 800, .back = true, .begins_with = "HTTP"}, 200},
@@ -274,17 +277,8 @@ TEST_P(HeadSourceTest, KeepsTheFirstOfAnAnswerOfHttp) {
       {{.payload_bytes = 512, .sequence = 2113, .acknowledged = 1400, .back = true, .begins_with = "HTTP"}, 512},
   };
   for (const Around around : {Around::kNothing, Around::kIpv6, Around::kTag, Around::kVxlan}) {
-    for (Case& one : cases) {
-      ++one.segment.port;  // another connection
-      sender.send(segment_frame(one.segment, around));
-    }
-    const std::vector<Seen> seen = collect(*source, cases.size());
-    ASSERT_EQ(seen.size(), cases.size());
-    for (std::size_t at = 0; at < cases.size(); ++at) {
-      SCOPED_TRACE(at);
-      const Frame sent = segment_frame(cases[at].segment, around);
-      expect_cut(seen[at], sent, sent.size() - cases[at].segment.payload_bytes + cases[at].kept_payload);
-    }
+    for (Kept& one : cases) ++one.segment.port;  // another connection
+    expect_kept(cases, around, sender, *source);
   }
   expect_balanced(source->live_counters());
 }

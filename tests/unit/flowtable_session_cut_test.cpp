@@ -1,0 +1,276 @@
+// Packets of which the capture kept the beginning only: messages, their ends, their pairs.
+#include "flowtable/session.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/unit/tcp_script.h"
+
+namespace hoptap::tests {
+namespace {
+
+using flowtable::FlowTableConfig;
+using flowtable::HopRecord;
+namespace record_flag = flowtable::record_flag;
+
+/// Heads that the capture has in part: each message ends where the other side speaks.
+struct CutCase {
+  std::string name;
+  std::string text;
+  std::size_t captured;
+  std::vector<std::string> more;  ///< segments of the same message, of which nothing but their lengths is captured
+};
+
+class SessionCut : public testing::TestWithParam<CutCase> {
+ protected:
+  /// Sends the message. @return when its last byte passed
+  static std::uint64_t send(Script& script, Peer& from) {
+    from.send_cut(GetParam().text, GetParam().captured);
+    for (const std::string& part : GetParam().more) from.send_cut(part, 3);
+    return script.now_ns;
+  }
+};
+
+TEST_P(SessionCut, AnAnswerIsPairedAndEndsWithItsTurn) {
+  Script script;
+  script.handshake();
+  script.client.send(get("/1"));
+  const std::uint64_t ended_ns = send(script, script.server);
+  const std::uint32_t end = script.server.next();
+  script.client.ack();
+  script.wait(10 * kMillisecond);
+  script.client.send(get("/2"));
+  script.server.send(ok("", "404 No"));
+  const auto& hops = script.finish();
+  ASSERT_EQ(hops.size(), 2u);
+  EXPECT_EQ(hops[0].resource, "/1");
+  EXPECT_EQ(hops[0].status, 200u);
+  EXPECT_EQ(hops[0].response.last_ns, ended_ns);
+  EXPECT_EQ(hops[0].response.sequence + hops[0].response.bytes, end);
+  EXPECT_EQ(hops[0].flags & (record_flag::kIncomplete | record_flag::kResponseEndUnseen), 0u);
+  EXPECT_NE(hops[0].flags & record_flag::kResponseGap, 0u);
+  EXPECT_EQ(hops[1].resource, "/2");
+  EXPECT_EQ(hops[1].status, 404u);
+}
+
+TEST_P(SessionCut, AnAnswerIsGivenOutWithoutATurnBehindIt) {
+  Script script;
+  script.handshake();
+  script.client.send(get("/1"));
+  const std::uint64_t ended_ns = send(script, script.server);
+  script.wait(2 * FlowTableConfig{}.settle_ns);
+  script.table.advance(script.now_ns);
+  ASSERT_EQ(script.records.hops.size(), 1u);
+  EXPECT_EQ(script.records.hops[0].status, 200u);
+  EXPECT_EQ(script.records.hops[0].response.last_ns, ended_ns);
+  script.server.send(ok("", "500 Late"));  // may be of the same message, for all one knows
+  script.client.send(get("/2"));
+  script.server.send(ok("", "404 No"));
+  const auto& hops = script.finish();
+  ASSERT_EQ(hops.size(), 2u);
+  EXPECT_EQ(hops[1].resource, "/2");
+  EXPECT_EQ(hops[1].status, 404u);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Answers, SessionCut,
+    testing::Values(
+        CutCase{"InItsHead", "HTTP/1.1 200 OK\r\nServer: a\r\nX: " + std::string(900, 'x') + "\r\n\r\nbody", 40, {}},
+        CutCase{"InItsHeadAndMore",
+                "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n" + std::string(100, 'x'),
+                50,
+                {"xxxx", "GET / HTTP/1.1\r\n\r\n"}},
+        CutCase{"InAChunk",
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\n" + std::string(100, 'x') +
+                    "\r\n5\r\nabcde\r\n0\r\n\r\n",
+                60,
+                {}},
+        CutCase{"InTheLineOfAChunk",
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\n" + std::string(100, 'x') + "\r\n0\r\n\r\n",
+                48,
+                {"HTTP/1.1 500 No\r\n\r\n"}}),
+    [](const auto& tested) { return tested.param.name; });
+
+TEST(SessionOfCutPackets, OfAHeadThatWasCutTheHashIsOfAsManyBytesAsOfAWholeOne) {
+  const std::string answer = "HTTP/1.1 200 OK\r\nX: " + std::string(400, 'x') + "\r\nContent-Length: 0\r\n\r\n";
+  const auto hash = [&](std::size_t captured) {
+    Script script;
+    script.handshake();
+    script.client.send(get("/1"));
+    script.server.send_cut(answer, captured);
+    return script.finish().at(0).response.head_hash;
+  };
+  EXPECT_EQ(hash(300), hash(answer.size()));
+  EXPECT_EQ(hash(200), 0u);
+}
+
+TEST(SessionOfCutPackets, WhatACutAnswerHidesShiftsNoPairs) {
+  Script script;
+  script.handshake();
+  script.client.send(get("/1") + get("/2"));
+  script.server.send_cut("HTTP/1.1 200 OK\r\nX: " + std::string(100, 'x') + "\r\n\r\n" + ok("b", "404 No"), 40);
+  for (const std::string number : {"3", "4"}) {
+    script.client.send(get("/" + number));
+    script.server.send(ok("", "50" + number + " Oh"));
+  }
+  const auto& hops = script.finish();
+  for (const HopRecord& hop : hops)
+    EXPECT_FALSE(hop.status >= 500 && hop.request.seen())
+        << "of a client that pipelines nobody knows: " << hop.resource;
+}
+
+TEST(SessionOfCutPackets, AWindowOfRequestsBehindACutAnswerShiftsNoPairs) {
+  Script script;
+  script.handshake();
+  script.client.send(get("/0"));
+  script.client.send(get("/1"));
+  for (std::uint32_t i = 0; i < 6; ++i) {  // the client is always one ahead
+    const std::string answer = ok("", "20" + std::to_string(i) + " Ok");
+    if (i == 0) {
+      script.server.send_cut(answer, 30);
+    } else {
+      script.server.send(answer);
+    }
+    script.client.send(get("/" + std::to_string(i + 2)));
+  }
+  std::size_t pairs = 0;
+  for (const HopRecord& hop : script.finish()) {
+    const bool is_pair = hop.request.seen() && hop.response.seen();
+    pairs += is_pair ? 1 : 0;
+    EXPECT_TRUE(!is_pair || hop.resource == "/" + std::to_string(hop.status - 200))
+        << hop.resource << " " << hop.status;
+  }
+  EXPECT_GE(pairs, 1u);
+}
+
+TEST(SessionOfCutPackets, ABodyBehindAnEarlyAnswerToACutRequestBeginsNoRequest) {
+  Script script;
+  script.handshake();
+  script.client.send_cut("POST /1 HTTP/1.1\r\nContent-Length: 7\r\nX: " + std::string(100, 'x') + "\r\n\r\n", 50);
+  script.server.send(ok("", "405 No"));
+  script.client.send("a text");
+  script.client.send(get("/2"));
+  script.server.send(ok("", "404 No"));
+  const auto& hops = script.finish();
+  ASSERT_EQ(hops.size(), 2u);
+  EXPECT_EQ(hops[0].status, 405u);
+  EXPECT_EQ(hops[1].method, "GET");
+  EXPECT_EQ(hops[1].resource, "/2");
+  EXPECT_EQ(hops[1].status, 404u);
+}
+
+TEST(SessionOfCutPackets, WhatACutRequestHidesShiftsNoPairs) {
+  Script script;
+  script.handshake();
+  script.client.send_cut("GET /1 HTTP/1.1\r\nX: " + std::string(100, 'x') + "\r\n\r\n" + get("/2"), 40);
+  script.server.send(ok("", "501 Oh"));
+  script.server.send(ok("", "502 Oh"));
+  script.client.send(get("/3"));
+  script.server.send(ok("", "503 Oh"));
+  std::size_t pairs = 0;
+  for (const HopRecord& hop : script.finish()) {
+    const bool is_pair = hop.request.seen() && hop.response.seen();
+    pairs += is_pair ? 1 : 0;
+    EXPECT_TRUE(!is_pair || hop.resource == "/" + std::to_string(hop.status - 500)) << hop.resource;
+  }
+  EXPECT_GE(pairs, 1u);
+}
+
+TEST(SessionOfCutPackets, SegmentsOfWhichNothingWasCapturedHaveTheirTime) {
+  Script script;
+  script.handshake();
+  script.client.send(get("/1"));
+  script.server.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\n" + std::string(60, 'x'));
+  script.server.send_cut(std::string(40, 'x') + "\r\n64\r\n" + std::string(100, 'x'), 0);
+  script.server.send_cut("\r\n0\r\n\r\n", 0);
+  const std::uint64_t ended_ns = script.now_ns;
+  script.client.ack();
+  script.wait(10 * kMillisecond);
+  script.client.send(get("/2"));
+  script.server.send("HTTP/1.1 404 No\r\nContent-Length: 40\r\n\r\n");
+  script.server.send_cut(std::string(40, 'x'), 0);
+  const auto& hops = script.finish();
+  ASSERT_EQ(hops.size(), 2u);
+  EXPECT_EQ(hops[0].response.last_ns, ended_ns);
+  EXPECT_EQ(hops[1].status, 404u);
+  EXPECT_EQ(hops[1].response.last_ns, script.now_ns);
+  for (const HopRecord& hop : hops)
+    EXPECT_EQ(hop.flags & (record_flag::kIncomplete | record_flag::kResponseEndUnseen), 0u) << hop.resource;
+}
+
+TEST(SessionOfCutPackets, ACutAnswerEndsAtAHoleOfEitherSide) {
+  for (const bool of_client : {false, true}) {
+    Script script;
+    script.handshake();
+    script.client.send(get("/1"));
+    script.server.send_cut("HTTP/1.1 200 OK\r\nX: " + std::string(100, 'x'), 40);
+    const std::uint64_t ended_ns = script.now_ns;
+    const std::uint32_t end = script.server.next();
+    script.client.ack();
+    (of_client ? script.client : script.server).lose(30);
+    (of_client ? script.server : script.client).ack();
+    script.wait(10 * kMillisecond);
+    (of_client ? script.client : script.server).ack();
+    script.server.send(ok("", "404 No"));
+    script.client.send(get("/3"));
+    script.server.send(ok("", "500 Oh"));
+    const auto& hops = script.finish();
+    ASSERT_GE(hops.size(), 2u);
+    EXPECT_EQ(hops[0].status, 200u);
+    EXPECT_EQ(hops[0].response.last_ns, ended_ns);
+    EXPECT_EQ(hops[0].response.end_sequence, end);
+    EXPECT_EQ((hops[0].flags & record_flag::kResponseEndUnseen) != 0, !of_client);
+    EXPECT_EQ(hops.back().resource, "/3");
+    EXPECT_EQ(hops.back().status, 500u);
+  }
+}
+
+TEST(SessionOfCutPackets, ARequestCutInItsHeadEndsWhereItIsAnswered) {
+  Script script;
+  script.handshake();
+  script.client.send_cut("POST /1 HTTP/1.1\r\nHost: h\r\nCookie: " + std::string(500, 'x') + "\r\n\r\n12345", 60);
+  script.client.send_cut("more", 2);
+  const std::uint64_t ended_ns = script.now_ns;
+  script.server.send(ok(""));
+  script.client.send(get("/2"));
+  script.server.send(ok("", "404 No"));
+  const auto& hops = script.finish();
+  ASSERT_EQ(hops.size(), 2u);
+  EXPECT_EQ(hops[0].method, "POST");
+  EXPECT_EQ(hops[0].resource, "/1");
+  EXPECT_EQ(hops[0].endpoint, "h");
+  EXPECT_EQ(hops[0].status, 200u);
+  EXPECT_EQ(hops[0].request.last_ns, ended_ns);
+  EXPECT_NE(hops[0].flags & record_flag::kRequestGap, 0u);
+  EXPECT_EQ(hops[1].status, 404u);
+}
+
+TEST(SessionOfCutPackets, WhatFollowsACutInterimResponseIsLookedFor) {
+  Script script;
+  script.handshake();
+  script.client.send(get("/1"));
+  script.server.send_cut("HTTP/1.1 103 Early Hints\r\nLink: " + std::string(100, 'x') + "\r\n\r\n", 40);
+  script.server.send(ok(""));
+  script.client.send(get("/2"));
+  script.server.send(ok("", "404 No"));
+  const auto& hops = script.finish();
+  for (const HopRecord& hop : hops) EXPECT_NE(hop.status, 103u);
+  EXPECT_EQ(hops.back().resource, "/2");
+  EXPECT_EQ(hops.back().status, 404u);
+}
+
+TEST(SessionOfCutPackets, AClientHelloThatIsCutBeginsAnExchange) {
+  Script script({}, 443);
+  script.handshake();
+  script.client.send_cut(client_hello("www.example.com"), 20);
+  script.server.send(tls_record(22, filled(60)));
+  const auto& hops = script.finish();
+  ASSERT_EQ(hops.size(), 1u);
+  EXPECT_EQ(hops[0].protocol, "tls");
+  EXPECT_TRUE(hops[0].request.seen() && hops[0].response.seen());
+}
+
+}  // namespace
+}  // namespace hoptap::tests
