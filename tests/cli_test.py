@@ -208,11 +208,12 @@ class CommandLine(unittest.TestCase):
         bare = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()
         without_dpdk = any(one["topic"] == "dpdk" and "not built" in one["text"] for one in rows(hoptap("doctor", "--json")))
         config = self.scratch / "probe.yaml"
-        tried = [("interfaces: [{interface: lo}]", 0, b"is right"),
+        by_libpcap = "interfaces: [{interface: lo, capture: libpcap}]"  # whose interfaces nothing is told of
+        tried = [(by_libpcap, 0, b"is right"),
                  ("interfaces: [{interface: lo, capture: ebpf}]", 3, b"`capture: ring` does without"),
-                 ("interfaces: [{interface: lo}]\nprocesses: proc", 0, b"by /proc"),
-                 ("interfaces: [{interface: lo}]\nprocesses: auto", 0, b"by /proc"),
-                 ("interfaces: [{interface: lo}]\nprocesses: ebpf", 3, b"processes: ")]
+                 (by_libpcap + "\nprocesses: proc", 0, b"by /proc"),
+                 (by_libpcap + "\nprocesses: auto", 0, b"by /proc"),
+                 (by_libpcap + "\nprocesses: ebpf", 3, b"processes: ")]
         port = "interfaces: [{interface: 'dpdk:p'}]"
         tried.append((port, 3, b"dpdk:p: this program was built without DPDK") if without_dpdk else (port, 0, b"is right"))
         for text, code, words in tried:
@@ -225,6 +226,20 @@ class CommandLine(unittest.TestCase):
             self.assertEqual(verdicts, ["good" if code == 0 else "trouble"], text)
         done = hoptap("doctor", "--json", "-i", "dpdk:p")
         self.assertEqual(any(one["topic"] == "dpdk:p" and one["severity"] == "trouble" for one in rows(done)), without_dpdk)
+
+    def test_check_refuses_interfaces_that_cannot_be_listened_at(self):
+        bare = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()
+        tried = [(bare, "lo", 3, b"CAP_NET_RAW")]
+        if os.geteuid() == 0:
+            tried += [((), "lo", 0, b"is right"),
+                      ((), "loo", 3, b"loo: no such interface; there are lo"),
+                      ((), "no-such-namespace/eth0", 3, b"cannot open the network namespace"),
+                      (bare, "no-such-namespace/eth0", 3, b"cannot open the network namespace"),
+                      ((), "no-such-interface*", 0, b"is right"),  # waited for
+                      (bare, "*", 3 if len(os.listdir("/sys/class/net")) > 1 else 0, b"")]
+        for before, interface, code, words in tried:
+            done = subprocess.run((*before, HOPTAP, "probe", "-i", interface, "--check"), capture_output=True, check=False)
+            self.assertEqual((done.returncode, words in done.stdout + done.stderr), (code, True), (before, interface, done))
 
     def test_no_tracer_is_5_and_says_how_to_start_one(self):
         for words in (["traces"], ["traces", "0123456789abcdef"], ["verdicts"], ["points"], ["metrics"]):

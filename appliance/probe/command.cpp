@@ -274,7 +274,8 @@ int run_probe(const ProbeOptions& options) {
   if (!config) return fail(kWrongUsage, config.error().what);
   if (options.check) {
     if (const auto good = check_surroundings(*config); !good) return fail(kWrongUsage, good.error().what);
-    if (const auto good = check_host(*config); !good) return fail(kCannotRead, good.error().what);
+    for (const auto& good : {check_host(*config), check_interfaces(*config)})
+      if (!good) return fail(kCannotRead, good.error().what);
     fmt::print("{}: is right; the probe takes at most about {} MiB of memory\n",
                options.config.empty() ? "the configuration" : options.config, memory_max(*config) >> 20);
     fmt::print("processes: {}\n", *try_processes(config->processes));

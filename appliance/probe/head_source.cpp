@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <linux/capability.h>
 #include <linux/if_packet.h>
 #include <sys/socket.h>
 
@@ -130,33 +129,24 @@ class HeadSource final : public capture::LiveSource {
   capture::BatchSum sum_;
 };
 
-/// Protocol 0: bound to the interface, and nothing is received.
-base::Outcome<capture::Descriptor> open_watching_socket(const capture::LiveConfig& config) {
-  capture::Descriptor socket(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
-  if (socket.is_open()) return socket;
-  if (errno == EPERM) return tl::unexpected(capture::privilege_failure(config.interface, CAP_NET_RAW));
-  return tl::unexpected(capture::system_failure(config.interface, "cannot open a packet socket", errno));
-}
-
 base::Outcome<Parts> open_parts(const capture::LiveConfig& config, bpf::HeadTapConfig tap) {
-  auto socket = open_watching_socket(config);
-  if (!socket) return tl::unexpected(std::move(socket).error());
-  auto interface = capture::find_interface(socket->get(), config.interface);
-  if (!interface) return tl::unexpected(std::move(interface).error());
-  sockaddr_ll address{};
+  auto opened = capture::open_interface(config.interface);
+  if (!opened) return tl::unexpected(std::move(opened).error());
+  auto& [socket, interface] = *opened;
+  sockaddr_ll address{};  // protocol 0 stays: bound, and nothing is received
   address.sll_family = AF_PACKET;
-  address.sll_ifindex = interface->index;
-  if (::bind(socket->get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
+  address.sll_ifindex = interface.index;
+  if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
     return tl::unexpected(capture::system_failure(config.interface, "cannot bind", errno));
-  tap.interface_index = interface->index;
-  tap.is_ethernet = interface->link_type == kEthernet;
+  tap.interface_index = interface.index;
+  tap.is_ethernet = interface.link_type == kEthernet;
   // What passes on `lo` goes out and comes in; the outgoing copy is left out.
-  tap.takes_outgoing = !config.ignores_outgoing && !interface->is_loopback;
-  auto opened = bpf::HeadTap::open(tap);
-  if (!opened)
+  tap.takes_outgoing = !config.ignores_outgoing && !interface.is_loopback;
+  auto tapped = bpf::HeadTap::open(tap);
+  if (!tapped)
     return tl::unexpected(
-        capture::live_failure(config.interface, opened.error().what + "; `capture: ring` does without"));
-  return Parts{std::move(*socket), *interface, std::move(*opened)};
+        capture::live_failure(config.interface, tapped.error().what + "; `capture: ring` does without"));
+  return Parts{std::move(socket), interface, std::move(*tapped)};
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "capture/live/descriptor.h"
+#include "capture/live/network_interface.h"
 #include "capture/live/network_namespace.h"
 
 namespace hoptap::capture {
@@ -83,6 +84,13 @@ base::Outcome<std::vector<NamedInterface>> interfaces(const std::string& network
   });
   if (!entered) return tl::unexpected(entered.error());
   return found;
+}
+
+base::Outcome<void> try_interface(const std::string& name, const std::string& network_namespace) {
+  base::Outcome<OpenInterface> opened = tl::unexpected(base::Failure{});
+  if (auto entered = in_network_namespace(network_namespace, [&] { opened = open_interface(name); }); !entered)
+    return entered;
+  return opened ? base::Outcome<void>() : tl::unexpected(opened.error());
 }
 
 std::optional<InterfaceTraits> interface_traits(const std::string& name, const std::string& network_namespace) {

@@ -46,6 +46,10 @@ struct NamedInterface {
 /// entered.
 [[nodiscard]] base::Outcome<std::vector<NamedInterface>> interfaces(const std::string& network_namespace = "");
 
+/// Fails as a ring or eBPF would that is opened there now: there is no such interface or namespace, or none of a kind
+/// they take, or CAP_NET_RAW or CAP_SYS_ADMIN is missing. Listens to nothing.
+[[nodiscard]] base::Outcome<void> try_interface(const std::string& name, const std::string& network_namespace = "");
+
 /// Nothing when there is no such interface in the namespace, or that cannot be entered.
 std::optional<InterfaceTraits> interface_traits(const std::string& name, const std::string& network_namespace = "");
 

@@ -1,6 +1,7 @@
 #include "capture/live/network_interface.h"
 
 #include <fmt/format.h>
+#include <linux/capability.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <net/if_arp.h>
@@ -81,6 +82,9 @@ base::Failure no_such_interface(const std::string& name) {
   return live_failure(name, fmt::format("no such interface; there are {}", nearest_names(name, std::move(names))));
 }
 
+namespace {
+
+/// Asks through `fd`, a socket of the interface's namespace.
 base::Outcome<NetworkInterface> find_interface(int fd, const std::string& name) {
   NetworkInterface found;
   ifreq request{};
@@ -100,6 +104,19 @@ base::Outcome<NetworkInterface> find_interface(int fd, const std::string& name) 
   found.link_type = *link_type;
   found.is_loopback = hardware == ARPHRD_LOOPBACK;
   return found;
+}
+
+}  // namespace
+
+base::Outcome<OpenInterface> open_interface(const std::string& name) {
+  Descriptor socket(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));  // protocol 0: nothing is received
+  if (!socket.is_open()) {
+    if (errno == EPERM) return tl::unexpected(privilege_failure(name, CAP_NET_RAW));
+    return tl::unexpected(system_failure(name, "cannot open a packet socket", errno));
+  }
+  auto interface = find_interface(socket.get(), name);
+  if (!interface) return tl::unexpected(std::move(interface).error());
+  return OpenInterface{std::move(socket), *interface};
 }
 
 LinkState LinkWatch::look() const {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "capture/live/descriptor.h"
 #include "capture/live/live_source.h"
 #include "capture/live/network_namespace.h"
 
@@ -18,9 +19,15 @@ struct NetworkInterface {
   bool is_loopback = false;
 };
 
-/// Asks through `fd`, a socket of the interface's namespace. Fails on interfaces that are neither Ethernet nor carry IP
-/// without more around it. Call it in the namespace: when there is no such interface it names those there are.
-[[nodiscard]] base::Outcome<NetworkInterface> find_interface(int fd, const std::string& name);
+/// An interface, and a packet socket of its namespace that receives nothing yet.
+struct OpenInterface {
+  Descriptor socket;
+  NetworkInterface interface;
+};
+
+/// Of the calling thread's namespace. Fails without CAP_NET_RAW, on interfaces that are neither Ethernet nor carry IP
+/// without more around it, and when there is none of the name: then it names those there are.
+[[nodiscard]] base::Outcome<OpenInterface> open_interface(const std::string& name);
 
 /// "eth00: no such interface; there are eth0, lo": those of the calling thread's namespace, likeliest first.
 [[nodiscard]] base::Failure no_such_interface(const std::string& name);

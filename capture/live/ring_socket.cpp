@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
-#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
@@ -57,16 +56,11 @@ bool RingSocket::set_option(int level, int option, const Value& value) {
 
 base::Outcome<RingSocket> RingSocket::open(const LiveConfig& config, const std::string& kernel_filter) {
   RingSocket ring;
-  // Protocol 0: nothing is received until it is bound. Of raw IP links the kernel must take off what comes before the
-  // IP header: SOCK_DGRAM; which of the two it is, is known only when there is a socket to ask through.
-  ring.socket_ = Descriptor(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
-  if (!ring.socket_.is_open()) {
-    if (errno == EPERM) return tl::unexpected(privilege_failure(config.interface, CAP_NET_RAW));
-    return tl::unexpected(system_failure(config.interface, "cannot open a packet socket", errno));
-  }
-  auto interface = find_interface(ring.fd(), config.interface);
-  if (!interface) return tl::unexpected(std::move(interface).error());
-  ring.interface_ = *interface;
+  auto opened = open_interface(config.interface);
+  if (!opened) return tl::unexpected(std::move(opened).error());
+  ring.socket_ = std::move(opened->socket);
+  ring.interface_ = opened->interface;
+  // Of raw IP links the kernel must take off what comes before the IP header; which they are is known only now.
   if (ring.interface_.link_type != kEthernet) {
     ring.socket_ = Descriptor(socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     if (!ring.socket_.is_open()) {
