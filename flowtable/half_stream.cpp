@@ -91,9 +91,7 @@ void HalfStream::pass(const Segment& segment) {
   Session* session = ledger_.session;
   if (session == nullptr) return;
   session->deliver(direction_, segment.bytes, segment.sequence, segment.stamp);
-  if (segment.bytes.size() < segment.wire_bytes)
-    session->gap(direction_, segment.sequence + static_cast<std::uint32_t>(segment.bytes.size()),
-                 segment.wire_bytes - segment.bytes.size(), true);
+  if (segment.bytes.size() < segment.wire_bytes) session->cut(direction_, segment.wire_bytes - segment.bytes.size());
 }
 
 /// Keeps what of the segment is not held yet; the first copy of a byte wins.
@@ -214,7 +212,7 @@ void HalfStream::skip_to(std::uint32_t sequence, bool acknowledged) {
   ++context_.counters.gaps;
   context_.counters.gap_bytes += count;
   if (acknowledged) state_.metrics.unseen_bytes += count;
-  if (ledger_.session != nullptr) ledger_.session->gap(direction_, side_.next, count, false);
+  if (ledger_.session != nullptr) ledger_.session->gap(direction_, side_.next, count);
   side_.next = sequence;
   drain();
 }

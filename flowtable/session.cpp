@@ -24,6 +24,18 @@ constexpr std::uint8_t kTurnsProbedMax = 64;  // turns of an opaque leg at which
 constexpr std::size_t kHashedHeadBytes = 256;
 constexpr std::size_t kMarksMax = 1024;  // segments that one message head may come in
 
+/// The protocol that makes a message of these first bytes, behind which nothing was captured.
+const Parser* probe_cut(Bytes first, Direction direction, std::uint16_t server_port, ParserState state,
+                        Message& message) {
+  for (const Parser* parser : parsers()) {
+    if (parser->datagram || parser->probe(first, direction, server_port) == Probe::kNo) continue;
+    message.renew();
+    ParserState scratch = state;
+    if (parser->parse(first, direction, scratch, message).step == Step::kMessage) return parser;
+  }
+  return nullptr;
+}
+
 /// The protocol that recognises these first bytes; `maybe` tells that more bytes might decide it.
 const Parser* probe_all(Bytes first, Direction direction, std::uint16_t server_port, bool datagram, bool& maybe) {
   maybe = false;
@@ -179,22 +191,13 @@ void Session::drop_held(Side& side, std::size_t count) {
   release_held(side, count);
 }
 
-/// Behind what is held something was not captured. `cut`: the end of the segment, so the parser tells what it can.
-void Session::give_up_held(Side& side, bool cut) {
-  if (cut) {
-    state_.is_cut = true;
-    pump(side);
-    state_.is_cut = false;
-    if (side.to_skip == kToTheTurn) doubt_place(side);
-  }
-  if (side.held.empty()) return;
-  if (cut && goes_on(side)) {
-    advance(side, side.held.size());
-    release_held(side, side.held.size());
-    return;
-  }
-  drop_held(side, side.held.size());
-  lose_place(side);
+/// Behind what is held the segment was cut: the parser tells what it can.
+void Session::pump_cut(Side& side) {
+  state_.is_cut = true;
+  state_.is_segment = marked_at(side, side.sequence).sequence == side.sequence;
+  pump(side);
+  state_.is_cut = false;
+  if (side.to_skip == kToTheTurn) doubt_place(side);
 }
 
 void Session::release_held(Side& side, std::size_t count) {
@@ -266,18 +269,31 @@ std::size_t Session::parse(Side& side, Bytes bytes) {
 std::size_t Session::find_place(Side& side, Bytes bytes) {
   const std::size_t offset = std::min(parser_->resync(bytes, side.direction, state_), bytes.size());
   context_.counters.unparsed_bytes += offset;
-  advance(side, offset);
+  if (side.turn_goes_on && offset > 0) {
+    pass_unread(side, offset);
+  } else {
+    advance(side, offset);
+  }
   side.placed = offset < bytes.size();
+  if (side.placed) side.turn_goes_on = false;
   return offset;
+}
+
+/// The protocol of these first bytes of a message, null when it is none; nothing when more bytes might tell.
+std::optional<const Parser*> Session::recognise(const Side& side, Bytes first) {
+  bool maybe = false;
+  const Parser* found = probe_all(first, side.direction, server_port(), false, maybe);
+  if (found != nullptr || !maybe || undetectable_ || first.size() >= kProbeBytesMax) return found;
+  if (state_.is_cut) return probe_cut(first, side.direction, server_port(), state_, context_.message);
+  return std::nullopt;
 }
 
 /// Chooses the protocol. @return false when more bytes are needed
 bool Session::detect(Side& side, Bytes first) {
-  bool maybe = false;
-  const Parser* found = probe_all(first, side.direction, server_port(), false, maybe);
-  if (found == nullptr && maybe && first.size() < kProbeBytesMax && !undetectable_) return false;
-  use(found != nullptr ? *found : kOpaqueParser);
-  if (found == nullptr) settle_turn(*side.other, stamp_at(side, side.sequence).time_ns);
+  const auto found = recognise(side, first);
+  if (!found) return false;
+  use(*found != nullptr ? **found : kOpaqueParser);
+  if (is_opaque()) settle_turn(*side.other, stamp_at(side, side.sequence).time_ns);
   return true;
 }
 
@@ -291,12 +307,11 @@ bool Session::redetect_turn(Side& side, Bytes first) {
     if (!turn_settled_) ++turns_probed_;
   }
   if (turn_settled_) return true;
-  bool maybe = false;
-  const Parser* found = probe_all(first, side.direction, server_port(), false, maybe);
-  if (found == nullptr && maybe && first.size() < kProbeBytesMax && !undetectable_) return false;
+  const auto found = recognise(side, first);
+  if (!found) return false;
   turn_settled_ = true;
-  if (found == nullptr) return true;
-  use(*found);
+  if (*found == nullptr) return true;
+  use(**found);
   exchanges_.restart();
   for (Side& each : sides_) each.placed = true;
   return true;
@@ -358,7 +373,7 @@ std::uint32_t Session::received(const Side& side) const {
 
 void Session::use(const Parser& parser) {
   parser_ = &parser;
-  state_ = ParserState{};
+  state_ = ParserState{.is_cut = state_.is_cut, .is_segment = state_.is_segment};
   messages_ = 0;
   protocol_ = parser.name;
   busy_ = busy_ || is_opaque();
@@ -417,7 +432,7 @@ void Session::abandon(Side& side) {
 }
 
 void Session::lose_place(Side& side) {
-  side.placed = false;
+  side.placed = side.turn_goes_on = false;
   doubt_place(side);
 }
 
@@ -436,32 +451,95 @@ void Session::upgrade() {
   }
 }
 
-std::uint32_t Session::gap_flag(Direction direction) const {
-  return direction == Direction::kToServer ? record_flag::kRequestGap : record_flag::kResponseGap;
+void Session::cut(Direction direction, std::uint64_t count) {
+  Side& side = this->side(direction);
+  side.seen = true;
+  if (!side.held.empty()) pump_cut(side);
+  if (parser_ == nullptr) {
+    use(kOpaqueParser);
+    settle_turn(*side.other, side.mark.stamp.time_ns);
+  }
+  if (parser_->pairing == Pairing::kTurn) return cut_turn(side, count);
+  if (!side.held.empty() && !goes_on(side)) {
+    drop_held(side, side.held.size());
+    lose_place(side);
+  }
+  const std::uint64_t unread = side.held.size() + count;
+  release_held(side, side.held.size());
+  note_gap(side);
+  const std::size_t skipped = skip(side, unread);
+  if (skipped == unread) return;
+  if (!goes_on(side)) return leave_unseen(side, unread - skipped);
+  advance(side, unread - skipped);
+  leave_end_to_turn(side);
 }
 
-void Session::gap(Direction direction, std::uint32_t sequence, std::uint64_t count, bool cut) {
+/// A turn needs no bytes to be read: it begins or goes on with those that were not captured, and with what lies behind
+/// them until a message start is found.
+void Session::cut_turn(Side& side, std::uint64_t count) {
+  const std::uint64_t unread = side.held.size() + count;
+  release_held(side, side.held.size());
+  const std::size_t skipped = skip(side, unread);
+  if (skipped < unread) {
+    pass_unread(side, unread - skipped);
+    side.turn_goes_on = !is_opaque();
+    side.placed = is_opaque();
+  }
+  rest(side);
+  exchanges_.take_finished(false);
+}
+
+/// Bytes of a turn, whatever they are.
+void Session::pass_unread(Side& side, std::uint64_t count) {
+  Message& message = context_.message;
+  message.renew();
+  message.kind = side.direction == Direction::kToServer ? decode::l7::Kind::kRequest : decode::l7::Kind::kResponse;
+  message.encrypted = message.handshake = !is_opaque();  // as the turn is: a part that is no handshake would tell
+  message.head_bytes = Message::kBeyond;
+  begin(side, message, {});
+  if (is_opaque()) forget_partial_hash(side);
+  side.to_skip = count;
+  skip(side, count);
+}
+
+/// That of as much of the segment as was captured is not that of its first bytes.
+void Session::forget_partial_hash(const Side& side) {
+  if (side.open == nullptr) return;
+  MessageRecord& message = side.open->message(side.direction);
+  const bool begins_here = sequence_distance(message.sequence, side.mark.sequence) >= 0;
+  if (begins_here && side.sequence - message.sequence < kHashedHeadBytes) message.head_hash = 0;
+}
+
+void Session::gap(Direction direction, std::uint32_t sequence, std::uint64_t count) {
   Side& side = this->side(direction);
-  if (!side.held.empty()) give_up_held(side, cut);
-  side.sequence = sequence;
+  if (!side.held.empty()) {
+    drop_held(side, side.held.size());
+    lose_place(side);
+  }
   side.seen = true;
-  if (count == 0) return;
-  if (side.open != nullptr) side.open->record.flags |= gap_flag(direction);
-  if (!cut) end_turns_at_hole(side);
-  side.in_gap = !cut;
+  side.sequence = sequence;
+  note_gap(side);
+  end_turns_at_hole(side);
+  side.in_gap = true;
   const std::size_t skipped = skip(side, count);
   side.in_gap = false;
-  if (skipped == count) return;
-  if (cut && goes_on(side)) {
-    advance(side, count - skipped);
-    return leave_end_to_turn(side);
-  }
-  abandon(side);  // the hole reaches beyond what we know of the message
-  advance(side, count - skipped);
+  if (skipped < count) leave_unseen(side, count - skipped);
+}
+
+void Session::note_gap(Side& side) {
+  if (side.open == nullptr) return;
+  side.open->record.flags |=
+      side.direction == Direction::kToServer ? record_flag::kRequestGap : record_flag::kResponseGap;
+}
+
+/// What was not captured reaches beyond what is known of the open message, by `count` bytes.
+void Session::leave_unseen(Side& side, std::uint64_t count) {
+  abandon(side);
+  advance(side, count);
   lose_place(side);
   if (parser_ == nullptr) side.placed = true;  // nothing is known of message starts yet
   // An answer that the other direction waits for may have been lost.
-  if (parser_ != nullptr && direction == Direction::kToClient) parser_->resync({}, Direction::kToServer, state_);
+  if (parser_ != nullptr && side.direction == Direction::kToClient) parser_->resync({}, Direction::kToServer, state_);
 }
 
 void Session::datagram(Direction direction, Bytes payload, const Stamp& stamp) {

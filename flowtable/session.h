@@ -41,9 +41,13 @@ class Session {
   /// runs.
   void deliver(Direction direction, base::Bytes bytes, std::uint32_t sequence, const Stamp& stamp);
 
-  /// The next `count` bytes of the stream were not captured; `cut`: they passed in the segment delivered last, of which
-  /// the capture kept the beginning only. Else nobody knows when they passed, nor what the other side said meanwhile.
-  void gap(Direction direction, std::uint32_t sequence, std::uint64_t count, bool cut);
+  /// The next `count` bytes of the stream, not 0, passed in the segment delivered last, of which the capture kept the
+  /// beginning only.
+  void cut(Direction direction, std::uint64_t count);
+
+  /// The next `count` bytes of the stream were not captured: nobody knows when they passed, nor what the other side
+  /// said meanwhile.
+  void gap(Direction direction, std::uint32_t sequence, std::uint64_t count);
 
   /// One UDP payload.
   void datagram(Direction direction, base::Bytes payload, const Stamp& stamp);
@@ -112,6 +116,7 @@ class Session {
     bool upgrades = false;              ///< when it ends, another protocol begins
     std::uint32_t mark_bytes = 0;       ///< memory of more_marks, in TableContext::held_bytes
     bool placed = true;                 ///< at a message start; else it has to be looked for
+    bool turn_goes_on = false;          ///< not placed, and what is passed over belongs to the turn
     bool pumping = false;
     bool seen = false;    ///< any byte, or a hole
     bool in_gap = false;  ///< what is being passed over was not captured
@@ -172,13 +177,14 @@ class Session {
   void count_marks(Side& side);
   void drop_marks(Side& side);
   void drop_held(Side& side, std::size_t count);
-  void give_up_held(Side& side, bool cut);
+  void pump_cut(Side& side);
   void release_held(Side& side, std::size_t count);
   /// Passes over bytes of the open message. @return how many of the available ones
   inline std::size_t skip(Side& side, std::size_t available);
   void advance(Side& side, std::size_t count) { side.sequence += static_cast<std::uint32_t>(count); }
   [[gnu::always_inline]] inline std::size_t parse(Side& side, base::Bytes bytes);
   void pump(Side& side);
+  std::optional<const decode::l7::Parser*> recognise(const Side& side, base::Bytes first);
   bool detect(Side& side, base::Bytes first);
   bool is_opaque() const { return parser_ == &decode::l7::kOpaqueParser; }
   bool redetect_turn(Side& side, base::Bytes first);
@@ -206,7 +212,11 @@ class Session {
   }
   static const Mark& marked_at(const Side& side, std::uint32_t sequence);
   static inline std::uint64_t passed_ns(const Side& side);
-  std::uint32_t gap_flag(Direction direction) const;
+  void cut_turn(Side& side, std::uint64_t count);
+  void pass_unread(Side& side, std::uint64_t count);
+  static void forget_partial_hash(const Side& side);
+  static void note_gap(Side& side);
+  void leave_unseen(Side& side, std::uint64_t count);
 
   Flow& flow_;
   TableContext& context_;

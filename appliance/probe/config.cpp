@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <vector>
 
 #include "appliance/probe/interface_pattern.h"
 #include "appliance/probe/point_section.h"
@@ -11,6 +12,7 @@
 #include "appliance/yaml/section.h"
 #include "bpf-optional/head_tap.h"
 #include "capture/filter.h"
+#include "capture/live/interfaces.h"
 
 namespace hoptap::appliance {
 namespace {
@@ -99,9 +101,7 @@ void read_dpdk(const YAML::Node& node, capture::DpdkConfig& dpdk) {
   for (const YAML::Node& word : words) dpdk.eal.push_back(word.as<std::string>());
 }
 
-constexpr std::uint32_t kMessageHeadBytesMin = 1024;  // of which half is kept of long packets
-
-LiveInput read_live_input(const YAML::Node& node, bool messages) {
+LiveInput read_live_input(const YAML::Node& node) {
   const Section section(node, "an interface",
                         {"interface", "point", "role", "order", "promiscuous", "outgoing", "capture", "workers",
                          "ring_mib", "snap_bytes", "head_bytes", "nic_time", "mirrors", "time", "interfaces_max"});
@@ -127,11 +127,6 @@ LiveInput read_live_input(const YAML::Node& node, bool messages) {
     section.fail("head_bytes", "goes with capture: ebpf; a ring has snap_bytes");
   if (section.has("head_bytes"))
     input.head_bytes = static_cast<std::uint32_t>(section.integer("head_bytes", 0, {0, 65536}));
-  if (messages && input.head_bytes && *input.head_bytes < kMessageHeadBytesMin)
-    section.fail("head_bytes",
-                 fmt::format("is at least {}, else the heads of messages are cut; for metrics alone say limits: "
-                             "{{messages: false}}",
-                             kMessageHeadBytesMin));
   if (is_pattern(input)) capture.block_count = kPatternRingMib;
   const Range ring_range{2, input.way == CaptureWay::kEbpf ? double{bpf::HeadTapConfig::kRingMibMax} : 16384.0};
   capture.block_count = static_cast<std::uint32_t>(
@@ -174,7 +169,7 @@ ProbeConfig read(const YAML::Node& root) {
   config.replay_speed = top.number("replay_speed", config.replay_speed, {0, kReplaySpeedMax});
   if (const YAML::Node list = top.find("interfaces"); list.IsDefined()) {
     if (!list.IsSequence()) top.fail("interfaces", "is a list; each begins with '- interface: ...'");
-    for (const YAML::Node& input : list) config.interfaces.push_back(read_live_input(input, config.flows.l7));
+    for (const YAML::Node& input : list) config.interfaces.push_back(read_live_input(input));
   }
   return config;
 }
@@ -240,6 +235,27 @@ base::Outcome<void> check(const ProbeConfig& config) {
   if (config.filter.empty()) return {};
   const auto filter = capture::PacketFilter::compile(config.filter);
   return filter ? base::Outcome<void>() : tl::unexpected(filter.error());
+}
+
+base::Outcome<void> check_interfaces(const ProbeConfig& config) {
+  const auto check_one = [](const LiveInput& input) {
+    const bool has_other_names = input.way == CaptureWay::kDpdk || input.way == CaptureWay::kLibpcap;
+    return has_other_names ? base::Outcome<void>()
+                           : capture::try_interface(input.capture.interface, input.capture.network_namespace);
+  };
+  bool has_one = false;
+  std::vector<base::Failure> refused;
+  for (const LiveInput& input : config.interfaces) {
+    const bool is_named = !is_pattern(input);
+    for (const LiveInput& one : is_named ? std::vector{input} : matching(input, refused)) {
+      auto tried = check_one(one);
+      if (!tried && is_named) return tried;
+      if (!tried) refused.push_back(tried.error());
+      has_one = has_one || tried.has_value();
+    }
+  }
+  if (has_one || refused.empty()) return {};  // what matches nothing now waits
+  return tl::unexpected(refused.front());
 }
 
 base::Outcome<void> check_surroundings(const ProbeConfig& config) {

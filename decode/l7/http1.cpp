@@ -342,10 +342,34 @@ bool read_first_line(std::string_view line, Direction direction, Message& out) {
   return out.status != 0;
 }
 
+/// Reads so much of "METHOD target HTTP/1.x" or "HTTP/1.x NNN reason" as was captured, of a method that is known: the
+/// target may be the beginning of one.
+bool read_cut_line(std::string_view text, Direction direction, Message& out) {
+  if (direction == Direction::kToClient) {
+    out.status = may_be_status_line(text) ? code_at(text) : 0;
+    return out.status != 0;
+  }
+  constexpr std::string_view kVersion = " HTTP/1.", kScheme = "http";
+  const std::string_view method = text.substr(0, token_bytes(text));
+  if (std::find(kMethods.begin(), kMethods.end(), method) == kMethods.end() || method.size() == text.size())
+    return false;
+  std::string_view target = text.substr(method.size() + 1);
+  const std::size_t end = std::min(target.find(' '), target.size());
+  const std::string_view behind = target.substr(end, kVersion.size());
+  target = target.substr(0, end);
+  if (text[method.size()] != ' ' || !kVersion.starts_with(behind)) return false;
+  if (!target.starts_with('/') && !target.starts_with(kScheme)) return false;
+  out.method = as_bytes(method);
+  out.resource = as_bytes(target);
+  return true;
+}
+
 /// A head from its first byte on.
 ParseStep read_head(Bytes stream, Direction direction, ParserState& state, Message& out) {
   Lines lines(stream);
   const auto line = lines.next();
+  if (!line && state.is_cut && state.is_segment && read_cut_line(as_text(stream), direction, out))
+    return frame_cut({}, direction, state, out);
   if (!line) return {may_be_first_line(as_text(stream), direction) ? Step::kNeedMore : Step::kInvalid};
   if (!read_first_line(*line, direction, out)) return {Step::kInvalid};
   Fields fields;

@@ -98,8 +98,9 @@ struct Message {
 
 /// Per flow, both directions; zeroed when the protocol is detected.
 struct ParserState {
-  bool is_cut = false;    ///< what follows the bytes given was not captured: what can be told without it is to be told
-  std::uint8_t hint = 0;  ///< Message::hint of the request that the next response answers; 0: none
+  bool is_cut = false;  ///< what follows the bytes given was not captured: what can be told without it is to be told
+  bool is_segment = false;  ///< with is_cut: the bytes given are the beginning of a segment
+  std::uint8_t hint = 0;    ///< Message::hint of the request that the next response answers; 0: none
   alignas(8) std::array<std::uint8_t, 16> bytes{};
 };
 

@@ -20,6 +20,7 @@ from measuring import Failed
 
 SLICE_S, SETTLE_S = 0.06, 0.03
 ALONE = ("alone", 0)
+KINDS = (("probe, metrics only", False, ""), ("probe, exchanges of headers alone", True, ", head_bytes: 0"), ("probe, messages", True, ""))
 
 
 def missing() -> str:
@@ -117,11 +118,11 @@ def report_on(rig: Rig, seconds: float, probes: int, report: Report, wrong: list
         programs, listening = {("an empty program", 0): attach.empty()}, {}
         stack.callback(os.close, programs["an empty program", 0])
         for number in range(probes):
-            for name, messages in (("probe, metrics only", False), ("probe, messages", True)):
+            for name, messages, more in KINDS:
                 spare = f"spare{len(programs)}"
                 run("ip", "-n", rig.far, "link", "add", spare, "type", "veth", "peer", "name", f"{spare}-peer")
                 run("ip", "-n", rig.far, "link", "set", "dev", spare, "up")
-                listening[name, number] = stack.enter_context(Probe(rig, messages, more="capture: ebpf", at=spare))
+                listening[name, number] = stack.enter_context(Probe(rig, messages, more=f"capture: ebpf{more}", at=spare))
                 programs[name, number] = attach.program_at(rig.far, spare)
                 stack.callback(os.close, programs[name, number])
         dropped = {which: 0 for which in listening}

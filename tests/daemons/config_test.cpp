@@ -239,7 +239,6 @@ TEST(ProbeConfig, ComplaintsNameTheLineAndTheFix) {
            Complaint{"interfaces: [{interface: e, capture: libpcap, workers: 2}]\n", "cannot share out"},
            Complaint{"interfaces: [{interface: e, capture: ebpf, workers: 2}]\n", "cannot share out"},
            Complaint{"interfaces: [{interface: e, head_bytes: 99}]\n", "goes with capture: ebpf"},
-           Complaint{"interfaces: [{interface: e, capture: ebpf, head_bytes: 1023}]\n", "limits: {messages: false}"},
            Complaint{"interfaces: [{interface: e, capture: ebpf, ring_mib: 1025}]\n", "between 2 and 1024"},
            Complaint{"interfaces: [{interface: e, capture: ebpf, nic_time: true}]\n", "goes with a ring"},
            Complaint{"interfaces:\n  - interface: e\n    capture: ebpf\n    time: metamako\n",

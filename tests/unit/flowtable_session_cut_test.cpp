@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "tests/unit/tcp_script.h"
@@ -259,6 +260,100 @@ TEST(SessionOfCutPackets, WhatFollowsACutInterimResponseIsLookedFor) {
   for (const HopRecord& hop : hops) EXPECT_NE(hop.status, 103u);
   EXPECT_EQ(hops.back().resource, "/2");
   EXPECT_EQ(hops.back().status, 404u);
+}
+
+/// Two exchanges of bytes that are of no protocol, `captured` bytes of each segment kept.
+std::vector<HopRecord> turns(std::size_t captured) {
+  Script script;
+  script.handshake();
+  for (const std::size_t scale : {1, 2}) {
+    script.client.send_cut(std::string(300 * scale, '\1'), captured);
+    script.client.send_cut(std::string(20, '\2'), captured);
+    script.server.ack();
+    script.wait(10 * kMillisecond);
+    for (int segments = 0; segments < 3; ++segments) script.server.send_cut(std::string(1000 * scale, '\3'), captured);
+    script.client.ack();
+  }
+  return script.finish();
+}
+
+TEST(SessionOfCutPackets, HeadersAloneTellTheTurns) {
+  constexpr std::size_t kAll = 10'000;
+  const std::vector<HopRecord> whole = turns(kAll);
+  ASSERT_EQ(whole.size(), 2u);
+  for (const std::size_t captured : {0, 1, 30, 300}) {
+    const std::vector<HopRecord> seen = turns(captured);
+    ASSERT_EQ(seen.size(), whole.size()) << captured;
+    for (std::size_t at = 0; at < whole.size(); ++at) {
+      EXPECT_EQ(seen[at].protocol, "opaque");
+      EXPECT_EQ(seen[at].flags, whole[at].flags | record_flag::kTruncated);
+      for (const auto message : {&HopRecord::request, &HopRecord::response}) {
+        const auto &is = seen[at].*message, &was = whole[at].*message;
+        EXPECT_EQ(std::tie(is.sequence, is.end_sequence, is.bytes, is.first_ns, is.last_ns, is.ack_ns),
+                  std::tie(was.sequence, was.end_sequence, was.bytes, was.first_ns, was.last_ns, was.ack_ns))
+            << captured << " bytes of exchange " << at;
+        EXPECT_TRUE(is.head_hash == 0 || is.head_hash == was.head_hash) << captured;
+      }
+      EXPECT_NE(seen[at].request.head_hash != 0, captured < 256) << captured;
+    }
+  }
+}
+
+TEST(SessionOfCutPackets, OfAFirstLineThatIsCutWhatWasCapturedIsTold) {
+  struct Case {
+    std::string request;
+    std::size_t captured;
+    std::string protocol, method, resource;
+  };
+  for (const Case& tested :
+       {Case{"GET /orders/17?all=1 HTTP/1.1\r\n", 12, "http", "GET", "/orders/"},
+        Case{"GET /orders/17?all=1 HTTP/1.1\r\n", 25, "http", "GET", "/orders/17?all=1"},
+        Case{"POST http://a/b HTTP/1.1\r\n", 12, "http", "POST", "http://"},
+        Case{"GET /orders/17?all=1 HTTP/1.1\r\n", 5, "http", "GET", "/"},
+        Case{"GET /orders/17?all=1 HTTP/1.1\r\n", 4, "opaque", "", ""},
+        Case{"GET /a is no HTTP\r\n", 12, "opaque", "", ""}, Case{"OPTIONS sip:a SIP/2.0\r\n", 14, "opaque", "", ""},
+        Case{"FETCH /orders/17?all=1 HTTP/1.1\r\n", 12, "opaque", "", ""}}) {
+    Script script;
+    script.handshake();
+    for (int times = 0; times < 2; ++times) {
+      script.client.send_cut(tested.request + "Host: a\r\n\r\n", tested.captured);
+      script.server.send_cut(tested.protocol == "http" ? ok("body") : "220 Hello, this is no HTTP", 12);
+    }
+    const auto& hops = script.finish();
+    ASSERT_EQ(hops.size(), 2u) << tested.request;
+    for (const HopRecord& hop : hops) {
+      EXPECT_EQ(hop.protocol, tested.protocol) << tested.request << tested.captured;
+      EXPECT_EQ(hop.method, tested.method);
+      EXPECT_EQ(hop.resource, tested.resource);
+      EXPECT_EQ(hop.status, tested.protocol == "http" ? 200u : 0u);
+      EXPECT_TRUE(hop.request.seen() && hop.response.seen());
+    }
+  }
+}
+
+TEST(SessionOfCutPackets, AFirstLineThatIsCutWithinASegmentIsNone) {
+  Script script;
+  script.handshake();
+  script.client.send_cut("POST /1 HTTP/1.1\r\nX: " + std::string(100, 'x') + "\r\n\r\n", 50);
+  script.server.send(ok("", "405 No"));
+  script.client.send_cut("text of POST /1, GET /2, and more", 22);
+  script.server.send(ok("", "404 No"));
+  for (const HopRecord& hop : script.finish()) EXPECT_NE(hop.method, "GET");
+}
+
+TEST(SessionOfCutPackets, AProtocolIsFoundWhenMoreOfPacketsIsKept) {
+  Script script;
+  script.handshake();
+  script.client.send_cut(get("/1"), 0);
+  script.server.send_cut(ok(""), 0);
+  script.client.send(get("/2"));
+  script.server.send(ok("", "404 No"));
+  const auto& hops = script.finish();
+  ASSERT_EQ(hops.size(), 2u);
+  EXPECT_EQ(hops[0].protocol, "opaque");
+  EXPECT_TRUE(hops[0].request.seen() && hops[0].response.seen());
+  EXPECT_EQ(hops[1].resource, "/2");
+  EXPECT_EQ(hops[1].status, 404u);
 }
 
 TEST(SessionOfCutPackets, AClientHelloThatIsCutBeginsAnExchange) {
