@@ -294,7 +294,9 @@ void FlowUpdate::add_udp() {
   sent_->spoke_last = true;
   sent_->last_data_ns = packet_.time_ns;
   if (ledger_->session == nullptr && !flow_.opaque) open_session();
-  if (ledger_->session != nullptr) ledger_->session->datagram(direction_, packet_.payload, Stamp::of_datagram(packet_));
+  if (ledger_->session == nullptr) return;
+  if (packet_.payload.size() < packet_.payload_wire_bytes) flow_.flags |= record_flag::kTruncated;
+  ledger_->session->datagram(direction_, packet_.payload, packet_.payload_wire_bytes, Stamp::of_datagram(packet_));
 }
 
 }  // namespace hoptap::flowtable

@@ -542,7 +542,7 @@ void Session::leave_unseen(Side& side, std::uint64_t count) {
   if (parser_ != nullptr && side.direction == Direction::kToClient) parser_->resync({}, Direction::kToServer, state_);
 }
 
-void Session::datagram(Direction direction, Bytes payload, const Stamp& stamp) {
+void Session::datagram(Direction direction, Bytes payload, std::uint32_t wire_bytes, const Stamp& stamp) {
   if (undetectable_) return;
   if (parser_ == nullptr) {
     bool maybe = false;
@@ -558,10 +558,11 @@ void Session::datagram(Direction direction, Bytes payload, const Stamp& stamp) {
     context_.counters.unparsed_bytes += payload.size();
     return;
   }
-  const std::uint64_t hash = base::hash_bytes(payload.first(std::min(payload.size(), kHashedHeadBytes)));
+  const std::size_t hashed_bytes = std::min<std::size_t>(wire_bytes, kHashedHeadBytes);
+  const std::uint64_t hash = hashed_bytes <= payload.size() ? base::hash_bytes(payload.first(hashed_bytes)) : 0;
   const MessageStart start{.direction = direction, .head_hash = hash, .stamp = stamp};
   if (Exchange* exchange = exchanges_.begin(*parser_, message, start)) {
-    exchanges_.end(*exchange, direction, stamp.time_ns, static_cast<std::uint32_t>(payload.size()));
+    exchanges_.end(*exchange, direction, stamp.time_ns, wire_bytes);
     exchange->message(direction).end_sequence = 0;
   }
   exchanges_.take_finished(false);

@@ -49,8 +49,8 @@ class Session {
   /// said meanwhile.
   void gap(Direction direction, std::uint32_t sequence, std::uint64_t count);
 
-  /// One UDP payload.
-  void datagram(Direction direction, base::Bytes payload, const Stamp& stamp);
+  /// One UDP payload, of `wire_bytes` of which these were captured.
+  void datagram(Direction direction, base::Bytes payload, std::uint32_t wire_bytes, const Stamp& stamp);
 
   /// [sequence, end) passed again; `whole`: in a segment that had nothing new.
   void copied(Direction direction, std::uint32_t sequence, std::uint32_t end, bool whole, const Stamp& stamp);

@@ -356,6 +356,54 @@ TEST(SessionOfCutPackets, AProtocolIsFoundWhenMoreOfPacketsIsKept) {
   EXPECT_EQ(hops[1].status, 404u);
 }
 
+/// An application's request of one record and its answer of three, which lie in other segments than they begin;
+/// `captured` bytes of each segment are kept.
+HopRecord sealed(std::size_t captured) {
+  Script script({}, 443);
+  script.handshake();
+  script.client.send(tls_record(23, filled(100)));
+  script.wait(5 * kMillisecond);
+  const std::string answer = tls_record(23, filled(300)) + tls_record(23, filled(2500)) + tls_record(23, filled(150));
+  for (std::size_t at = 0; at < answer.size(); at += 700)
+    script.server.send_cut(answer.substr(at, 700), std::min(captured, answer.size() - at));
+  script.client.ack();
+  script.wait(5 * kMillisecond);
+  script.client.send(tls_record(23, filled(50)));
+  const auto& hops = script.finish();
+  EXPECT_EQ(hops.size(), 2u) << captured;
+  return hops.at(0);
+}
+
+TEST(SessionOfCutPackets, SealedTurnsEndWhereTheyEndedWhereverTheirRecordsLie) {
+  const HopRecord whole = sealed(700);
+  EXPECT_EQ(whole.response.bytes, 300u + 2500 + 150 + 3 * 5);
+  for (const std::size_t captured : {5, 40, 310, 699}) {
+    const HopRecord cut = sealed(captured);
+    EXPECT_EQ(cut.protocol, "tls");
+    EXPECT_EQ(cut.flags, whole.flags | record_flag::kTruncated) << captured;
+    EXPECT_EQ(cut.response.first_ns, whole.response.first_ns) << captured;
+    EXPECT_EQ(cut.response.last_ns, whole.response.last_ns) << captured;
+    EXPECT_EQ(cut.response.bytes, whole.response.bytes) << captured;
+    EXPECT_EQ(cut.response.head_hash, whole.response.head_hash) << captured;
+  }
+}
+
+TEST(SessionOfCutPackets, ADatagramThatIsCutHasItsLength) {
+  const auto lookup = [](std::size_t captured) {
+    Script script({}, 53);
+    script.client.datagram(dns(7, "a.example", false), captured);
+    script.server.datagram(dns(7, "a.example", true) + filled(20), captured);
+    return script.finish().at(0);
+  };
+  const HopRecord whole = lookup(1000), cut = lookup(27);
+  EXPECT_EQ(cut.resource, "a.example");
+  EXPECT_EQ(cut.request.bytes, whole.request.bytes);
+  EXPECT_EQ(cut.response.bytes, whole.response.bytes);
+  EXPECT_EQ(cut.request.head_hash, whole.request.head_hash);
+  EXPECT_EQ(cut.response.head_hash, 0u);
+  EXPECT_EQ(cut.flags, whole.flags | record_flag::kTruncated);
+}
+
 TEST(SessionOfCutPackets, AClientHelloThatIsCutBeginsAnExchange) {
   Script script({}, 443);
   script.handshake();

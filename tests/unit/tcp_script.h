@@ -58,7 +58,7 @@ class Peer {
     acknowledged_ = at, manual_ack_ = true;
   }  ///< what further data acknowledges
   void set_timestamps(std::uint32_t tsval) { tsval_ = tsval; }
-  void datagram(std::string_view payload);
+  void datagram(std::string_view payload, std::size_t captured = std::string_view::npos);
   std::function<void(decode::Decoded&)> touch;  ///< changes each packet before it passes, when set
 
   std::uint32_t start() const { return start_; }
@@ -179,8 +179,9 @@ inline void Peer::fin() {
 
 inline void Peer::reset() { play(packet(next_, decode::tcp_flag::kRst, {})); }
 
-inline void Peer::datagram(std::string_view payload) {
+inline void Peer::datagram(std::string_view payload, std::size_t captured) {
   decode::Decoded datagram = packet(0, 0, payload);
+  datagram.payload = datagram.payload.first(std::min(captured, payload.size()));
   datagram.outcome = decode::Outcome::kUdp;
   datagram.protocol = 17;
   datagram.tcp = {};
