@@ -294,8 +294,8 @@ void FlowUpdate::add_udp() {
   sent_->spoke_last = true;
   sent_->last_data_ns = packet_.time_ns;
   if (ledger_->session == nullptr && !flow_.opaque) open_session();
-  if (ledger_->session == nullptr) return;
   if (packet_.payload.size() < packet_.payload_wire_bytes) flow_.flags |= record_flag::kTruncated;
+  if (ledger_->session == nullptr) return;
   ledger_->session->datagram(direction_, packet_.payload, packet_.payload_wire_bytes, Stamp::of_datagram(packet_));
 }
 

@@ -25,13 +25,13 @@ constexpr std::size_t kHashedHeadBytes = 256;
 constexpr std::size_t kMarksMax = 1024;  // segments that one message head may come in
 
 /// The protocol that makes a message of these first bytes, behind which nothing was captured.
-const Parser* probe_cut(Bytes first, Direction direction, std::uint16_t server_port, ParserState state,
+const Parser* probe_cut(Bytes first, Direction direction, std::uint16_t server_port, bool is_segment,
                         Message& message) {
   for (const Parser* parser : parsers()) {
     if (parser->datagram || parser->probe(first, direction, server_port) == Probe::kNo) continue;
     message.renew();
-    ParserState scratch = state;
-    if (parser->parse(first, direction, scratch, message).step == Step::kMessage) return parser;
+    ParserState state{.is_cut = true, .is_segment = is_segment};
+    if (parser->parse(first, direction, state, message).step == Step::kMessage) return parser;
   }
   return nullptr;
 }
@@ -194,7 +194,7 @@ void Session::drop_held(Side& side, std::size_t count) {
 /// Behind what is held the segment was cut: the parser tells what it can.
 void Session::pump_cut(Side& side) {
   state_.is_cut = true;
-  state_.is_segment = marked_at(side, side.sequence).sequence == side.sequence;
+  state_.is_segment = begins_segment(side);
   pump(side);
   state_.is_cut = false;
   if (side.to_skip == kToTheTurn) doubt_place(side);
@@ -267,16 +267,22 @@ std::size_t Session::parse(Side& side, Bytes bytes) {
 
 /// Looks for the next message start. @return bytes passed over
 std::size_t Session::find_place(Side& side, Bytes bytes) {
+  if (side.turn_goes_on) return find_place_in_turn(side, bytes);
   const std::size_t offset = std::min(parser_->resync(bytes, side.direction, state_), bytes.size());
   context_.counters.unparsed_bytes += offset;
-  if (side.turn_goes_on && offset > 0) {
-    pass_unread(side, offset);
-  } else {
-    advance(side, offset);
-  }
+  advance(side, offset);
   side.placed = offset < bytes.size();
-  if (side.placed) side.turn_goes_on = false;
   return offset;
+}
+
+/// The same in a turn whose messages nobody can count: only where a segment begins, else bytes that look like the
+/// beginning of a message would end it.
+std::size_t Session::find_place_in_turn(Side& side, Bytes bytes) {
+  side.placed = begins_segment(side) && parser_->probe(bytes, side.direction, server_port()) == Probe::kYes;
+  side.turn_goes_on = !side.placed;
+  if (side.placed) return 0;
+  pass_unread(side, bytes.size());
+  return bytes.size();
 }
 
 /// The protocol of these first bytes of a message, null when it is none; nothing when more bytes might tell.
@@ -284,7 +290,7 @@ std::optional<const Parser*> Session::recognise(const Side& side, Bytes first) {
   bool maybe = false;
   const Parser* found = probe_all(first, side.direction, server_port(), false, maybe);
   if (found != nullptr || !maybe || undetectable_ || first.size() >= kProbeBytesMax) return found;
-  if (state_.is_cut) return probe_cut(first, side.direction, server_port(), state_, context_.message);
+  if (state_.is_cut) return probe_cut(first, side.direction, server_port(), state_.is_segment, context_.message);
   return std::nullopt;
 }
 
@@ -303,7 +309,8 @@ bool Session::redetect_turn(Side& side, Bytes first) {
   if (settling_) return true;
   if (messages_ == 0 || turn_ != side.direction) {
     turn_ = side.direction;
-    turn_settled_ = turns_probed_ >= kTurnsProbedMax;
+    const bool hides_question = was_cut_ && side.direction == Direction::kToClient;  // which would lose its answer
+    turn_settled_ = turns_probed_ >= kTurnsProbedMax || hides_question;
     if (!turn_settled_) ++turns_probed_;
   }
   if (turn_settled_) return true;
@@ -375,6 +382,7 @@ void Session::use(const Parser& parser) {
   parser_ = &parser;
   state_ = ParserState{.is_cut = state_.is_cut, .is_segment = state_.is_segment};
   messages_ = 0;
+  encrypted_ = handshake_ = false;
   protocol_ = parser.name;
   busy_ = busy_ || is_opaque();
 }
@@ -393,6 +401,8 @@ void Session::begin(Side& side, const Message& message, Bytes bytes) {
   side.in_message = true;
   side.more = message.more;
   side.upgrades = message.upgrades;
+  encrypted_ = message.encrypted;
+  handshake_ = message.handshake;
 }
 
 /// The open message has ended at side.sequence.
@@ -453,13 +463,22 @@ void Session::upgrade() {
 
 void Session::cut(Direction direction, std::uint64_t count) {
   Side& side = this->side(direction);
-  side.seen = true;
+  was_cut_ = true;
   if (!side.held.empty()) pump_cut(side);
   if (parser_ == nullptr) {
     use(kOpaqueParser);
     settle_turn(*side.other, side.mark.stamp.time_ns);
   }
-  if (parser_->pairing == Pairing::kTurn) return cut_turn(side, count);
+  if (parser_->pairing == Pairing::kTurn) {
+    cut_turn(side, count);
+  } else {
+    cut_message(side, count);
+  }
+  rest(side);
+  exchanges_.take_finished(false);
+}
+
+void Session::cut_message(Side& side, std::uint64_t count) {
   if (!side.held.empty() && !goes_on(side)) {
     drop_held(side, side.held.size());
     lose_place(side);
@@ -480,21 +499,23 @@ void Session::cut_turn(Side& side, std::uint64_t count) {
   const std::uint64_t unread = side.held.size() + count;
   release_held(side, side.held.size());
   const std::size_t skipped = skip(side, unread);
-  if (skipped < unread) {
-    pass_unread(side, unread - skipped);
-    side.turn_goes_on = !is_opaque();
-    side.placed = is_opaque();
-  }
-  rest(side);
-  exchanges_.take_finished(false);
+  if (skipped == unread) return;
+  pass_unread(side, unread - skipped);
+  side.turn_goes_on = !is_opaque();
+  side.placed = is_opaque();
 }
 
 /// Bytes of a turn, whatever they are.
 void Session::pass_unread(Side& side, std::uint64_t count) {
+  if (is_opaque() && (messages_ == 0 || turn_ != side.direction)) {
+    turn_ = side.direction;
+    turn_settled_ = true;
+  }
   Message& message = context_.message;
   message.renew();
   message.kind = side.direction == Direction::kToServer ? decode::l7::Kind::kRequest : decode::l7::Kind::kResponse;
-  message.encrypted = message.handshake = !is_opaque();  // as the turn is: a part that is no handshake would tell
+  message.encrypted = encrypted_;
+  message.handshake = handshake_;
   message.head_bytes = Message::kBeyond;
   begin(side, message, {});
   if (is_opaque()) forget_partial_hash(side);

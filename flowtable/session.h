@@ -198,6 +198,7 @@ class Session {
   std::uint16_t server_port() const { return flow_.key.port(1u - flow_.client_end); }
   void use(const decode::l7::Parser& parser);
   std::size_t find_place(Side& side, base::Bytes bytes);
+  std::size_t find_place_in_turn(Side& side, base::Bytes bytes);
   inline void begin(Side& side, const decode::l7::Message& message, base::Bytes bytes);
   inline void finish(Side& side);
   std::size_t resume(Side& side);
@@ -211,7 +212,9 @@ class Session {
     return side.more_marks.empty() ? side.mark.stamp : marked_at(side, sequence).stamp;
   }
   static const Mark& marked_at(const Side& side, std::uint32_t sequence);
+  static bool begins_segment(const Side& side) { return marked_at(side, side.sequence).sequence == side.sequence; }
   static inline std::uint64_t passed_ns(const Side& side);
+  void cut_message(Side& side, std::uint64_t count);
   void cut_turn(Side& side, std::uint64_t count);
   void pass_unread(Side& side, std::uint64_t count);
   static void forget_partial_hash(const Side& side);
@@ -231,6 +234,8 @@ class Session {
   bool turn_settled_ = false;  ///< the turn is known to be opaque
   bool settling_ = false;      ///< detection waits for no more bytes
   bool undetectable_ = false;
+  bool was_cut_ = false;                        ///< segments of the leg were
+  bool encrypted_ = false, handshake_ = false;  ///< what the latest message was
   bool busy_ = false;  ///< bytes wait on some side, or turns are looked at: what passes has to be delivered
 };
 

@@ -66,7 +66,7 @@ processes: off                  # name who holds the sockets of connections that
 #     outgoing: true            # also what this host sends
 #     capture: ring             # or libpcap, where a ring shared with the kernel does not do; or ebpf: heads of packets
                                 # only, which costs this host's programs less (Linux 5.12; CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN)
-#   # head_bytes: 4096          # with ebpf: of each message; of answers of HTTP head_bytes / 8, at least 512; 0: headers alone
+#   # head_bytes: 4096          # with ebpf: of each message; of answers of HTTP not more than an eighth of it, or 512; 0: headers alone
 #                               # With messages: false it is 0, so a filter on payload wants it given
 #     workers: 1                # threads, each with a ring of its own; the kernel shares out by flow
 #     ring_mib: 64              # memory that is locked for each ring; by default 8 where a name stands for many; with ebpf 1024 at most

@@ -350,6 +350,7 @@ bool read_cut_line(std::string_view text, Direction direction, Message& out) {
     return out.status != 0;
   }
   constexpr std::string_view kVersion = " HTTP/1.", kScheme = "http";
+  if (text.size() < kStatusBytes) return false;  // else the leg's answers, cut as short, would be none
   const std::string_view method = text.substr(0, token_bytes(text));
   if (std::find(kMethods.begin(), kMethods.end(), method) == kMethods.end() || method.size() == text.size())
     return false;

@@ -62,7 +62,7 @@ ParseStep parse(Bytes stream, Direction direction, ParserState& state, Message& 
   if (!in.ok()) return {Step::kNeedMore};
   if (!is_record(type, version, length)) return {Step::kInvalid};
   const std::size_t consumed = kHeaderBytes + length;
-  if (type == kAlert && stream.size() == kHeaderBytes) return {Step::kNeedMore};
+  if (type == kAlert && length == kPlainAlertBytes && stream.size() == kHeaderBytes) return {Step::kNeedMore};
   const bool refusal = type == kAlert && length == kPlainAlertBytes && stream[kHeaderBytes] == kFatal;
   if ((type == kAlert && !refusal) || type == kHeartbeat) return {Step::kSkip, consumed};
   if (type == kHandshakeType) {

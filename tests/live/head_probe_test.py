@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """usage: head_probe_test.py HOPTAP    A probe listens at one interface twice, by a ring and by eBPF, with HTTP of all sizes
 passing, and must count the same both ways, from a small part of the bytes; also after the interface was deleted and came back,
-with the privileges that are left then; and with metrics alone, where headers are all that is copied. Needs root; exits with
-77 when that or eBPF is not to be had."""
+with the privileges that are left then; and with headers alone, which tell as many requests, or metrics only. Needs root; exits
+with 77 when that or eBPF is not to be had."""
 import contextlib
 import json
 import os
@@ -25,7 +25,7 @@ metrics: {{listen: "127.0.0.1:0"}}
 limits: {{messages: {messages}}}
 interfaces:
   - {{interface: {where}, point: ring, role: host}}
-  - {{interface: {where}, point: head, role: host, capture: ebpf}}
+  - {{interface: {where}, point: head, role: host, capture: ebpf{more}}}
 """
 SERVER = r"""
 import http.server
@@ -78,10 +78,10 @@ NOT_THE_SAME = re.compile(r"captured_bytes|cpu_seconds|_seconds_(sum|bucket|tota
 class Watched:
     """The probe at the interface `far`."""
 
-    def __init__(self, rig: Rig, messages: bool):
+    def __init__(self, rig: Rig, messages: bool, more: str = ""):
         self.log = rig.folder / "probe.log"
         config = rig.folder / "probe.yaml"
-        config.write_text(PROBE.format(where=f"{rig.far}/far", messages=str(messages).lower()))
+        config.write_text(PROBE.format(where=f"{rig.far}/far", messages=str(messages).lower(), more=more))
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen([HOPTAP, "probe", "-c", config, "--name", "heads", "--tracer", "127.0.0.1:9", "--wait", "0",
                                              "--progress", "never"], stdout=log, stderr=log)
@@ -150,6 +150,15 @@ def compare(samples: dict, expected: int, bytes_max=a_fifth) -> list[str]:
     return wrong if bytes_of["head"] <= bytes_max(ring) else [*wrong, f"eBPF copies more than {bytes_max(ring)} bytes"]
 
 
+def compare_turns(samples: dict) -> list[str]:
+    """That of headers alone the requests are counted, as of an unknown protocol."""
+    found = {point: total(one, "hoptap_requests_total") for point, one in samples.items()}
+    copied = total(samples["head"], "hoptap_probe_captured_bytes_total")
+    print(f"{found['head']:.0f} requests by headers alone, {copied:.0f} bytes")
+    wrong = [] if found == {"ring": REQUESTS, "head": REQUESTS} else [f"requests by headers alone: {found}"]
+    return wrong if copied <= headers(samples["ring"]) else [*wrong, f"{copied} bytes are more than headers"]
+
+
 def come_back(rig: Rig, watched: Watched) -> None:
     run("ip", "-n", rig.near, "link", "del", "near")
     wait_until(lambda: watched.text().count("far is gone") == 2, "the interface to be missed")
@@ -183,6 +192,9 @@ def main() -> int:
                 come_back(rig, watched)
                 wrong += compare(talk(rig, watched, 1, REQUESTS + FIRST_REQUESTS), REQUESTS + FIRST_REQUESTS)
             text = watched.text()
+            with Watched(rig, messages=True, more=", head_bytes: 0") as watched:
+                wrong += compare_turns(talk(rig, watched, ROUNDS, REQUESTS))
+            text += watched.text()
             with Watched(rig, messages=False) as watched:
                 run(*rig.inside(rig.near), sys.executable, "-c", CLIENT, FAR, ROUNDS)
                 wrong += compare(settled(watched), 0, headers)
