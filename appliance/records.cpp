@@ -5,6 +5,7 @@
 
 #include "appliance/exit_code.h"
 #include "appliance/options.h"
+#include "appliance/summary.h"
 #include "export/json.h"
 
 namespace hoptap::appliance {
@@ -46,7 +47,11 @@ int run_records(const CaptureOptions& options) {
     fmt::print(stderr, "hoptap: standard output cannot be written\n");
     return kCannotWrite;
   }
-  return printer.hops() > 0 ? kDone : kNothingFound;
+  if (printer.hops() > 0) return kDone;
+  std::vector<std::string> notes;
+  for (const auto& feed : replay->feeds()) add_reason_for_nothing(*feed, notes);
+  for (const std::string& note : notes) fmt::print(stderr, "hoptap: {}\n", note);
+  return kNothingFound;
 }
 
 }  // namespace hoptap::appliance

@@ -68,9 +68,10 @@ void add_join_counters(const linker::JoinCounters& join, const Analysis& analysi
   counters.emplace_back("spilled_bytes", analysis.spilled_bytes());
 }
 
-/// Why a capture with packets showed no request.
+}  // namespace
+
 void add_reason_for_nothing(const Feed& feed, std::vector<std::string>& notes) {
-  constexpr std::uint32_t kShortBytes = 512;
+  constexpr std::uint32_t kShortBytes = 192;
   const std::uint64_t packets = feed.source().counters().packets;
   if (packets == 0) {
     notes.push_back(fmt::format("{}: no packets", feed.path()));
@@ -85,9 +86,12 @@ void add_reason_for_nothing(const Feed& feed, std::vector<std::string>& notes) {
   for (const capture::Interface& interface : feed.source().interfaces())
     if (interface.snap_bytes > 0 && interface.snap_bytes < kShortBytes)
       notes.push_back(fmt::format(
-          "{}: packets are cut to {} bytes, and a message is known by its whole first line; capture with -s 0",
+          "{}: packets are cut to {} bytes; the headers of TCP have to be kept, those of tunnels around it too: "
+          "capture with -s 192",
           feed.path(), interface.snap_bytes));
 }
+
+namespace {
 
 /// A capture that misses packets makes answers less sure.
 void add_poor_capture(const exporting::PointSummary& point, std::vector<std::string>& notes) {

@@ -8,6 +8,9 @@
 
 namespace hoptap::appliance {
 
+/// Sentences on why the capture, which has been read, showed no request.
+void add_reason_for_nothing(const Feed& feed, std::vector<std::string>& notes);
+
 /// Everything that was read, found, and could not be used; notes are sentences on what deserves attention.
 exporting::Summary summarize(const Replay& replay, const linker::JoinCounters& join, const Analysis& analysis,
                              const linker::PointTable& points);

@@ -52,6 +52,9 @@ class ExchangeQueue {
   /// other direction up to `answered_to` before.
   void lost_place(Direction direction, std::uint32_t answered_to);
 
+  /// A request begins before the last one was answered.
+  void pipelines() { pipelined_ = true; }
+
   /// The leg goes on in another protocol, or was picked up in the middle: what is in flight gets no answer.
   void restart();
 

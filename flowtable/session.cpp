@@ -91,7 +91,7 @@ void Session::deliver(Direction direction, Bytes bytes, std::uint32_t sequence, 
 }
 
 void Session::take(Side& side, Bytes bytes, std::uint32_t sequence, const Stamp& stamp) {
-  if (busy_) end_turn(*side.other, stamp.time_ns);
+  if (busy_) begin_turn(side, bytes, stamp);
   side.seen = true;
   note_data(side, stamp.time_ns);
   side.latest_ns = std::max(side.latest_ns, stamp.time_ns);
@@ -332,16 +332,24 @@ void Session::settle_turn(Side& side, std::uint64_t time_ns) {
   settling_ = false;
 }
 
-/// The other side speaks.
-[[gnu::noinline]] void Session::end_turn(Side& side, std::uint64_t time_ns) {
-  if (is_opaque()) settle_turn(side, time_ns);
-  if (side.to_skip == kToTheTurn) finish_at_turn(side);
+/// This side speaks: the other one's turn is over. So is a message of its own that was left to the turn, when it has
+/// heard of an answer meanwhile, or when it begins another one (pipelined).
+[[gnu::noinline]] void Session::begin_turn(Side& side, Bytes bytes, const Stamp& stamp) {
+  Side& other = *side.other;
+  if (is_opaque()) settle_turn(other, stamp.time_ns);
+  if (other.to_skip == kToTheTurn) finish_at_turn(other);
+  if (side.to_skip != kToTheTurn || side.direction != Direction::kToServer) return;
+  const bool has_heard = stamp.has_ack && sequence_distance(stamp.ack, side.begin_ack) > 0;
+  const bool pipelines =
+      !has_heard && side.is_head && parser_->probe(bytes, side.direction, server_port()) == Probe::kYes;
+  if (pipelines) exchanges_.pipelines();
+  if (has_heard || pipelines) finish_at_turn(side);
 }
 
 /// Should more of the message come, for the other side has spoken early, it is no message start.
 void Session::finish_at_turn(Side& side) {
   finish(side);
-  side.placed = false;
+  side.placed = parser_ == nullptr;  // behind an upgrade
 }
 
 /// What tells where the open message ends was not captured.
@@ -363,14 +371,7 @@ void Session::end_turns_at_hole(Side& side) {
   if (side.other->to_skip == kToTheTurn) finish_at_turn(*side.other);
 }
 
-void Session::settle() {
-  for (Side& side : sides_) {
-    if (side.to_skip != kToTheTurn) continue;
-    finish(side);
-    side.to_skip = kToTheTurn;  // should more of it come, it is no message
-  }
-  exchanges_.take_finished(true);
-}
+void Session::settle() { exchanges_.take_finished(true); }
 
 /// Sequence number up to which a direction was received, parsed or not.
 std::uint32_t Session::received(const Side& side) const {
@@ -398,9 +399,11 @@ void Session::begin(Side& side, const Message& message, Bytes bytes) {
   const std::size_t hashed_bytes = std::min(message.head_bytes, kHashedHeadBytes);
   if (hashed_bytes <= bytes.size()) start.head_hash = base::hash_bytes(bytes.first(hashed_bytes));
   side.open = exchanges_.begin(*parser_, message, start);
+  side.begin_ack = start.stamp.ack;
   side.in_message = true;
   side.more = message.more;
   side.upgrades = message.upgrades;
+  side.is_head = message.is_head;
   encrypted_ = message.encrypted;
   handshake_ = message.handshake;
 }
@@ -610,6 +613,7 @@ void Session::close() {
   pump(sides_[server_first ? 0 : 1]);
   for (Side& side : sides_) {
     drop_held(side, side.held.size());
+    if (side.to_skip == kToTheTurn) finish(side);
     if (side.open == nullptr) continue;
     // What has not ended is given out as far as it came.
     exchanges_.end(*side.open, side.direction, passed_ns(side), side.sequence);

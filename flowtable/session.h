@@ -114,6 +114,7 @@ class Session {
     bool in_message = false;            ///< also when the message has no exchange (interim)
     bool more = false;                  ///< further parts follow what is skipped
     bool upgrades = false;              ///< when it ends, another protocol begins
+    bool is_head = false;               ///< Message::is_head
     std::uint32_t mark_bytes = 0;       ///< memory of more_marks, in TableContext::held_bytes
     bool placed = true;                 ///< at a message start; else it has to be looked for
     bool turn_goes_on = false;          ///< not placed, and what is passed over belongs to the turn
@@ -121,9 +122,10 @@ class Session {
     bool seen = false;    ///< any byte, or a hole
     bool in_gap = false;  ///< what is being passed over was not captured
     bool own_ack_known = false;
-    std::uint32_t own_ack = 0;   ///< what its sender had received of the other direction, before any hole
-    std::uint32_t acked = 0;     ///< highest acknowledgment of this direction
-    std::uint64_t acked_ns = 0;  ///< when it first passed; 0: none yet
+    std::uint32_t begin_ack = 0;  ///< acknowledged by the segment that the open message began in
+    std::uint32_t own_ack = 0;    ///< what its sender had received of the other direction, before any hole
+    std::uint32_t acked = 0;      ///< highest acknowledgment of this direction
+    std::uint64_t acked_ns = 0;   ///< when it first passed; 0: none yet
     AckWait wait;
   };
 
@@ -189,7 +191,7 @@ class Session {
   bool is_opaque() const { return parser_ == &decode::l7::kOpaqueParser; }
   bool redetect_turn(Side& side, base::Bytes first);
   void settle_turn(Side& side, std::uint64_t time_ns);
-  void end_turn(Side& side, std::uint64_t time_ns);
+  void begin_turn(Side& side, base::Bytes bytes, const Stamp& stamp);
   void finish_at_turn(Side& side);
   void leave_end_to_turn(Side& side);
   void end_turns_at_hole(Side& side);

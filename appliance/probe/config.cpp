@@ -13,6 +13,7 @@
 #include "bpf-optional/head_tap.h"
 #include "capture/filter.h"
 #include "capture/live/interfaces.h"
+#include "capture/live/pcap_live.h"
 
 namespace hoptap::appliance {
 namespace {
@@ -238,10 +239,14 @@ base::Outcome<void> check(const ProbeConfig& config) {
 }
 
 base::Outcome<void> check_interfaces(const ProbeConfig& config) {
-  const auto check_one = [](const LiveInput& input) {
-    const bool has_other_names = input.way == CaptureWay::kDpdk || input.way == CaptureWay::kLibpcap;
-    return has_other_names ? base::Outcome<void>()
-                           : capture::try_interface(input.capture.interface, input.capture.network_namespace);
+  const auto check_one = [](const LiveInput& input) -> base::Outcome<void> {
+    if (input.way == CaptureWay::kDpdk) return {};
+    if (input.way != CaptureWay::kLibpcap)
+      return capture::try_interface(input.capture.interface, input.capture.network_namespace);
+    capture::LiveConfig quiet = input.capture;  // libpcap's names are more than the kernel's
+    quiet.is_promiscuous = false;
+    const auto opened = capture::open_pcap_live(quiet);
+    return opened ? base::Outcome<void>() : tl::unexpected(opened.error());
   };
   bool has_one = false;
   std::vector<base::Failure> refused;

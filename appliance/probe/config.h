@@ -65,7 +65,7 @@ struct ProbeConfig {
 [[nodiscard]] base::Outcome<void> check_host(const ProbeConfig& config);
 
 /// Fails when the probe would find no interface to listen at, or not one that is named: it is not there, or may not be
-/// listened at by this process. Nothing is told of those that libpcap opens. For --check; doctor tells of each.
+/// listened at by this process. Nothing is told of ports of DPDK. For --check; doctor tells of each.
 [[nodiscard]] base::Outcome<void> check_interfaces(const ProbeConfig& config);
 
 /// A commented file with every key.

@@ -319,14 +319,15 @@ ParseStep frame(const Fields& fields, Direction direction, ParserState& state, M
   return direction == Direction::kToServer ? frame_request(fields, state, out) : frame_response(fields, state, out);
 }
 
-/// A head of which the rest was not captured. What follows an interim response or an upgrade begins where nobody can
-/// tell.
+/// A head of which the rest was not captured. What follows an interim response begins where nobody can tell.
 ParseStep frame_cut(const Fields& fields, Direction direction, ParserState& state, Message& out) {
   out.head_bytes = Message::kBeyond;
   frame(fields, direction, state, out);
-  if (out.kind == Kind::kInterim || out.upgrades) return {Step::kNeedMore};
+  if (out.kind == Kind::kInterim) return {Step::kNeedMore};
   if (place_of(state, direction) == kInChunks) place_of(state, direction) = kAtHead;
   out.more = false;
+  const std::string_view method = as_text(out.method);
+  out.is_head = method == "GET" || method == "HEAD";
   return {Step::kMessage, kToTheTurn};
 }
 

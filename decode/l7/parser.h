@@ -73,6 +73,7 @@ struct Message {
   bool encrypted = false;
   bool handshake = false;  ///< negotiates security, carries no application data
   bool upgrades = false;   ///< behind this response the leg speaks another protocol
+  bool is_head = false;    ///< of one that ends at the turn: nothing is to follow its head
   std::uint8_t hint = 0;   ///< of a request: given back in ParserState::hint when its response is parsed
   std::uint32_t status = 0;
   std::uint64_t key = 0;       ///< pairs request and response when Parser::pairing is kKey
@@ -85,7 +86,7 @@ struct Message {
   /// As newly made, but for what nobody reads: ids beyond id_count, and text.
   void renew() {
     kind = Kind::kRequest;
-    more = has_status = encrypted = handshake = upgrades = false;
+    more = has_status = encrypted = handshake = upgrades = is_head = false;
     hint = 0;
     status = 0;
     key = 0;

@@ -56,23 +56,36 @@ TEST_P(SessionCut, AnAnswerIsPairedAndEndsWithItsTurn) {
   EXPECT_EQ(hops[1].status, 404u);
 }
 
-TEST_P(SessionCut, AnAnswerIsGivenOutWithoutATurnBehindIt) {
+TEST_P(SessionCut, ASilenceEndsNoAnswer) {
   Script script;
   script.handshake();
   script.client.send(get("/1"));
-  const std::uint64_t ended_ns = send(script, script.server);
-  script.wait(2 * FlowTableConfig{}.settle_ns);
+  send(script, script.server);
+  script.client.ack();
+  script.wait(8 * FlowTableConfig{}.settle_ns);
   script.table.advance(script.now_ns);
-  ASSERT_EQ(script.records.hops.size(), 1u);
-  EXPECT_EQ(script.records.hops[0].status, 200u);
-  EXPECT_EQ(script.records.hops[0].response.last_ns, ended_ns);
-  script.server.send(ok("", "500 Late"));  // may be of the same message, for all one knows
+  EXPECT_TRUE(script.records.hops.empty());
+  script.server.send_cut("the rest", 3);
+  const std::uint64_t ended_ns = script.now_ns;
   script.client.send(get("/2"));
   script.server.send(ok("", "404 No"));
   const auto& hops = script.finish();
   ASSERT_EQ(hops.size(), 2u);
+  EXPECT_EQ(hops[0].status, 200u);
+  EXPECT_EQ(hops[0].response.last_ns, ended_ns);
   EXPECT_EQ(hops[1].resource, "/2");
   EXPECT_EQ(hops[1].status, 404u);
+}
+
+TEST_P(SessionCut, AnAnswerEndsWithItsConnection) {
+  Script script;
+  script.handshake();
+  script.client.send(get("/1"));
+  const std::uint64_t ended_ns = send(script, script.server);
+  const auto& hops = script.finish();
+  ASSERT_EQ(hops.size(), 1u);
+  EXPECT_EQ(hops[0].response.last_ns, ended_ns);
+  EXPECT_EQ(hops[0].flags & record_flag::kIncomplete, 0u);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -260,6 +273,86 @@ TEST(SessionOfCutPackets, WhatFollowsACutInterimResponseIsLookedFor) {
   for (const HopRecord& hop : hops) EXPECT_NE(hop.status, 103u);
   EXPECT_EQ(hops.back().resource, "/2");
   EXPECT_EQ(hops.back().status, 404u);
+}
+
+TEST(SessionOfCutPackets, AnUploadGoesOnBehindASilence) {
+  Script script;
+  script.handshake();
+  const std::string head = "POST /1 HTTP/1.1\r\nX: " + std::string(100, 'x') + "\r\nContent-Length: 20\r\n\r\n";
+  script.client.send_cut(head, 60);
+  for (int parts = 0; parts < 2; ++parts) {
+    script.server.ack();
+    script.wait(3 * FlowTableConfig{}.settle_ns);
+    script.table.advance(script.now_ns);
+    script.client.send(std::string(10, 'b'));
+  }
+  const std::uint64_t ended_ns = script.now_ns;
+  script.wait(kMillisecond);
+  script.server.send(ok(""));
+  const auto& hops = script.finish();
+  ASSERT_EQ(hops.size(), 1u);
+  EXPECT_EQ(hops[0].request.last_ns, ended_ns);
+  EXPECT_EQ(hops[0].request.bytes, head.size() + 20);
+  EXPECT_EQ(hops[0].status, 200u);
+}
+
+TEST(SessionOfCutPackets, ARequestThatHasHeardOfAnAnswerIsAnother) {
+  Script script;
+  script.handshake();
+  const auto ask = [&](const std::string& number) {
+    const std::string head = "GET /" + number + " HTTP/1.1\r\nX: " + std::string(100, 'x') + "\r\n\r\n";
+    script.client.send_cut(head, 40);
+    return head.size();
+  };
+  const std::size_t first_bytes = ask("1");
+  script.server.lose(50);
+  script.server.send(ok("behind a hole"));
+  ask("2");
+  script.server.send(ok("", "404 No"));
+  ask("3");
+  script.server.send(ok("", "500 Oh"));
+  std::size_t pairs = 0;
+  for (const HopRecord& hop : script.finish()) {
+    if (!hop.request.seen()) continue;
+    EXPECT_EQ(hop.request.bytes, first_bytes) << hop.resource;
+    if (!hop.response.seen()) continue;
+    ++pairs;
+    EXPECT_EQ(hop.resource, "/3") << hop.status;
+    EXPECT_EQ(hop.status, 500u);
+  }
+  EXPECT_EQ(pairs, 1u);
+}
+
+TEST(SessionOfCutPackets, RequestsThatArePipelinedAndCutShiftNoPairs) {
+  Script script;
+  script.handshake();
+  for (const std::string number : {"1", "2", "3"})
+    script.client.send_cut("GET /" + number + " HTTP/1.1\r\nX: " + std::string(100, 'x') + "\r\n\r\n", 40);
+  for (const std::string number : {"1", "2", "3"}) script.server.send_cut(ok("body", "50" + number + " Oh"), 24);
+  script.client.send(get("/4"));
+  script.server.send(ok("", "504 Oh"));
+  for (const HopRecord& hop : script.finish()) {
+    const bool is_pair = hop.request.seen() && hop.response.seen();
+    EXPECT_TRUE(!is_pair || hop.resource == "/" + std::to_string(hop.status - 500)) << hop.resource << hop.status;
+  }
+}
+
+TEST(SessionOfCutPackets, BehindTheCutAnswerToAnUpgradeAreTurns) {
+  Script script;
+  script.handshake();
+  script.client.send("GET /chat HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n");
+  script.server.send_cut("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n", 40);
+  for (int frames = 0; frames < 2; ++frames) {
+    script.client.send_cut("\x81\x85 a question", 8);
+    script.server.send_cut("\x81\x05 an answer", 8);
+  }
+  const auto& hops = script.finish();
+  ASSERT_EQ(hops.size(), 3u);
+  EXPECT_EQ(hops[0].status, 101u);
+  for (const std::size_t at : {1, 2}) {
+    EXPECT_EQ(hops[at].protocol, "opaque");
+    EXPECT_TRUE(hops[at].request.seen() && hops[at].response.seen());
+  }
 }
 
 /// Two exchanges of bytes that are of no protocol, `captured` bytes of each segment kept.

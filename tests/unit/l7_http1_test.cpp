@@ -113,7 +113,7 @@ INSTANTIATE_TEST_SUITE_P(
                     HeadCase{"ChunkedResponse", kDown, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX", kMessage,
                              kToTheTurn, "", "", "", 200},
                     HeadCase{"Interim", kDown, "HTTP/1.1 100 Continue\r\nX", kNeedMore, 0, "", "", "", 0},
-                    HeadCase{"Upgrade", kDown, "HTTP/1.1 101 Switching\r\nX", kNeedMore, 0, "", "", "", 0}),
+                    HeadCase{"Upgrade", kDown, "HTTP/1.1 101 Switching\r\nX", kMessage, kToTheTurn, "", "", "", 101}),
     [](const auto& tested) { return tested.param.name; });
 
 TEST(Http1, ChunksAndTrailersEndTheMessage) {
