@@ -129,13 +129,14 @@ std::string id_text(std::uint64_t id) { return fmt::format("{:016x}", id); }
 std::string trace_json(const Trace& trace, const linker::Verdict& verdict) {
   json::object out{{"type", "trace"}, {"id", id_text(trace.id)}};
   if (!trace.hops.empty()) {
-    const Hop& first = trace.parts.empty() ? trace.hops.front() : trace.client_end();
+    const Hop& first = trace.first_hop();
+    const flowtable::HopRecord& told = trace.telling_hop().record;
     const Hop& last = trace.parts.empty() ? trace.hops.back() : trace.server_end();
-    out["protocol"] = first.record.protocol;
-    out["method"] = utf8(first.record.method);
-    out["resource"] = utf8(first.record.resource);
-    out["endpoint"] = utf8(first.record.endpoint);
-    out["status"] = first.record.has_status ? json::value(first.record.status) : json::value(nullptr);
+    out["protocol"] = told.protocol;
+    out["method"] = utf8(told.method);
+    out["resource"] = utf8(told.resource);
+    out["endpoint"] = utf8(told.endpoint);
+    out["status"] = told.has_status ? json::value(told.status) : json::value(nullptr);
     out["client"] = first.record.client.text();
     out["server"] = last.record.server.text();
     out["request_ns"] = first.record.request.first_ns;

@@ -56,7 +56,7 @@ TraceColumns trace_columns(const Canvas& canvas) {
 std::string trace_line(const JudgedTrace& judged, const TraceColumns& columns, const Canvas& canvas) {
   const linker::Trace& trace = judged.trace;
   if (trace.hops.empty()) return {};
-  const flowtable::HopRecord& first = trace.parts.empty() ? trace.hops.front().record : trace.client_end().record;
+  const flowtable::HopRecord& first = trace.telling_hop().record;
   std::string request = first.method.empty() ? first.protocol : first.method;
   request += (first.resource.empty() ? " " + first.endpoint : " " + first.resource);
   const linker::Verdict& verdict = judged.judgement.verdict;

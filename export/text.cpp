@@ -61,7 +61,7 @@ std::string request_title(const flowtable::HopRecord& record) {
 }
 
 std::string header(const Trace& trace, const Canvas& canvas) {
-  const flowtable::HopRecord& record = trace.parts.empty() ? trace.hops.front().record : trace.client_end().record;
+  const flowtable::HopRecord& record = trace.telling_hop().record;
   std::string facts = Canvas::printable(record.protocol);
   if (record.has_status) facts += fmt::format(" {}", record.status);
   facts += "  " + (trace.parts.empty() ? std::string("no answer") : linker::duration_text(trace.response_time_ns));

@@ -191,7 +191,19 @@ std::uint64_t trace_id(const HopRecord& first) {
 
 std::uint64_t start_ns(const Trace& trace) {
   if (trace.hops.empty()) return 0;
-  return start_ns(trace.parts.empty() ? trace.hops.front().record : trace.client_end().record);
+  return start_ns(trace.first_hop().record);
+}
+
+const Hop& Trace::telling_hop() const {
+  const Hop& first = first_hop();
+  if ((first.record.flags & flowtable::record_flag::kTruncated) == 0) return first;
+  const auto told = [](const Hop& hop) {
+    const HopRecord& record = hop.record;
+    return record.method.size() + record.resource.size() + record.endpoint.size() + (record.has_status ? 1 : 0);
+  };
+  const auto most =
+      std::max_element(hops.begin(), hops.end(), [&](const Hop& a, const Hop& b) { return told(a) < told(b); });
+  return told(*most) > told(first) ? *most : first;
 }
 
 std::size_t stop_of(const Trace& trace, std::size_t hop) {

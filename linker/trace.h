@@ -105,6 +105,13 @@ struct Trace {
   /// The timed hops nearest the client and the server; need at least one part.
   const Hop& client_end() const { return hops[parts.front().from]; }
   const Hop& server_end() const { return hops[parts.back().to]; }
+
+  /// The timed hop nearest the client, else the first; needs a hop.
+  const Hop& first_hop() const { return parts.empty() ? hops.front() : client_end(); }
+
+  /// The hop whose record says what was asked and answered: first_hop(), or when its packets were cut the one that says
+  /// most; needs a hop.
+  const Hop& telling_hop() const;
 };
 
 /// What is known of the captures and the losses of the whole run. Borrows.

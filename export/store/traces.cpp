@@ -52,25 +52,23 @@ void bind_columns(Statement& statement, const Made& made, Dictionary& names) {
   const linker::Trace& trace = *made.row->trace;
   const linker::Verdict& verdict = made.row->judgement->verdict;
   static const flowtable::HopRecord kNothing;
-  const flowtable::HopRecord& first = trace.hops.empty()    ? kNothing
-                                      : trace.parts.empty() ? trace.hops.front().record
-                                                            : trace.client_end().record;
+  const flowtable::HopRecord& told = trace.hops.empty() ? kNothing : trace.telling_hop().record;
   const std::uint64_t path = names.path(trace);
-  const std::uint64_t protocol = names.name(first.protocol);
-  const std::uint64_t endpoint = names.name(first.endpoint);
-  const std::uint64_t method = names.name(first.method);
+  const std::uint64_t protocol = names.name(told.protocol);
+  const std::uint64_t endpoint = names.name(told.endpoint);
+  const std::uint64_t method = names.name(told.method);
   const std::uint64_t from = names.name(verdict.from.empty() ? verdict.at : verdict.from);
   const std::uint64_t to = names.name(verdict.from.empty() ? std::string_view() : verdict.to);
   statement.number(sortable(linker::start_ns(trace))).signed_number(trace.response_time_ns);
   statement.number(path).number(protocol).number(endpoint).number(method);
-  if (first.has_status) {
-    statement.number(first.status);
+  if (told.has_status) {
+    statement.number(told.status);
   } else {
     statement.null();
   }
   statement.number(static_cast<std::uint64_t>(verdict.kind)).number(from).number(to);
   statement.number(trace.flags).number(trace.hops.size()).number(made.row->revision);
-  statement.number(made.digest).text(cut_name(first.resource));
+  statement.number(made.digest).text(cut_name(told.resource));
 }
 
 void put_one(SqliteConnection& engine, Dictionary& names, const Made& made, Changes& changes) {

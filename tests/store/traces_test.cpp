@@ -69,9 +69,7 @@ class StoreOfTraces : public ::testing::Test {
   DemoRows rows_{demo().traces};
 };
 
-const flowtable::HopRecord& first(const JudgedTrace& judged) {
-  return judged.trace.parts.empty() ? judged.trace.hops.front().record : judged.trace.client_end().record;
-}
+const flowtable::HopRecord& first(const JudgedTrace& judged) { return judged.trace.telling_hop().record; }
 
 TEST_F(StoreOfTraces, GivesBackTheBytes) {
   for (std::size_t at = 0; at < demo().traces.size(); ++at) {

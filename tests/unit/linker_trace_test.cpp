@@ -220,5 +220,20 @@ TEST(Copies, OfTheRestOfAMessageShowAsRepeats) {
   EXPECT_EQ(resent({near, near, far}), (std::vector<std::string>{"110 001 counted", "111 000 counted"}));
 }
 
+TEST(Trace, AWholeCaptureTellsWhatACutOneDoesNot) {
+  linker::Trace trace;
+  trace.hops.resize(3);
+  HopRecord &first = trace.hops[0].record, &cut = trace.hops[1].record, &whole = trace.hops[2].record;
+  first.protocol = "opaque";
+  cut.method = whole.method = "GET";
+  cut.resource = "/or";
+  whole.resource = "/orders";
+  EXPECT_EQ(&trace.telling_hop(), &trace.hops[0]) << "nothing was cut: it is what it is";
+  first.flags = cut.flags = flowtable::record_flag::kTruncated;
+  EXPECT_EQ(&trace.telling_hop(), &trace.hops[2]);
+  trace.hops.resize(1);
+  EXPECT_EQ(&trace.telling_hop(), &trace.hops[0]);
+}
+
 }  // namespace
 }  // namespace hoptap::test
