@@ -349,7 +349,7 @@ TEST(SessionOfCutPackets, BehindTheCutAnswerToAnUpgradeAreTurns) {
   const auto& hops = script.finish();
   ASSERT_EQ(hops.size(), 3u);
   EXPECT_EQ(hops[0].status, 101u);
-  for (const std::size_t at : {1, 2}) {
+  for (const std::size_t at : {1u, 2u}) {
     EXPECT_EQ(hops[at].protocol, "opaque");
     EXPECT_TRUE(hops[at].request.seen() && hops[at].response.seen());
   }
@@ -359,7 +359,7 @@ TEST(SessionOfCutPackets, BehindTheCutAnswerToAnUpgradeAreTurns) {
 std::vector<HopRecord> turns(std::size_t captured) {
   Script script;
   script.handshake();
-  for (const std::size_t scale : {1, 2}) {
+  for (const std::size_t scale : {1u, 2u}) {
     script.client.send_cut(std::string(300 * scale, '\1'), captured);
     script.client.send_cut(std::string(20, '\2'), captured);
     script.server.ack();
@@ -374,7 +374,7 @@ TEST(SessionOfCutPackets, HeadersAloneTellTheTurns) {
   constexpr std::size_t kAll = 10'000;
   const std::vector<HopRecord> whole = turns(kAll);
   ASSERT_EQ(whole.size(), 2u);
-  for (const std::size_t captured : {0, 1, 30, 300}) {
+  for (const std::size_t captured : {0u, 1u, 30u, 300u}) {
     const std::vector<HopRecord> seen = turns(captured);
     ASSERT_EQ(seen.size(), whole.size()) << captured;
     for (std::size_t at = 0; at < whole.size(); ++at) {
@@ -471,7 +471,7 @@ HopRecord sealed(std::size_t captured) {
 TEST(SessionOfCutPackets, SealedTurnsEndWhereTheyEndedWhereverTheirRecordsLie) {
   const HopRecord whole = sealed(700);
   EXPECT_EQ(whole.response.bytes, 300u + 2500 + 150 + 3 * 5);
-  for (const std::size_t captured : {5, 40, 310, 699}) {
+  for (const std::size_t captured : {5u, 40u, 310u, 699u}) {
     const HopRecord cut = sealed(captured);
     EXPECT_EQ(cut.protocol, "tls");
     EXPECT_EQ(cut.flags, whole.flags | record_flag::kTruncated) << captured;
